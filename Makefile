@@ -1,0 +1,40 @@
+# Everything that a fresh machine needs: Python 3.11 and this file.
+#   make demo    Taba on this machine's own events      make test    the test suite
+#   make lint    ruff and pyright                       make bench   the benchmarks, with their tables
+
+PYTHON ?= python3
+UV := .tools/bin/uv
+RUN := $(UV) run --no-sync
+
+.PHONY: setup demo test test-all lint bench clean
+
+setup: .venv/.ready
+
+.tools/bin/uv:
+	$(PYTHON) -m venv .tools
+	.tools/bin/pip install --quiet 'uv>=0.9,<1'
+
+.venv/.ready: .tools/bin/uv pyproject.toml $(wildcard packages/*/pyproject.toml)
+	$(UV) sync --quiet --all-packages
+	@touch $@
+
+demo: setup
+	@$(RUN) taba up --demo
+
+test: setup
+	$(RUN) pytest
+
+test-all: setup
+	$(RUN) pytest -m ''
+
+lint: setup
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) pyright
+
+bench: setup
+	$(UV) sync --quiet --all-packages --group bench --inexact
+	$(RUN) python -m benchmarks
+
+clean:
+	rm -rf .venv .tools
