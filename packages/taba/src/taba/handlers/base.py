@@ -1,0 +1,139 @@
+"""What a handler is: the declaration behind a type, written in Polars expressions.
+
+Events reach `cells` and `fold` as columns:
+
+    tab, client   categories
+    time          seconds since 1970, float64
+    number        float64, null where the value is text
+    text          string, null where the value is a number
+    parameter     float64: what the type was given, 30 in gauge(30); null without
+
+States have the keys (tab, client, slice), a column for each cell and one for each measure. `merge`
+sees the measures' columns of several States with the same keys and cells, and gives one.
+
+Projections see the merged States of one group, sorted by their cells, and besides the States' own columns
+
+    seconds       how long the window is
+    until         where it ends, in seconds since 1970
+
+and give numbers, or strings that hold JSON (`json_text` and `json_list` make them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar
+
+import polars as pl
+
+NUMBER = pl.col("number")
+TEXT = pl.col("text")
+TIME = pl.col("time")
+CLIENT = pl.col("client")
+PARAMETER = pl.col("parameter")
+SECONDS = pl.col("seconds").first()
+UNTIL = pl.col("until").first()
+COUNT_EVENTS = pl.len().cast(pl.UInt64)
+
+EVENT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "tab": pl.Categorical(),
+    "client": pl.Categorical(),
+    "time": pl.Float64,
+    "number": pl.Float64,
+    "text": pl.String,
+    "parameter": pl.Float64,
+}
+
+
+class Value(Enum):
+    """What kind of value a type takes. Numbers given to a TEXT type become text; others are refused."""
+
+    NUMBER = "a number"
+    TEXT = "text"
+    ANY = "a number or text"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A column of a State: how events make it, and how two States' columns become one.
+
+    `merge` is "sum", "min", "max", or an expression over all of the States' columns.
+    """
+
+    fold: pl.Expr
+    merge: str | pl.Expr
+
+    def merged(self, name: str) -> pl.Expr:
+        """The merge as an expression that gives the column `name`."""
+        if isinstance(self.merge, str):
+            return getattr(pl.col(name), self.merge)()
+        return self.merge.alias(name)
+
+
+class Handler:
+    """Subclass it, fill in the declaration, and every window, view and series works for the type.
+
+    Merging must not depend on order: merge(a, b) = merge(b, a), and fold(a + b) = merge(fold(a), fold(b)).
+    """
+
+    type: ClassVar[str]
+    version: ClassVar[int] = 1
+    value: ClassVar[Value] = Value.NUMBER
+    parameter: ClassVar[str | None] = None
+    """What a number after the type means ("seconds until it expires"); None: it takes none."""
+    cells: ClassVar[Mapping[str, pl.Expr]] = {}
+    measures: ClassVar[Mapping[str, Measure]]
+    projection: ClassVar[Mapping[str, pl.Expr]]
+    """One client's States -> the answer's columns."""
+    aggregate: ClassVar[Mapping[str, pl.Expr] | None] = None
+    """Many clients' States -> the answer's columns; None: as in `projection`."""
+    empty: ClassVar[Mapping[str, Any]] = {}
+    """The answer's columns that are not null when nothing was recorded."""
+
+    def trim(self, states: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+        """Bound how many cells a State (rows with equal `keys`) holds. Called after each fold and merge."""
+        del keys
+        return states
+
+    def upgrade(self, states: pl.DataFrame, version: int) -> pl.DataFrame:
+        """States as an older `version` wrote them -> States of this version."""
+        raise NotImplementedError(f"type {self.type!r} cannot read its version {version}: {states.schema}")
+
+    def render(self, answer: Mapping[str, Any]) -> str:
+        """One answer as the line that a person reads."""
+        shown = ((name, answer.get(name)) for name in answer if name != "error")
+        return "  ".join(f"{name} {_written(value)}" for name, value in shown if value is not None)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}"
+    if isinstance(value, list):
+        return ", ".join(_item(item) for item in value[:5]) + (" …" if len(value) > 5 else "")
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _item(item: object) -> str:
+    if not isinstance(item, dict):
+        return _written(item)
+    value = _written(item.get("value"))
+    counts = [_written(item[name]) for name in ("count", "clients") if name in item]
+    return f"{value} ({counts[0]})" if counts else value
+
+
+def json_text(text: pl.Expr) -> pl.Expr:
+    """`text` as a JSON string, quoted and escaped; null becomes null."""
+    encoded = pl.struct(text.alias("t")).struct.json_encode()
+    return pl.when(text.is_not_null()).then(encoded.str.strip_prefix('{"t":').str.strip_suffix("}"))
+
+
+def json_value(number: pl.Expr, text: pl.Expr) -> pl.Expr:
+    """A number, or else a text, as JSON."""
+    return pl.coalesce(number.cast(pl.String), json_text(text))
+
+
+def json_list(items: pl.Expr) -> pl.Expr:
+    """In a group: the JSON texts `items` as one JSON list."""
+    return pl.format("[{}]", items.str.join(","))

@@ -1,0 +1,46 @@
+"""`percentile`: a distribution, from a sketch whose relative error is at most 1 %.
+
+Values are counted in bins whose bounds grow by the factor GAMMA, so that the middle of a bin is within
+ERROR of every value in it (DDSketch: Masson, Rim and Lee, VLDB 2019, section 2). A bin also keeps the least
+and the greatest value that fell into it, and an estimate never leaves them; so p0 and p100 are exact.
+"""
+
+import math
+
+import polars as pl
+
+from taba.handlers.base import NUMBER, SECONDS, Handler
+from taba.handlers.counter import COUNT, SUMMARY, SUMMARY_ANSWER
+
+ERROR = 0.01
+GAMMA = (1 + ERROR) / (1 - ERROR)
+OFFSET = 40_000
+"""Above the largest bin number of a float64 (37,225), so that signs can be told apart."""
+QUANTILES = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
+
+BIN = pl.col("bin")
+MAGNITUDE = (NUMBER.abs().log() / math.log(GAMMA)).ceil() + OFFSET
+MIDDLE = (((BIN.abs() - OFFSET) * math.log(GAMMA)).exp() * (2 / (1 + GAMMA)) * BIN.sign()).clip(
+    pl.col("min"), pl.col("max")
+)
+
+
+def quantile(q: float) -> pl.Expr:
+    """The estimate for the value of rank floor(q (n - 1)) among n values, counted from 0."""
+    rank = (q * (COUNT - 1)).floor()
+    return MIDDLE.get((pl.col("count").cum_sum() <= rank).sum())
+
+
+class Percentile(Handler):
+    """Count, total, mean, min, max and the percentiles; `rate` is events per second of the window."""
+
+    type = "percentile"
+    cells = {"bin": pl.when(NUMBER == 0).then(0).otherwise(MAGNITUDE * NUMBER.sign()).cast(pl.Int32)}
+    measures = SUMMARY
+    projection = (
+        SUMMARY_ANSWER
+        | {"rate": COUNT / SECONDS}
+        | {name: quantile(q) for name, q in QUANTILES.items()}
+        | {"error": pl.lit(ERROR)}
+    )
+    empty = {"count": 0, "total": 0.0, "rate": 0.0, "error": ERROR}

@@ -1,0 +1,54 @@
+"""`top`: the most frequent values.
+
+A State keeps the counts of its CAPACITY most frequent values; the others are added up in one row without a
+value. `bound` is how many times a value may have occurred beyond the count that is shown (or, for a value
+that is not shown, in all): what was trimmed of any one value never exceeds it. Bounds add up when States
+merge, as in mergeable summaries (Agarwal et al., PODS 2012).
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from taba.handlers.base import COUNT_EVENTS, TEXT, Handler, Measure, Value, json_list, json_text
+
+CAPACITY = 1000
+SHOWN = 20
+
+COUNT = pl.col("count")
+TRACKED = pl.col("label").is_not_null()
+
+
+class Top(Handler):
+    """The count of all events, the most frequent values with theirs, and the bound on what was trimmed."""
+
+    type = "top"
+    value = Value.TEXT
+    cells = {"label": TEXT}
+    measures = {"count": Measure(COUNT_EVENTS, "sum"), "bound": Measure(pl.lit(0, dtype=pl.UInt64), "sum")}
+    projection = {
+        "count": COUNT.sum(),
+        "values": json_list(
+            pl.format('{{"value":{},"count":{}}}', json_text(pl.col("label")), COUNT)
+            .filter(TRACKED)
+            .sort_by(COUNT.filter(TRACKED), descending=True, maintain_order=True)
+            .head(SHOWN)
+        ),
+        "bound": pl.col("bound").sum(),
+    }
+    empty = {"count": 0, "values": "[]", "bound": 0}
+
+    def trim(self, states: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+        """Keep the CAPACITY most frequent labels of each State; the least frequent go into its last row."""
+        place = pl.int_range(pl.len()).over(keys)
+        ranked = states.sort("count", "label", descending=[True, False], nulls_last=True).with_columns(
+            place=pl.when(TRACKED).then(place)
+        )
+        trimmed = ranked.filter(pl.col("place") >= CAPACITY)
+        if trimmed.is_empty():
+            return states
+        rest = trimmed.group_by(keys).agg(COUNT.sum(), bound=COUNT.max() + pl.col("bound").sum())
+        rest = rest.with_columns(label=pl.lit(None, dtype=pl.String)).select(states.columns)
+        kept = ranked.filter(pl.col("place").is_null() | (pl.col("place") < CAPACITY)).drop("place")
+        merged = [measure.merged(name) for name, measure in self.measures.items()]
+        return pl.concat([kept, rest]).group_by(*keys, "label").agg(merged)

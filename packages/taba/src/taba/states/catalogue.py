@@ -1,0 +1,70 @@
+"""The tabs that are known, as a table that joins with what is recorded and filters by what is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import polars as pl
+
+from taba import names
+from taba.handlers.registry import Registry
+from taba.states.matching import glob_pattern
+from taba.states.shards import shard_of
+from taba.store.protocol import TabEntry
+
+_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "written": pl.String,
+    "tab": pl.String,
+    "name": pl.String,
+    "full_type": pl.String,
+    "type": pl.String,
+    "parameter": pl.Float64,
+    "value": pl.String,
+    "shard": pl.UInt32,
+}
+
+
+class Catalogue:
+    """Tabs and their types. One thread adds; any may read `frame`, which is replaced, never changed.
+
+    A row of `frame` is a way in which a tab was written; the tab itself is written with its tags sorted.
+    `value` is the kind of values that its handler takes, null where no handler of the type is loaded.
+    """
+
+    def __init__(self, registry: Registry, shards: int, entries: Iterable[TabEntry] = ()) -> None:
+        self._registry = registry
+        self._shards = shards
+        self._types: dict[str, str] = {}
+        self.frame = pl.DataFrame(schema=_SCHEMA)
+        self.add({entry.tab: entry for entry in entries})
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    def type_of(self, name: str) -> str | None:
+        """The type of the tabs with this name, as in `gauge(30)`; None where there are none."""
+        return self._types.get(name)
+
+    def add(self, entries: dict[str, TabEntry]) -> None:
+        """Take tabs in, by the way in which each was written."""
+        rows = []
+        for written, entry in entries.items():
+            base, parameter = names.parse_type(entry.type)
+            handler = self._registry.get(base)
+            value = None if handler is None else handler.value.name
+            shard = shard_of(entry.name, self._shards)
+            rows.append((written, entry.tab, entry.name, entry.type, base, parameter, value, shard))
+            self._types.setdefault(entry.name, entry.type)
+        if rows:
+            added = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+            self.frame = pl.concat([self.frame, added]).unique("written", keep="first", maintain_order=True)
+
+    def match(self, globs: Sequence[str]) -> pl.DataFrame:
+        """The tabs that any of the globs fits; Taba's own only where a glob begins with `taba.`."""
+        tabs = self.frame.filter(pl.col("written") == pl.col("tab"))
+        own = pl.col("tab").str.starts_with(names.OWN_PREFIX)
+        fits = [
+            pl.col("tab").str.contains(glob_pattern(glob)) & (pl.lit(True) if glob.startswith(names.OWN_PREFIX) else ~own)
+            for glob in globs
+        ]
+        return tabs.filter(pl.any_horizontal(fits)).drop("written")

@@ -1,0 +1,80 @@
+"""The compactor: chunks are replaced by their merge, in the tiers that their age calls for.
+
+It takes no lock: `replace` is conditional, so two compactors at once cost work, never truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import polars as pl
+
+from taba.handlers.base import Handler
+from taba.handlers.registry import Registry
+from taba.states import chunks
+from taba.states.reading import ChunkCache, Reader
+from taba.states.tiers import CLIENTS, FLEET, RAW, Tiers, place, plan
+from taba.store.protocol import ChunkInfo, NewChunk, Store
+
+
+class Compactor:
+    """Compacts the shards of a store."""
+
+    def __init__(self, store: Store, registry: Registry, tiers: Tiers, reader: Reader, cache: ChunkCache) -> None:
+        self._store = store
+        self._registry = registry
+        self._tiers = tiers
+        self._reader = reader
+        self._cache = cache
+
+    def run(self, now: float, pause: Callable[[], None] = lambda: None) -> int:
+        """Do all that is due at the time `now`; `pause` is called between jobs. The number of jobs done."""
+        done = 0
+        for shard in range(self._store.shards):
+            for job in plan(self._known(shard), self._tiers, now):
+                done += self._compact(job, now)
+                pause()
+        return done
+
+    def _known(self, shard: int) -> list[ChunkInfo]:
+        """The chunks whose type this process can merge; others stay as they are."""
+        return [info for info in self._store.chunks(shard) if self._registry.get(info.type) is not None]
+
+    def _compact(self, job: Sequence[ChunkInfo], now: float) -> bool:
+        """One set of chunks, all of one type and view, as fewer; false where another was faster."""
+        first = job[0]
+        handler = self._registry.get(first.type)
+        assert handler is not None
+        loaded = self._reader.load(job, keep=False)
+        if loaded is None:
+            return False
+        states = pl.concat(loaded)
+        new = self._placed(handler, states, first, now)
+        old = [info.id for info in job]
+        identities = self._store.replace(first.shard, old, [chunk for chunk, _ in new])
+        if identities is None:
+            return False
+        self._cache.drop(first.shard, old)
+        for identity, (chunk, merged) in zip(identities, new, strict=True):
+            if chunk.info.view == FLEET or first.view == RAW:
+                self._cache.put(first.shard, identity, merged)
+        return True
+
+    def _placed(
+        self, handler: Handler, states: pl.DataFrame, first: ChunkInfo, now: float
+    ) -> list[tuple[NewChunk, pl.DataFrame]]:
+        views = (CLIENTS, FLEET) if first.view == RAW else (first.view,)
+        new = []
+        for view in views:
+            for part in place(handler, states, view, self._tiers, now):
+                chunk = chunks.make(
+                    handler,
+                    part.states,
+                    shard=first.shard,
+                    view=part.view,
+                    policy=part.policy,
+                    width=part.width,
+                    created=now,
+                )
+                new.append((chunk, part.states))
+        return new

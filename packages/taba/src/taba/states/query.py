@@ -1,0 +1,181 @@
+"""Questions about States: which tabs, which time, grouped how; answered a type at a time, as a table.
+
+Every answer is a row: the tab (or the group of tabs), the client where it is a Projection, the window or the
+slice of a series, and the handler's columns. Strings among those hold JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from taba.handlers.base import Handler
+from taba.handlers.registry import Registry
+from taba.states.catalogue import Catalogue
+from taba.states.fold import merge, project
+from taba.states.matching import client_pattern
+from taba.states.reading import Reader
+from taba.states.tiers import CLIENTS, FLEET
+
+ALL = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The slices that begin in [start, stop), in seconds since 1970, under the name that the answer gives them."""
+
+    name: str
+    start: float
+    stop: float
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is asked for: tabs and clients by globs; `by` groups tabs by these tags (None: each tab alone)."""
+
+    tabs: Sequence[str]
+    client: str | None = None
+    by: Sequence[str] | None = None
+    per_client: bool = False
+
+    @property
+    def view(self) -> str:
+        """Whether the fleet's States suffice, or the clients' are needed."""
+        return CLIENTS if self.per_client or self.client not in (None, ALL) else FLEET
+
+    @property
+    def keys(self) -> list[str]:
+        """The columns that an answer belongs to."""
+        return ["tab", "client"] if self.per_client else ["tab"]
+
+
+class Query:
+    """Answers questions from a store's chunks; every method may run in any thread."""
+
+    def __init__(self, registry: Registry, catalogue: Catalogue, reader: Reader) -> None:
+        self._registry = registry
+        self._catalogue = catalogue
+        self._reader = reader
+
+    def windows(self, selection: Selection, windows: Sequence[Window]) -> Iterator[tuple[Handler, pl.DataFrame]]:
+        """For each type the answers over `windows`, with the column `window`. Nested windows share their work."""
+        start, stop = min(w.start for w in windows), max(w.stop for w in windows)
+        for handler, states in self._states(selection, start, stop):
+            yield handler, _over_windows(handler, states, selection, windows)
+
+    def series(self, selection: Selection, start: int, stop: int, step: int) -> Iterator[tuple[Handler, pl.DataFrame]]:
+        """For each type the answers over slices of `step` seconds from `start`, with the column `bucket`."""
+        bucket = ((pl.col("slice").cast(pl.Int64) - start) // step * step + start).alias("bucket")
+        keys = [*selection.keys, "bucket"]
+        fleet = not selection.per_client
+        for handler, states in self._states(selection, start, stop):
+            until = pl.col("bucket") + step
+            yield (
+                handler,
+                project(handler, states.with_columns(bucket), keys, seconds=step, until=until, fleet=fleet)
+                .sort("tab", *keys[1:])
+                .pipe(_filled, handler),
+            )
+
+    def pairs(self, tabs: Sequence[str], start: float, stop: float) -> pl.DataFrame:
+        """Which client recorded to which tab: (tab, client, last slice), of the clients' States in [start, stop)."""
+        parts = [pl.DataFrame(schema={"tab": pl.Categorical, "client": pl.Categorical, "last": pl.UInt32})]
+        for _, states in self._states(Selection(tabs, per_client=True), start, stop):
+            parts.append(states.group_by("tab", "client").agg(last=pl.col("slice").max()))
+        return pl.concat(parts)
+
+    def _states(self, selection: Selection, start: float, stop: float) -> Iterator[tuple[Handler, pl.DataFrame]]:
+        """For each type the States in question, their `tab` replaced by the group it belongs to."""
+        matched = self._catalogue.match(selection.tabs)
+        for (type_name,), tabs in matched.partition_by("type", as_dict=True).items():
+            handler = self._registry.get(str(type_name))
+            if handler is None:
+                continue
+            parts = []
+            for (shard,), some in tabs.partition_by("shard", as_dict=True).items():
+                select = _selector(some, selection, whole=some.height == self._tabs_in(int(str(shard)), handler.type))
+                found = self._reader.states(int(str(shard)), handler.type, selection.view, start, stop, select)
+                if found is not None:
+                    parts.append(found)
+            if parts:
+                yield handler, pl.concat(parts)
+
+    def _tabs_in(self, shard: int, type_name: str) -> int:
+        known = self._catalogue.frame
+        of_type = (pl.col("shard") == shard) & (pl.col("type") == type_name)
+        return known.filter(of_type & (pl.col("written") == pl.col("tab"))).height
+
+
+def _selector(tabs: pl.DataFrame, selection: Selection, *, whole: bool) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """What picks the States in question out of a chunk's, and names their group. `whole`: all tabs are wanted."""
+    wanted = tabs.select(pl.col("tab").cast(pl.Categorical), group=_group(selection.by)).with_columns(
+        pl.col("group").cast(pl.Categorical)
+    )
+    one = wanted["tab"][0] if wanted.height == 1 else None
+
+    def select(states: pl.DataFrame) -> pl.DataFrame:
+        if one is not None:
+            states = states.filter(pl.col("tab") == one)
+        elif not whole:
+            states = states.filter(pl.col("tab").is_in(wanted["tab"].implode()))
+        if selection.client not in (None, ALL) and selection.client is not None:
+            states = _of_clients(states, selection.client)
+        if selection.by is not None:
+            columns = states.columns
+            states = states.join(wanted, on="tab").drop("tab").rename({"group": "tab"}).select(columns)
+        return states
+
+    return select
+
+
+def _of_clients(states: pl.DataFrame, glob: str) -> pl.DataFrame:
+    clients = states.select(pl.col("client").unique())
+    fits = pl.col("client").cast(pl.String).str.contains(client_pattern(glob))
+    return states.join(clients.filter(fits), on="client", how="semi")
+
+
+def _group(by: Sequence[str] | None) -> pl.Expr:
+    """The group's written form: the name, and of its tags those in `by`."""
+    if by is None:
+        return pl.col("tab")
+    name = pl.col("tab").str.extract(r"^([^{]*)")
+    tags = [pl.col("tab").str.extract(rf"[{{,]({re.escape(tag)}=[^,}}]*)") for tag in sorted(set(by))]
+    if not tags:
+        return name
+    inside = pl.concat_str(tags, separator=",", ignore_nulls=True)
+    return pl.when(inside == "").then(name).otherwise(pl.format("{}{{{}}}", name, inside))
+
+
+def _over_windows(
+    handler: Handler, states: pl.DataFrame, selection: Selection, windows: Sequence[Window]
+) -> pl.DataFrame:
+    """The answers over each window: the States are merged once, by the shortest window that holds them."""
+    keys, fleet = selection.keys, not selection.per_client
+    nested = len({window.stop for window in windows}) == 1
+    ordered = sorted(windows, key=lambda window: -window.start)
+    if nested and len(ordered) > 1:
+        beyond = [(pl.col("slice") < window.start).cast(pl.UInt8) for window in ordered]
+        states = merge(handler, states.with_columns(reach=pl.sum_horizontal(beyond)), [*keys, "reach"])
+    present = states.select(keys).unique()
+    answers = []
+    for index, window in enumerate(ordered):
+        inside = pl.col("reach") <= index if nested and len(ordered) > 1 else _inside(window)
+        held = states.filter(inside)
+        length = window.stop - window.start
+        answered = project(handler, held, keys, seconds=length, until=window.stop, fleet=fleet)
+        whole = present.join(answered, on=keys, how="left", maintain_order="left")
+        answers.append(whole.with_columns(window=pl.lit(window.name)))
+    return _filled(pl.concat(answers), handler)
+
+
+def _inside(window: Window) -> pl.Expr:
+    return pl.col("slice").is_between(window.start, window.stop, closed="left")
+
+
+def _filled(answers: pl.DataFrame, handler: Handler) -> pl.DataFrame:
+    """What the handler says of nothing, in the place of nulls."""
+    filled = [pl.col(name).fill_null(value) for name, value in handler.empty.items() if name in answers.columns]
+    return answers.with_columns(filled)

@@ -1,0 +1,187 @@
+"""Which slices States are kept in as they age, and which chunks the compactor takes next. Pure; time is passed in.
+
+A ladder is a view's tiers, finest first ("1s for 2m", "1m for 2h", …). Each tier's time is cut into blocks: a
+chunk's States lie in one block, and a block moves to the next tier whole, when its last slice is older than the
+tier keeps. A block is a multiple of the next tier's width and about an eighth of what the tier keeps, so a tier
+holds about nine blocks, and States stay up to one block longer than the tier says.
+
+    view      "raw": as folded, for both views; "clients": by client; "fleet": all clients in one
+    policy    the pattern of the ladder that a tab follows; "" for the defaults
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from taba import durations
+from taba.handlers.base import Handler
+from taba.states.fold import CLIENT_KEYS, FLEET_KEYS, SLICE, coarsen
+from taba.states.matching import glob_pattern
+from taba.store.protocol import ChunkInfo
+
+RAW, CLIENTS, FLEET = "raw", "clients", "fleet"
+DEFAULT = ""
+
+SETTLE_CHUNKS = 32
+"""Raw chunks of one type in a shard that are settled into tiers together; fewer wait SETTLE_SECONDS."""
+SETTLE_SECONDS = 10
+MERGE_CHUNKS = 8
+"""Chunks of one block and of like size that are merged into one."""
+SMALL_ROWS = 4096
+"""Chunks below this count as of like size."""
+JOB_ROWS = 4_000_000
+"""Rows that one job takes at most (but always one chunk): about 200 MB in memory."""
+CLOSED_SECONDS = 60
+"""A block that ended this long ago is merged into one chunk, where its tier keeps it long enough to matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Slices of `width` seconds, kept for `keep` seconds, moved on by blocks of `block` seconds."""
+
+    width: int
+    keep: int
+    block: int
+
+    def cutoff(self, now: float) -> int:
+        """States of slices before this time belong to the next tier."""
+        return math.floor((now - self.keep) / self.block) * self.block
+
+
+Ladder = tuple[Tier, ...]
+
+
+def ladder(texts: Sequence[str]) -> Ladder:
+    """The tiers that "1s for 2m", … mean, finest first."""
+    steps = [durations.parse_tier(text) for text in texts]
+    widths = [width for width, _ in steps[1:]] + [steps[-1][0]]
+    return tuple(
+        Tier(width, keep, math.ceil(keep / 8 / unit) * unit)
+        for (width, keep), unit in zip(steps, widths, strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Tiers:
+    """The ladders of both views, by policy."""
+
+    clients: Mapping[str, Ladder]
+    fleet: Mapping[str, Ladder]
+
+    @staticmethod
+    def parse(
+        clients: Sequence[str], fleet: Sequence[str], patterns: Iterable[tuple[str, Sequence[str], Sequence[str]]] = ()
+    ) -> Tiers:
+        """From the configuration's texts; `patterns` are (glob over tabs, clients, fleet), the first match rules."""
+        both = [(DEFAULT, clients, fleet), *patterns]
+        return Tiers(
+            {policy: ladder(steps or clients) for policy, steps, _ in both},
+            {policy: ladder(steps or fleet) for policy, _, steps in both},
+        )
+
+    def of(self, view: str, policy: str) -> Ladder:
+        """The ladder of a view; a policy that the configuration no longer has follows the defaults."""
+        ladders = self.clients if view == CLIENTS else self.fleet
+        return ladders.get(policy, ladders[DEFAULT])
+
+    def reach(self, view: str) -> int:
+        """Seconds back to which any State of a view is kept."""
+        ladders = self.clients if view == CLIENTS else self.fleet
+        return max(steps[-1].keep for steps in ladders.values())
+
+    def by_policy(self, states: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+        """States split by the policy that their tab follows."""
+        patterns = [policy for policy in self.clients if policy != DEFAULT]
+        if not patterns:
+            yield DEFAULT, states
+            return
+        tabs = states.select(pl.col("tab").unique()).with_columns(text=pl.col("tab").cast(pl.String))
+        policy = pl.coalesce(
+            *(pl.when(pl.col("text").str.contains(glob_pattern(name))).then(pl.lit(name)) for name in patterns),
+            pl.lit(DEFAULT),
+        )
+        followed = states.join(tabs.select("tab", policy=policy), on="tab")
+        for (name,), part in followed.partition_by("policy", as_dict=True, include_key=False).items():
+            yield str(name), part
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """States that belong into one chunk: one view, policy, width and block."""
+
+    view: str
+    policy: str
+    width: int
+    states: pl.DataFrame
+
+
+def place(handler: Handler, states: pl.DataFrame, view: str, tiers: Tiers, now: float) -> Iterator[Placed]:
+    """States merged into the slices that their age calls for, a block at a time; those that no tier keeps end."""
+    keys = CLIENT_KEYS if view == CLIENTS else FLEET_KEYS
+    for policy, part in tiers.by_policy(states):
+        rest = part
+        for tier in tiers.of(view, policy):
+            young = SLICE >= max(tier.cutoff(now), 0)
+            here, rest = rest.filter(young), rest.filter(~young)
+            if here.is_empty():
+                continue
+            merged = coarsen(handler, here, tier.width, keys).with_columns(block=SLICE // tier.block)
+            for block in merged.partition_by("block", include_key=False):
+                yield Placed(view, policy, tier.width, block)
+
+
+def plan(chunks: Iterable[ChunkInfo], tiers: Tiers, now: float) -> list[list[ChunkInfo]]:
+    """The sets of one shard's chunks to compact now. All of a set have one type and view; sets are disjoint."""
+    raw: dict[str, list[ChunkInfo]] = defaultdict(list)
+    blocks: dict[tuple[str, str, str, int, int], list[ChunkInfo]] = defaultdict(list)
+    for chunk in chunks:
+        if chunk.view == RAW:
+            raw[chunk.type].append(chunk)
+        else:
+            tier = _tier_of(chunk, tiers)
+            blocks[chunk.type, chunk.view, chunk.policy, chunk.width, chunk.start // tier.block].append(chunk)
+    jobs = [_within(held) for held in raw.values() if _settles(held, now)]
+    for held in blocks.values():
+        tier = _tier_of(held[0], tiers)
+        jobs += [_within(some) for some in (_ripe(held, tier, now),) if some]
+    return jobs
+
+
+def _tier_of(chunk: ChunkInfo, tiers: Tiers) -> Tier:
+    """The tier that a chunk lies in; where the configuration has changed, the one that comes next."""
+    steps = tiers.of(chunk.view, chunk.policy)
+    return next((tier for tier in steps if tier.width >= chunk.width), steps[-1])
+
+
+def _settles(raw: list[ChunkInfo], now: float) -> bool:
+    return len(raw) >= SETTLE_CHUNKS or min(chunk.created for chunk in raw) <= now - SETTLE_SECONDS
+
+
+def _ripe(block: list[ChunkInfo], tier: Tier, now: float) -> list[ChunkInfo]:
+    """The chunks of a block that should be compacted together now; none: []."""
+    start = block[0].start // tier.block * tier.block
+    if start < tier.cutoff(now):
+        return block
+    if len(block) > 1 and start + tier.block + CLOSED_SECONDS <= now and tier.keep > CLOSED_SECONDS * 8:
+        return block if sum(chunk.rows for chunk in block) <= JOB_ROWS else []
+    alike: dict[int, list[ChunkInfo]] = defaultdict(list)
+    for chunk in block:
+        alike[max(chunk.rows // SMALL_ROWS, 1).bit_length() // 2].append(chunk)
+    return next((some for some in alike.values() if len(some) >= MERGE_CHUNKS), [])
+
+
+def _within(chunks: list[ChunkInfo]) -> list[ChunkInfo]:
+    """As many of the chunks, oldest first, as one job takes."""
+    taken: list[ChunkInfo] = []
+    rows = 0
+    for chunk in sorted(chunks, key=lambda chunk: (chunk.start, chunk.id)):
+        rows += chunk.rows
+        if taken and rows > JOB_ROWS:
+            break
+        taken.append(chunk)
+    return taken

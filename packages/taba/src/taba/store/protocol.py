@@ -1,0 +1,118 @@
+"""The store's contract. Every method may raise StoreError; none may have done half of its work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+MAX_GAPS = 1024
+"""How many sequences of a source may arrive after a later one. Sequences missed further back count as seen."""
+
+
+class StoreError(Exception):
+    """The store cannot do what was asked; the text says what is wrong, where, and what to do."""
+
+
+class StoreFullError(StoreError):
+    """There is no room: the same may go through once there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkInfo:
+    """What a store tells of a chunk without its bytes. Times are seconds since 1970; slices in [start, stop)."""
+
+    id: int
+    shard: int
+    type: str
+    version: int
+    view: str
+    policy: str
+    width: int
+    start: int
+    stop: int
+    rows: int
+    checksum: int
+    created: float
+
+
+@dataclass(frozen=True, slots=True)
+class NewChunk:
+    """A chunk that is to be written: `info` with the id 0, and the bytes."""
+
+    info: ChunkInfo
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof that what `source` sent as number `sequence` (from 1) was folded."""
+
+    source: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class TabEntry:
+    """A tab of the catalogue: as written (`bids.won{exchange=fbx}`), its name, its type (`gauge(30)`)."""
+
+    tab: str
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """What is written to one shard at once."""
+
+    shard: int
+    receipts: Sequence[Receipt]
+    tabs: Sequence[TabEntry]
+    chunks: Sequence[NewChunk]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a shard took nothing of an append: receipts it has already, or names that have another type."""
+
+    receipts: frozenset[Receipt] = frozenset()
+    types: Mapping[str, str] = field(default_factory=dict)
+    """name -> the type that it has."""
+
+
+class Store(Protocol):
+    """Shards that hold chunks, receipts and tabs. Methods may be called from any thread."""
+
+    shards: int
+
+    def append(self, appends: Sequence[Append]) -> list[list[int] | Refusal]:
+        """Write each shard's part atomically and durably: for each append the new chunks' ids, or a refusal.
+
+        A shard that refuses has taken nothing. It refuses where it has seen one of the receipts, or where a new
+        tab's name has another type.
+        """
+        ...
+
+    def chunks(self, shard: int) -> list[ChunkInfo]:
+        """All chunks that are in the shard now."""
+        ...
+
+    def bodies(self, shard: int, ids: Iterable[int]) -> dict[int, bytes]:
+        """The bytes of those of the chunks that are still there."""
+        ...
+
+    def replace(self, shard: int, old: Sequence[int], new: Sequence[NewChunk]) -> list[int] | None:
+        """Put `new` in the place of the chunks `old`, atomically; the new ids, or None where an old one is gone."""
+        ...
+
+    def tabs(self) -> list[TabEntry]:
+        """The catalogue, of all shards."""
+        ...
+
+    def forget_receipts(self, before: float) -> int:
+        """Drop the receipts of sources that were last heard before a time; how many there were."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is held; nothing may be called after."""
+        ...
