@@ -4,7 +4,17 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from taba.handlers.base import COUNT_EVENTS, NUMBER, TEXT, TIME, Handler, Measure, Value, json_list, json_value
+from taba.handlers.base import (
+    COUNT_EVENTS,
+    NUMBER,
+    TEXT,
+    TIME,
+    Handler,
+    Measure,
+    Value,
+    json_list,
+    json_value,
+)
 
 CAPACITY = 100
 NEWEST_FIRST = {"by": ("at", "number", "text"), "descending": True, "nulls_last": True}

@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
-import polars as pl
-
-from taba.handlers.base import EVENT_SCHEMA, Handler
+from taba.handlers.base import Handler
 from taba.handlers.buffer import Buffer
 from taba.handlers.counter import Counter
 from taba.handlers.gauge import Gauge
@@ -20,9 +19,23 @@ from taba.handlers.percentile import Percentile
 from taba.handlers.top import Top
 from taba.handlers.uniques import Uniques
 
+Loaded = TypeVar("Loaded")
+
 BUILT_IN: tuple[type[Handler], ...] = (Counter, Percentile, Gauge, Uniques, Top, Buffer)
 ENTRY_POINTS = "taba.handlers"
-RESERVED_COLUMNS = {"tab", "client", "slice", "shard", "seconds", "until", "window", "submission"}
+RESERVED_COLUMNS = {
+    "tab",
+    "client",
+    "slice",
+    "shard",
+    "seconds",
+    "until",
+    "window",
+    "reach",
+    "bucket",
+    "block",
+    "submission",
+}
 
 
 class HandlerError(Exception):
@@ -66,7 +79,7 @@ class Registry:
 
 
 def check(kind: type[Handler]) -> None:
-    """Raise HandlerError unless `kind` is a whole declaration that folds and projects no events."""
+    """Raise HandlerError unless `kind` is a whole declaration."""
     missing = [name for name in ("type", "measures", "projection") if not hasattr(kind, name)]
     if missing:
         raise HandlerError(f"{_name(kind)} declares no {' and no '.join(missing)}")
@@ -75,15 +88,6 @@ def check(kind: type[Handler]) -> None:
     clash = RESERVED_COLUMNS & (set(kind.cells) | set(kind.measures))
     if clash:
         raise HandlerError(f"{_name(kind)}: the column {sorted(clash)[0]!r} is Taba's own; choose another name")
-    from taba.states.fold import fold, project
-
-    try:
-        handler = kind()
-        states = fold(handler, pl.DataFrame(schema=EVENT_SCHEMA))
-        for fleet in (False, True):
-            project(handler, states, ["tab"], seconds=60.0, until=0.0, fleet=fleet)
-    except Exception as error:
-        raise HandlerError(f"{_name(kind)} cannot fold and project: {error}") from error
 
 
 def _from_source(source: str) -> list[type[Handler]]:
@@ -112,7 +116,7 @@ def _defined_in(module: ModuleType, source: str) -> list[type[Handler]]:
     return own
 
 
-def _loaded(source: str, load):  # noqa: ANN001, ANN202
+def _loaded(source: str, load: Callable[[], Loaded]) -> Loaded:
     """What `load` gives; whatever goes wrong in a user's file is told with the file's name."""
     try:
         return load()

@@ -32,8 +32,9 @@ class Catalogue:
     """
 
     def __init__(self, registry: Registry, shards: int, entries: Iterable[TabEntry] = ()) -> None:
-        self._registry = registry
-        self._shards = shards
+        self.registry = registry
+        self.shards = shards
+        self._known: set[str] = set()
         self._types: dict[str, str] = {}
         self.frame = pl.DataFrame(schema=_SCHEMA)
         self.add({entry.tab: entry for entry in entries})
@@ -45,16 +46,25 @@ class Catalogue:
         """The type of the tabs with this name, as in `gauge(30)`; None where there are none."""
         return self._types.get(name)
 
+    def knows(self, tab: str) -> bool:
+        """Whether the tab, as written with its tags sorted, is in the catalogue."""
+        return tab in self._known
+
+    def shard_of(self, name: str) -> int:
+        """The shard in which the tabs of this name lie."""
+        return shard_of(name, self.shards)
+
     def add(self, entries: dict[str, TabEntry]) -> None:
         """Take tabs in, by the way in which each was written."""
         rows = []
         for written, entry in entries.items():
             base, parameter = names.parse_type(entry.type)
-            handler = self._registry.get(base)
+            handler = self.registry.get(base)
             value = None if handler is None else handler.value.name
-            shard = shard_of(entry.name, self._shards)
+            shard = shard_of(entry.name, self.shards)
             rows.append((written, entry.tab, entry.name, entry.type, base, parameter, value, shard))
             self._types.setdefault(entry.name, entry.type)
+            self._known.add(entry.tab)
         if rows:
             added = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
             self.frame = pl.concat([self.frame, added]).unique("written", keep="first", maintain_order=True)
@@ -64,7 +74,8 @@ class Catalogue:
         tabs = self.frame.filter(pl.col("written") == pl.col("tab"))
         own = pl.col("tab").str.starts_with(names.OWN_PREFIX)
         fits = [
-            pl.col("tab").str.contains(glob_pattern(glob)) & (pl.lit(True) if glob.startswith(names.OWN_PREFIX) else ~own)
+            pl.col("tab").str.contains(glob_pattern(glob))
+            & (pl.lit(True) if glob.startswith(names.OWN_PREFIX) else ~own)
             for glob in globs
         ]
         return tabs.filter(pl.any_horizontal(fits)).drop("written")

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from taba.handlers.base import Handler
+from taba.handlers.base import EVENT_SCHEMA, Handler
+from taba.handlers.registry import HandlerError
 
 CLIENT_KEYS = ("tab", "client", "slice")
 FLEET_KEYS = ("tab", "slice")
@@ -65,3 +66,13 @@ def project(
     end = pl.lit(until, dtype=pl.Float64) if isinstance(until, int | float) else until.cast(pl.Float64)
     timed = merged.with_columns(end.alias("until"), pl.lit(seconds, dtype=pl.Float64).alias("seconds"))
     return timed.group_by(keys).agg([column.alias(name) for name, column in columns.items()])
+
+
+def verify(handler: Handler) -> None:
+    """Raise HandlerError unless the handler's expressions fold, merge and project (no events at all)."""
+    try:
+        states = fold(handler, pl.DataFrame(schema=EVENT_SCHEMA))
+        for fleet in (False, True):
+            project(handler, states, ["tab"], seconds=60.0, until=0.0, fleet=fleet)
+    except Exception as error:
+        raise HandlerError(f"the handler of type {handler.type!r} cannot fold and project: {error}") from error

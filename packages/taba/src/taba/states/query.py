@@ -63,7 +63,7 @@ class Query:
     def windows(self, selection: Selection, windows: Sequence[Window]) -> Iterator[tuple[Handler, pl.DataFrame]]:
         """For each type the answers over `windows`, with the column `window`. Nested windows share their work."""
         start, stop = min(w.start for w in windows), max(w.stop for w in windows)
-        for handler, states in self._states(selection, start, stop):
+        for handler, states in self.states(selection, start, stop):
             yield handler, _over_windows(handler, states, selection, windows)
 
     def series(self, selection: Selection, start: int, stop: int, step: int) -> Iterator[tuple[Handler, pl.DataFrame]]:
@@ -71,7 +71,7 @@ class Query:
         bucket = ((pl.col("slice").cast(pl.Int64) - start) // step * step + start).alias("bucket")
         keys = [*selection.keys, "bucket"]
         fleet = not selection.per_client
-        for handler, states in self._states(selection, start, stop):
+        for handler, states in self.states(selection, start, stop):
             until = pl.col("bucket") + step
             yield (
                 handler,
@@ -83,12 +83,19 @@ class Query:
     def pairs(self, tabs: Sequence[str], start: float, stop: float) -> pl.DataFrame:
         """Which client recorded to which tab: (tab, client, last slice), of the clients' States in [start, stop)."""
         parts = [pl.DataFrame(schema={"tab": pl.Categorical, "client": pl.Categorical, "last": pl.UInt32})]
-        for _, states in self._states(Selection(tabs, per_client=True), start, stop):
+        for _, states in self.states(Selection(tabs, per_client=True), start, stop):
             parts.append(states.group_by("tab", "client").agg(last=pl.col("slice").max()))
         return pl.concat(parts)
 
-    def _states(self, selection: Selection, start: float, stop: float) -> Iterator[tuple[Handler, pl.DataFrame]]:
-        """For each type the States in question, their `tab` replaced by the group it belongs to."""
+    def last_seen(self, tabs: Sequence[str], stop: float) -> pl.DataFrame:
+        """(tab, last slice) of each tab that is kept at all."""
+        parts = [pl.DataFrame(schema={"tab": pl.Categorical, "last": pl.UInt32})]
+        for _, states in self.states(Selection(tabs), 0, stop):
+            parts.append(states.group_by("tab").agg(last=pl.col("slice").max()))
+        return pl.concat(parts)
+
+    def states(self, selection: Selection, start: float, stop: float) -> Iterator[tuple[Handler, pl.DataFrame]]:
+        """For each type the States in question, one by one, their `tab` replaced by the group it belongs to."""
         matched = self._catalogue.match(selection.tabs)
         for (type_name,), tabs in matched.partition_by("type", as_dict=True).items():
             handler = self._registry.get(str(type_name))
@@ -121,7 +128,7 @@ def _selector(tabs: pl.DataFrame, selection: Selection, *, whole: bool) -> Calla
             states = states.filter(pl.col("tab") == one)
         elif not whole:
             states = states.filter(pl.col("tab").is_in(wanted["tab"].implode()))
-        if selection.client not in (None, ALL) and selection.client is not None:
+        if selection.client is not None and selection.client != ALL:
             states = _of_clients(states, selection.client)
         if selection.by is not None:
             columns = states.columns

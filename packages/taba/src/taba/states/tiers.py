@@ -61,8 +61,7 @@ def ladder(texts: Sequence[str]) -> Ladder:
     steps = [durations.parse_tier(text) for text in texts]
     widths = [width for width, _ in steps[1:]] + [steps[-1][0]]
     return tuple(
-        Tier(width, keep, math.ceil(keep / 8 / unit) * unit)
-        for (width, keep), unit in zip(steps, widths, strict=True)
+        Tier(width, keep, math.ceil(keep / 8 / unit) * unit) for (width, keep), unit in zip(steps, widths, strict=True)
     )
 
 
@@ -75,7 +74,9 @@ class Tiers:
 
     @staticmethod
     def parse(
-        clients: Sequence[str], fleet: Sequence[str], patterns: Iterable[tuple[str, Sequence[str], Sequence[str]]] = ()
+        clients: Sequence[str],
+        fleet: Sequence[str],
+        patterns: Iterable[tuple[str, Sequence[str], Sequence[str]]] = (),
     ) -> Tiers:
         """From the configuration's texts; `patterns` are (glob over tabs, clients, fleet), the first match rules."""
         both = [(DEFAULT, clients, fleet), *patterns]
@@ -93,6 +94,14 @@ class Tiers:
         """Seconds back to which any State of a view is kept."""
         ladders = self.clients if view == CLIENTS else self.fleet
         return max(steps[-1].keep for steps in ladders.values())
+
+    def width_at(self, view: str, start: float, *, now: float) -> int:
+        """The widest slices that States of a view may have at the time `start`, in seconds."""
+        ladders = self.clients if view == CLIENTS else self.fleet
+        widths = []
+        for steps in ladders.values():
+            widths.append(next((tier.width for tier in steps if tier.cutoff(now) <= start), steps[-1].width))
+        return max(widths)
 
     def by_policy(self, states: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
         """States split by the policy that their tab follows."""
@@ -126,7 +135,7 @@ def place(handler: Handler, states: pl.DataFrame, view: str, tiers: Tiers, now: 
     for policy, part in tiers.by_policy(states):
         rest = part
         for tier in tiers.of(view, policy):
-            young = SLICE >= max(tier.cutoff(now), 0)
+            young = max(tier.cutoff(now), 0) <= SLICE
             here, rest = rest.filter(young), rest.filter(~young)
             if here.is_empty():
                 continue

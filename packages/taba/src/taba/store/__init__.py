@@ -19,7 +19,18 @@ from taba.store.protocol import (
     TabEntry,
 )
 
-__all__ = ["Append", "ChunkInfo", "NewChunk", "Receipt", "Refusal", "Store", "StoreError", "StoreFullError", "TabEntry", "open_store"]
+__all__ = [
+    "Append",
+    "ChunkInfo",
+    "NewChunk",
+    "Receipt",
+    "Refusal",
+    "Store",
+    "StoreError",
+    "StoreFullError",
+    "TabEntry",
+    "open_store",
+]
 
 
 def open_store(data: str, shards: int) -> Store:

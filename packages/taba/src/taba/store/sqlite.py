@@ -20,7 +20,16 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
-from taba.store.protocol import Append, ChunkInfo, NewChunk, Receipt, Refusal, StoreError, StoreFullError, TabEntry
+from taba.store.protocol import (
+    Append,
+    ChunkInfo,
+    NewChunk,
+    Receipt,
+    Refusal,
+    StoreError,
+    StoreFullError,
+    TabEntry,
+)
 from taba.store.sequences import Seen
 
 SCHEMA_VERSION = 1
@@ -210,7 +219,9 @@ class SqliteStore:
             if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
                 raise StoreError(f"{self._path} cannot be written ({error}): check its owner and mode") from error
             if code.startswith("SQLITE_IOERR"):
-                raise StoreError(f"{self._path}: the disk failed ({error}, {code}): check its health and space") from error
+                raise StoreError(
+                    f"{self._path}: the disk failed ({error}, {code}): check its health and space"
+                ) from error
             raise StoreError(
                 f"{self._path} is damaged or not a Taba store ({error}): restore it from a backup, or move it away"
             ) from error

@@ -1,0 +1,250 @@
+"""The HTTP interface: requests in, answers out. What it means is decided elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+
+import anyio
+import msgspec
+import polars as pl
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from taba import names
+from taba.config import Limits
+from taba.server import formats, parameters, submissions
+from taba.server.intake import Outcome, OverloadedError
+from taba.server.parameters import ParameterError
+from taba.server.service import Service
+from taba.server.submissions import BadRequest, TooLarge
+from taba.states.chunks import ChunkError
+from taba.states.matching import PatternError
+from taba.store import StoreError
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER = "1"
+INLINE_BYTES = 64 << 10
+"""Bodies up to this size are read on the event loop; larger ones in a thread, so that others need not wait."""
+QUERIES = 4
+"""Queries that run at once; more wait their turn."""
+
+
+def make_app(service: Service, limits: Limits, started: Callable[[], None]) -> Starlette:
+    """The application around a service; `started` is called when it takes requests."""
+    handlers = Handlers(service, limits)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        intake = asyncio.create_task(service.intake.run())
+        service.start()
+        started()
+        yield
+        intake.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await intake
+        await run_in_threadpool(service.close)
+
+    get = [
+        ("/v1/tabs", handlers.tabs),
+        ("/v1/clients", handlers.clients),
+        ("/v1/aggregates", handlers.aggregates),
+        ("/v1/projections", handlers.projections),
+        ("/v1/series", handlers.series),
+        ("/ping", handlers.ping),
+    ]
+    routes = [Route("/v1/events", handlers.events, methods=["POST"])]
+    routes += [Route(path, endpoint, methods=["GET"]) for path, endpoint in get]
+    errors = {
+        BadRequest: _bad_request,
+        ParameterError: _bad_request,
+        PatternError: _bad_request,
+        StoreError: _unavailable,
+        ChunkError: _unavailable,
+        OverloadedError: _unavailable,
+        HTTPException: _http_error,
+    }
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
+
+
+class Handlers:
+    """One method for each route."""
+
+    def __init__(self, service: Service, limits: Limits) -> None:
+        self._service = service
+        self._body_limit = limits.body_mb << 20
+        self._answer_rows = limits.answer_rows
+        self._queries = anyio.CapacityLimiter(QUERIES)
+
+    async def events(self, request: Request) -> Response:
+        """POST /v1/events"""
+        parameters.known(request.query_params, "client")
+        body = await self._body(request)
+        read = partial(self._read, request, body)
+        submission = read() if len(body) <= INLINE_BYTES else await run_in_threadpool(read)
+        outcome = await self._service.intake.submit(submission)
+        return _json(_outcome(outcome))
+
+    def _read(self, request: Request, body: bytes) -> submissions.Submission:
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        plain = submissions.decompress(body, request.headers.get("content-encoding", "").lower(), self._body_limit)
+        client = parameters.one(request.query_params, "client")
+        return submissions.read(content_type, plain, request.headers, client, self._service.clock())
+
+    async def _body(self, request: Request) -> bytes:
+        """The body, read no further than the limit."""
+        told = request.headers.get("content-length", "")
+        if told.isdigit() and int(told[:20]) > self._body_limit:
+            raise self._too_large()
+        parts, size = [], 0
+        try:
+            async for part in request.stream():
+                size += len(part)
+                if size > self._body_limit:
+                    raise self._too_large()
+                parts.append(part)
+        except ClientDisconnect:
+            raise BadRequest("the body is cut off") from None
+        return b"".join(parts)
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"the body has more than {self._body_limit >> 20} MB (limits.body_mb): send it in parts")
+
+    async def tabs(self, request: Request) -> Response:
+        """GET /v1/tabs"""
+        parameters.known(request.query_params, "match")
+        globs = request.query_params.getlist("match") or ["*"]
+        return await self._rows(request, "tabs", lambda: _with_tags(self._service.tabs(globs)))
+
+    async def clients(self, request: Request) -> Response:
+        """GET /v1/clients"""
+        parameters.known(request.query_params, "match")
+        glob = parameters.one(request.query_params, "match") or "*"
+        return await self._rows(request, "clients", lambda: self._service.clients(glob))
+
+    async def aggregates(self, request: Request) -> Response:
+        """GET /v1/aggregates"""
+        parameters.known(request.query_params, "tab", "client", "window", "from", "to", "by")
+        return await self._windows(request, per_client=False)
+
+    async def projections(self, request: Request) -> Response:
+        """GET /v1/projections"""
+        parameters.known(request.query_params, "tab", "client", "window", "from", "to")
+        return await self._windows(request, per_client=True)
+
+    async def series(self, request: Request) -> Response:
+        """GET /v1/series"""
+        fields = request.query_params
+        parameters.known(fields, "tab", "client", "from", "to", "step", "by")
+        selection = parameters.selection(fields)
+        now = self._service.clock()
+        asked = parameters.series(fields, now, partial(self._service.tiers.width_at, selection.view, now=now))
+
+        def answer() -> tuple[bytes, str]:
+            found = list(self._service.query.series(selection, asked.start, asked.stop, asked.step))
+            head = {
+                "complete_to": self._service.complete_to(),
+                "from": asked.start,
+                "to": asked.stop,
+                "step": asked.step,
+            }
+            return self._formatted(request, head, found, ["tab", "bucket"], points=True)
+
+        return await self._answered(answer)
+
+    async def ping(self, request: Request) -> Response:
+        """GET /ping"""
+        parameters.known(request.query_params)
+        failure = self._service.intake.failure
+        if failure is None:
+            return _json({"status": "ok"})
+        return _json({"status": failure}, 503)
+
+    async def _windows(self, request: Request, *, per_client: bool) -> Response:
+        selection = parameters.selection(request.query_params, per_client=per_client)
+        asked = parameters.windows(request.query_params, self._service.clock())
+
+        def answer() -> tuple[bytes, str]:
+            found = self._service.windows(selection, asked)
+            head = {"complete_to": self._service.complete_to()}
+            return self._formatted(request, head, found, [*selection.keys, "window"])
+
+        return await self._answered(answer)
+
+    async def _rows(self, request: Request, name: str, table: Callable[[], pl.DataFrame]) -> Response:
+        def answer() -> tuple[bytes, str]:
+            form = formats.accepted(request.headers.get("accept", ""))
+            return formats.rows(form, {"complete_to": self._service.complete_to()}, name, table()), form
+
+        return await self._answered(answer)
+
+    def _formatted(
+        self,
+        request: Request,
+        head: dict[str, float],
+        found: formats.Answers,
+        levels: list[str],
+        *,
+        points: bool = False,
+    ) -> tuple[bytes, str]:
+        size = sum(table.height for _, table in found)
+        if size > self._answer_rows:
+            raise ParameterError(
+                f"tab: the answer would have {size} rows, and at most {self._answer_rows} are given "
+                "(limits.answer_rows): ask for fewer tabs, clients or windows"
+            )
+        form = formats.accepted(request.headers.get("accept", ""))
+        return formats.answers(form, head, found, levels, points=points), form
+
+    async def _answered(self, answer: Callable[[], tuple[bytes, str]]) -> Response:
+        """What `answer` gives, worked out in a thread."""
+        body, form = await anyio.to_thread.run_sync(answer, limiter=self._queries)
+        return Response(body, media_type=form)
+
+
+def _with_tags(tabs: pl.DataFrame) -> pl.DataFrame:
+    tags = [names.split(tab)[1] for tab in tabs["tab"]]
+    return tabs.with_columns(tags=pl.Series(tags, dtype=pl.Object))
+
+
+def _outcome(outcome: Outcome) -> dict[str, object]:
+    answer: dict[str, object] = {
+        "accepted": outcome.accepted,
+        "rejected": [{"index": index, "error": error} for index, error in outcome.rejected],
+    }
+    if outcome.rejected_total > len(outcome.rejected):
+        answer["rejected_total"] = outcome.rejected_total
+    if outcome.duplicate:
+        answer["duplicate"] = True
+    return answer
+
+
+def _json(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
+
+
+async def _bad_request(request: Request, error: Exception) -> Response:
+    del request
+    return _json({"error": str(error)}, 413 if isinstance(error, TooLarge) else 400)
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    del request
+    return _json({"error": str(error)}, 503, {"Retry-After": RETRY_AFTER})
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    told = {
+        404: f"there is no {request.url.path} here",
+        405: f"{request.url.path} does not take {request.method}",
+    }
+    return _json({"error": told.get(error.status_code, error.detail)}, error.status_code)

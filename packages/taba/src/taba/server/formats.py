@@ -1,0 +1,103 @@
+"""Answers as JSON, CSV, Arrow, or lines for people. JSON is put together by columns, not answer by answer."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from taba.handlers.base import Handler, json_text
+
+JSON, CSV, ARROW, PLAIN = "application/json", "text/csv", "application/vnd.apache.arrow.stream", "text/plain"
+Answers = Sequence[tuple[Handler, pl.DataFrame]]
+
+
+def accepted(accept: str) -> str:
+    """The format that an Accept header asks for first; JSON where it asks for none of them."""
+    wanted = [part.partition(";")[0].strip() for part in accept.split(",")]
+    return next((form for form in wanted if form in (JSON, CSV, ARROW, PLAIN)), JSON)
+
+
+def answers(
+    form: str, head: Mapping[str, Any], found: Answers, levels: Sequence[str], *, points: bool = False
+) -> bytes:
+    """Answers nested by `levels` (columns, the outermost first) under "tabs", below the fields of `head`.
+
+    With `points` the last level is a list of points with their time, and no mapping.
+    """
+    if form == JSON:
+        inside = ",".join(_nested(table, levels, points) for _, table in found if table.height)
+        return b"%s,%s" % (msgspec.json.encode(head)[:-1], f'"tabs":{{{inside}}}}}'.encode())
+    if form == PLAIN:
+        return _lines(head, found, levels)
+    return _table(form, [table.select(*levels, *_answer_columns(table, levels)) for _, table in found])
+
+
+def rows(form: str, head: Mapping[str, Any], name: str, table: pl.DataFrame) -> bytes:
+    """A plain table: a list under `name` in JSON, else its lines."""
+    if form == JSON:
+        return msgspec.json.encode({**head, name: table.to_dicts()})
+    if form == PLAIN:
+        shown = table.drop("tags", strict=False).rows()
+        return "".join("  ".join("-" if cell is None else str(cell) for cell in row) + "\n" for row in shown).encode()
+    flat = [pl.col(column).struct.json_encode() for column, kind in table.schema.items() if kind == pl.Struct]
+    return _table(form, [table.with_columns(flat) if flat else table])
+
+
+def _table(form: str, tables: Iterable[pl.DataFrame]) -> bytes:
+    texts = pl.selectors.categorical().cast(pl.String)
+    whole = pl.concat([table.with_columns(texts) for table in tables] or [pl.DataFrame()], how="diagonal_relaxed")
+    buffer = io.BytesIO()
+    if form == CSV:
+        whole.write_csv(buffer)
+    else:
+        whole.write_ipc_stream(buffer)
+    return buffer.getvalue()
+
+
+def _answer_columns(table: pl.DataFrame, levels: Sequence[str]) -> list[str]:
+    return [column for column in table.columns if column not in levels]
+
+
+def _nested(table: pl.DataFrame, levels: Sequence[str], points: bool) -> str:
+    """A table as the inside of a JSON object."""
+    columns = _answer_columns(table, levels)
+    fields = [pl.format('"{}":{}', pl.lit(name), _json(table, name)) for name in columns]
+    inside = pl.concat_str(fields, separator=",")
+    if points:
+        inside = pl.format('"time":{},{}', levels[-1], inside)
+    state = table.select(*levels, json=pl.format("{{{}}}", inside))
+    *outer, last = levels
+    if points:
+        state = state.group_by(outer, maintain_order=True).agg(json=pl.format("[{}]", pl.col("json").str.join(",")))
+        *outer, last = outer
+    while True:
+        state = state.with_columns(json=pl.format("{}:{}", json_text(pl.col(last).cast(pl.String)), "json"))
+        if not outer:
+            return ",".join(state["json"])
+        joined = pl.format("{{{}}}", pl.col("json").str.join(","))
+        state = state.group_by(outer, maintain_order=True).agg(json=joined)
+        *outer, last = outer
+
+
+def _json(table: pl.DataFrame, name: str) -> pl.Expr:
+    """A column's values as JSON; its strings are JSON already. What is no finite number becomes null."""
+    column = pl.col(name)
+    if table.schema[name].is_float():
+        column = pl.when(column.is_finite()).then(column)
+    return column.cast(pl.String).fill_null("null")
+
+
+def _lines(head: Mapping[str, Any], found: Answers, levels: Sequence[str]) -> bytes:
+    lines = [f"# {name} {value}" for name, value in head.items()]
+    for handler, table in found:
+        texts = [name for name, kind in table.schema.items() if kind == pl.String and name not in levels]
+        for answer in table.with_columns(pl.col(pl.Categorical).cast(pl.String)).iter_rows(named=True):
+            where = "  ".join(str(answer.pop(level)) for level in levels)
+            for name in texts:
+                answer[name] = None if answer[name] is None else msgspec.json.decode(answer[name])
+            lines.append(f"{where}  {handler.render(answer)}")
+    return ("\n".join(lines) + "\n").encode()

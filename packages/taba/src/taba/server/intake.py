@@ -1,0 +1,262 @@
+"""The intake: gathers what requests bring for a moment, folds it, and answers once it is in the store.
+
+Everything that comes within the gathering time, or while the batch before is written, is one batch: one table
+of events, one fold for each type, one append. So the work grows with the batches, not with the requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import count
+
+import polars as pl
+
+from taba.handlers.registry import Registry
+from taba.server.batch import Batch, assemble
+from taba.server.rules import Rules
+from taba.server.submissions import Submission
+from taba.states import chunks
+from taba.states.catalogue import Catalogue
+from taba.states.fold import fold
+from taba.states.reading import ChunkCache
+from taba.states.tiers import RAW
+from taba.store.protocol import Append, NewChunk, Receipt, Refusal, Store, StoreError, TabEntry
+
+log = logging.getLogger(__name__)
+
+TOLD = 100
+"""Rejected events that an answer lists; of the others it says how many."""
+
+
+class OverloadedError(Exception):
+    """More waits than may wait; the same request may be sent again."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a submission: events accepted, and (index, error) of those that were not."""
+
+    accepted: int = 0
+    rejected: list[tuple[int, str]] = field(default_factory=list)
+    rejected_total: int = 0
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Limits of the intake: seconds of gathering, bytes that may wait, tabs, how old and how new events may be."""
+
+    gather: float
+    pending: int
+    tabs: int
+    past: float
+    future: float
+
+
+class Intake:
+    """Submissions in, outcomes out. `submit` is for the event loop; folding has a thread of its own."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        catalogue: Catalogue,
+        cache: ChunkCache,
+        bounds: Bounds,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._catalogue = catalogue
+        self._cache = cache
+        self._bounds = bounds
+        self._clock = clock
+        self._waiting: list[tuple[Submission, asyncio.Future[Outcome]]] = []
+        self._weight = 0
+        self._arrived = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="taba-intake")
+        # What comes without a receipt gets one, so that writing it to several shards can be taken up again.
+        self._own_source = f"server/{uuid.uuid4().hex}"
+        self._own_sequences = count(1)
+        self.failure: str | None = None
+        """Why the last batch could not be stored; None while all is well."""
+
+    async def submit(self, submission: Submission) -> Outcome:
+        """The outcome, once the submission is in the store. Raises OverloadedError, StoreError."""
+        if self._weight + submission.weight > self._bounds.pending:
+            raise OverloadedError("more events wait to be folded than may wait (limits.pending_mb): send this again")
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((submission, future))
+        self._weight += submission.weight
+        self._arrived.set()
+        return await future
+
+    async def run(self) -> None:
+        """Take batch after batch, until cancelled; then what still waits."""
+        try:
+            while True:
+                await self._arrived.wait()
+                await asyncio.sleep(self._bounds.gather)
+                await self._take()
+        finally:
+            await self._take()
+            self._thread.shutdown()
+
+    async def _take(self) -> None:
+        """Fold what waits, and tell those who wait for it."""
+        self._arrived.clear()
+        taken, self._waiting = self._waiting, []
+        if not taken:
+            return
+        submissions = [submission for submission, _ in taken]
+        work = asyncio.get_running_loop().run_in_executor(self._thread, self.fold, submissions)
+        try:
+            outcomes = await asyncio.shield(work)
+        except asyncio.CancelledError:
+            outcomes = await work
+        except Exception as error:
+            self._failed(error)
+            failure = error if isinstance(error, StoreError) else StoreError(f"events could not be folded: {error}")
+            for _, future in taken:
+                if not future.done():
+                    future.set_exception(failure)
+            return
+        finally:
+            self._weight -= sum(submission.weight for submission in submissions)
+        self.failure = None
+        for (_, future), outcome in zip(taken, outcomes, strict=True):
+            if not future.done():
+                future.set_result(outcome)
+
+    def _failed(self, error: Exception) -> None:
+        if self.failure is None:
+            log.error("events cannot be stored: %s", error, exc_info=not isinstance(error, StoreError))
+        self.failure = str(error)
+
+    def fold(self, submissions: Sequence[Submission]) -> list[Outcome]:
+        """Fold and store submissions as one batch. Nothing else may call this at the same time."""
+        first, repeated = self._with_receipts(submissions)
+        written: set[int] = set()
+        while True:
+            batch = self._assemble(first)
+            duplicates, conflict = self._write(first, batch, written)
+            if not conflict:
+                break
+            # Another server gave a name its type first: work out the batch anew with what the store knows.
+            self._catalogue.add({entry.tab: entry for entry in self._store.tabs()})
+        self._catalogue.add(batch.tabs)
+        outcomes = _outcomes(first, batch, duplicates - written)
+        by_receipt = {sub.receipts: outcome for sub, outcome in zip(first, outcomes, strict=True)}
+        return [
+            Outcome(duplicate=True) if index in repeated else by_receipt[submission.receipts]
+            for index, submission in enumerate(submissions)
+        ]
+
+    def _with_receipts(self, submissions: Sequence[Submission]) -> tuple[list[Submission], set[int]]:
+        """The submissions to fold, each with a receipt; and the places of those that repeat another's."""
+        seen: set[Receipt] = set()
+        first, repeated = [], set()
+        for index, submission in enumerate(submissions):
+            if not submission.receipts:
+                submission.receipts = (Receipt(self._own_source, next(self._own_sequences)),)
+            if seen.isdisjoint(submission.receipts):
+                first.append(submission)
+            else:
+                repeated.add(index)
+            seen.update(submission.receipts)
+        return first, repeated
+
+    def _assemble(self, submissions: Sequence[Submission]) -> Batch:
+        now = self._clock()
+        rules = Rules(self._bounds.tabs, max(now - self._bounds.past, 0.0), now + self._bounds.future)
+        return assemble(submissions, self._catalogue, self._registry, rules, now)
+
+    def _write(self, submissions: Sequence[Submission], batch: Batch, written: set[int]) -> tuple[set[int], bool]:
+        """Append the batch shard by shard: which submissions had been seen, and whether a type was taken.
+
+        A shard refuses as a whole, so what it has seen is left out and the rest appended again.
+        """
+        by_receipt = {receipt: n for n, submission in enumerate(submissions) for receipt in submission.receipts}
+        tabs = _tabs_by_shard(batch, self._catalogue)
+        duplicates: set[int] = set()
+        events = batch.events
+        while events.height:
+            parts = self._parts(events, submissions, tabs)
+            results = self._store.append([append for append, _ in parts])
+            again = []
+            for (append, states), result in zip(parts, results, strict=True):
+                if isinstance(result, Refusal):
+                    if result.types:
+                        return duplicates, True
+                    seen = {by_receipt[receipt] for receipt in result.receipts}
+                    duplicates |= seen
+                    shard = events.filter(pl.col("shard") == append.shard)
+                    again.append(shard.filter(~pl.col("submission").is_in(list(seen))))
+                    continue
+                written.update(by_receipt[receipt] for receipt in append.receipts)
+                for identity, table in zip(result, states, strict=True):
+                    self._cache.put(append.shard, identity, table)
+            events = pl.concat(again) if again else events.clear()
+        return duplicates, False
+
+    def _parts(
+        self, events: pl.DataFrame, submissions: Sequence[Submission], tabs: dict[int, list[TabEntry]]
+    ) -> list[tuple[Append, list[pl.DataFrame]]]:
+        """What to append to each shard, and the States in it."""
+        now = self._clock()
+        new: dict[int, list[tuple[NewChunk, pl.DataFrame]]] = {}
+        for (type_name,), some in events.partition_by("type", as_dict=True).items():
+            handler = self._registry.get(str(type_name))
+            assert handler is not None
+            for (shard,), states in (
+                fold(handler, some, ["shard"]).partition_by("shard", as_dict=True, include_key=False).items()
+            ):
+                chunk = chunks.make(handler, states, shard=int(str(shard)), view=RAW, policy="", width=1, created=now)
+                new.setdefault(int(str(shard)), []).append((chunk, states))
+        touched = dict(events.group_by("shard").agg(pl.col("submission").unique()).iter_rows())
+        return [
+            (
+                Append(
+                    shard,
+                    [receipt for number in touched[shard] for receipt in submissions[number].receipts],
+                    tabs.get(shard, []),
+                    [chunk for chunk, _ in made],
+                ),
+                [states for _, states in made],
+            )
+            for shard, made in new.items()
+        ]
+
+
+def _tabs_by_shard(batch: Batch, catalogue: Catalogue) -> dict[int, list[TabEntry]]:
+    """The batch's new tabs, by the shard of each."""
+    by_shard: dict[int, list[TabEntry]] = {}
+    for entry in {entry.tab: entry for entry in batch.tabs.values()}.values():
+        by_shard.setdefault(catalogue.shard_of(entry.name), []).append(entry)
+    return by_shard
+
+
+def _outcomes(submissions: Sequence[Submission], batch: Batch, duplicates: set[int]) -> list[Outcome]:
+    outcomes = [
+        Outcome(duplicate=True)
+        if number in duplicates
+        else Outcome(batch.accepted.get(number, 0), list(submission.refused), len(submission.refused))
+        for number, submission in enumerate(submissions)
+    ]
+    told = batch.rejected.group_by("submission").agg(
+        total=pl.len(), index=pl.col("index").head(TOLD), error=pl.col("error").head(TOLD)
+    )
+    for number, total, indexes, errors in told.iter_rows():
+        outcome = outcomes[number]
+        if not outcome.duplicate:
+            outcome.rejected += zip(indexes, errors, strict=True)
+            outcome.rejected_total += total
+    for outcome in outcomes:
+        outcome.rejected = sorted(outcome.rejected)[:TOLD]
+    return outcomes

@@ -1,0 +1,62 @@
+"""Runs a server until it is told to stop."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from taba.config import Settings
+from taba.handlers.registry import HandlerError
+from taba.server.app import make_app
+from taba.server.service import Service
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 5
+"""How long requests that are under way may take once the server was told to stop."""
+
+
+class StartError(Exception):
+    """The server cannot start; the text says why and what to do."""
+
+
+def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `ready` is called with the URL once requests are taken.
+
+    Raises StartError, and StoreError where the data cannot be used.
+    """
+    listening = _listen(settings.host, settings.port)
+    try:
+        service = Service(settings)
+    except HandlerError as error:
+        raise StartError(str(error)) from error
+    host, port = listening.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    app = make_app(service, settings.limits, lambda: ready(url))
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        backlog=2048,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(2048)
+    except OSError as error:
+        raise StartError(f"cannot listen on {host}:{port}: {error.strerror}; name another with --port") from error
+    if not ipaddress.ip_address(listening.getsockname()[0]).is_loopback:
+        log.warning("%s can be reached from other machines, and anyone who reaches it may read and write", host)
+    return listening

@@ -1,0 +1,222 @@
+"""Request bodies -> submissions: frames, JSON and NDJSON as columns, each with the errors of its own.
+
+A body that cannot be read at all raises BadRequest. An event that cannot be read, beside others that can, is
+among the submission's `refused` and counts nothing.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
+from operator import attrgetter
+from typing import Annotated, Any
+
+import msgspec
+import polars as pl
+
+from taba import frame, names
+from taba.frame import Frame
+from taba.store.protocol import Receipt
+
+JSON, NDJSON = "application/json", "application/x-ndjson"
+CONTENT_TYPES = (frame.CONTENT_TYPE, JSON, NDJSON)
+UNREADABLE = "!"
+"""Begins the written form of a tab whose tags cannot be read; the rest is the reason. No name begins so."""
+
+
+class BadRequest(Exception):
+    """A request of which nothing was taken; the text says which part and why."""
+
+
+class TooLarge(BadRequest):
+    """A request beyond the size that is taken."""
+
+
+class Event(msgspec.Struct, gc=False):
+    """One event as JSON writes it."""
+
+    tab: str
+    value: Annotated[float | str, msgspec.Meta(description="a number, or a text")]
+    type: str | None = None
+    time: float | None = None
+    tags: msgspec.Raw = msgspec.Raw(b"")
+    client: str | None = None
+
+
+class _Body(msgspec.Struct):
+    events: list[Event]
+    client: str | None = None
+
+
+class _LooseBody(msgspec.Struct):
+    events: list[msgspec.Raw]
+    client: str | None = None
+
+
+_parse_header = msgspec.json.Decoder(frame.Header).decode
+_parse_body = msgspec.json.Decoder(_Body).decode
+_parse_loose_body = msgspec.json.Decoder(_LooseBody).decode
+_parse_event = msgspec.json.Decoder(Event).decode
+_parse_lines = msgspec.json.Decoder(Event).decode_lines
+_parse_tags = msgspec.json.Decoder(dict[str, str | int | float | bool]).decode
+
+
+@dataclass(slots=True)
+class Submission:
+    """What one request brought. `weight` is its size in bytes; `refused` are (index, error) of single events."""
+
+    receipts: tuple[Receipt, ...]
+    weight: int
+    frames: Sequence[Frame] = ()
+    events: pl.DataFrame | None = None
+    refused: list[tuple[int, str]] = field(default_factory=list)
+
+
+def read(content_type: str, body: bytes, headers: Mapping[str, str], client: str | None, now: float) -> Submission:
+    """A request's body as a submission. `client` is the default for events that name none. Raises BadRequest."""
+    receipts = _receipts(headers)
+    if content_type == frame.CONTENT_TYPE:
+        return _read_frames(body, receipts)
+    if content_type == NDJSON:
+        events, refused = _read_lines(body)
+    elif content_type == JSON:
+        events, refused, client = _read_body(body, client)
+    else:
+        raise BadRequest(f"Content-Type {content_type!r} is not taken: send {', '.join(CONTENT_TYPES)}")
+    return Submission(receipts, len(body), events=_columns(events, client, now), refused=refused)
+
+
+def decompress(body: bytes, encoding: str, limit: int) -> bytes:
+    """The body as it was before compression, at most `limit` bytes of it. Raises BadRequest."""
+    if encoding in ("", "identity"):
+        return body
+    if encoding != "gzip":
+        raise BadRequest(f"Content-Encoding {encoding!r} is not taken: send gzip, or none")
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        plain = inflater.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise BadRequest(f"the body is not gzip: {error}") from None
+    if len(plain) > limit:
+        raise TooLarge(f"the body unpacks to more than {limit >> 20} MB: send it in parts")
+    if not inflater.eof:
+        raise BadRequest("the body's gzip is cut off")
+    return plain
+
+
+def _receipts(headers: Mapping[str, str]) -> tuple[Receipt, ...]:
+    source, sequence = headers.get("taba-source"), headers.get("taba-sequence")
+    if source is None and sequence is None:
+        return ()
+    if not source or len(source) > 300:
+        raise BadRequest("Taba-Source must have 1 to 300 characters, and goes with Taba-Sequence")
+    if sequence is None or not sequence.isascii() or not sequence.isdigit() or not 0 < int(sequence[:20]) < 1 << 63:
+        raise BadRequest(f"Taba-Sequence must be a whole number from 1, not {sequence!r}")
+    return (Receipt(source, int(sequence)),)
+
+
+def _read_frames(body: bytes, receipts: tuple[Receipt, ...]) -> Submission:
+    try:
+        frames = list(frame.decode(body, _parse_header))
+        for one in frames:
+            names.check_client(one.header.client)
+    except (frame.FrameError, names.NameRuleError) as error:
+        raise BadRequest(str(error)) from None
+    if not frames:
+        raise BadRequest("the body holds no frame")
+    own = tuple(Receipt(f"{one.header.client}/{one.header.epoch}", one.header.sequence) for one in frames)
+    return Submission(receipts or own, len(body), frames)
+
+
+def _read_body(body: bytes, client: str | None) -> tuple[list[Event], list[tuple[int, str]], str | None]:
+    try:
+        parsed = _parse_body(body)
+        return parsed.events, [], parsed.client or client
+    except msgspec.ValidationError:
+        # Some part is not as declared: find out which events, so that the others live.
+        try:
+            loose = _parse_loose_body(body)
+        except msgspec.ValidationError as error:
+            raise BadRequest(f'the body must be {{"client": "…", "events": […]}}: {error}') from None
+        return *_one_by_one([bytes(raw) for raw in loose.events]), loose.client or client
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"the body is not JSON: {error}") from None
+
+
+def _read_lines(body: bytes) -> tuple[list[Event], list[tuple[int, str]]]:
+    try:
+        return _parse_lines(body), []
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _one_by_one([line for line in body.splitlines() if line.strip()])
+
+
+def _one_by_one(texts: Sequence[bytes]) -> tuple[list[Event], list[tuple[int, str]]]:
+    """The slow way, for bodies that hold a bad event: which are bad, and why. A bad one keeps its place."""
+    events, refused = [], []
+    for index, text in enumerate(texts):
+        try:
+            events.append(_parse_event(text))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            refused.append((index, str(error)))
+            events.append(Event(f"{UNREADABLE}{error}", 0.0))
+    return events, refused
+
+
+class _Written(dict[Any, str]):
+    """(tab, tags as JSON) -> the tab's one written form; each pair is worked out once."""
+
+    def __missing__(self, pair: tuple[str, bytes]) -> str:
+        tab, raw = pair
+        written = tab if not raw or raw == b"null" else _joined(tab, raw)
+        self[pair] = written
+        return written
+
+
+def _joined(tab: str, raw: bytes) -> str:
+    try:
+        tags = {key: _tag_value(value) for key, value in _parse_tags(raw).items()}
+        name, inside = names.parse(tab)
+        names.check_tags(tags)
+        return names.join(name, inside | tags)
+    except (msgspec.DecodeError, names.NameRuleError) as error:
+        return f"{UNREADABLE}tags: {error}"
+
+
+def _tag_value(value: str | float | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _columns(events: list[Event], client: str | None, now: float) -> pl.DataFrame:
+    """Events as a table; `index` is the event's place in the request."""
+
+    def column(name: str) -> list[Any]:
+        return list(map(attrgetter(name), events))
+
+    written = list(map(_Written().__getitem__, zip(column("tab"), map(bytes, column("tags")), strict=True)))
+    values = column("value")
+    is_text = list(map(isinstance, values, repeat(str)))
+    table = pl.DataFrame(
+        {
+            "written": pl.Series(written, dtype=pl.String),
+            "full_type": pl.Series(column("type"), dtype=pl.String),
+            "client": pl.Series(column("client"), dtype=pl.String).fill_null(client or ""),
+            "start": pl.Series(column("time"), dtype=pl.Float64).fill_null(now),
+            "number": pl.Series(_only(values, is_text, False), dtype=pl.Float64),
+            "text": pl.Series(_only(values, is_text, True), dtype=pl.String),
+        }
+    )
+    # What could not be read was told one by one already.
+    unread = pl.col("written").str.starts_with(UNREADABLE) & ~pl.col("written").str.starts_with(f"{UNREADABLE}tags")
+    return table.with_row_index("index").filter(~unread)
+
+
+def _only(values: list[Any], is_text: list[bool], wanted: bool) -> list[Any]:
+    """The values of one kind, None in the place of the others."""
+    if wanted not in is_text:
+        return [None] * len(values)
+    if (not wanted) not in is_text:
+        return values
+    pick: Callable[[Any, bool], Any] = lambda value, text: value if text is wanted else None  # noqa: E731
+    return list(map(pick, values, is_text))
