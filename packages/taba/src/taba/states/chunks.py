@@ -24,11 +24,14 @@ def make(
     first, last = states["slice"].min(), states["slice"].max()
     assert isinstance(first, int)
     assert isinstance(last, int)
-    # Raw chunks live for seconds; the others are read and kept for long, so their bytes should be few.
+    # Slices of one second live for minutes, so their bytes should cost little time; wider ones live for days, so
+    # they should be few. Measured on a million States: sorting and zstd take 3 times the time of lz4 alone, for
+    # 23 bytes a State in the place of 30.
     compression: Literal["lz4", "zstd"] = "lz4"
-    if view != "raw":
+    if width > 1:
         compression = "zstd"
-        states = states.sort([pl.col(key).to_physical() for key in ("tab", "client", "slice") if key in states.columns])
+        keys = [key for key in ("tab", "client", "slice") if key in states.columns]
+        states = states.sort([pl.col(key).to_physical() for key in keys])
     buffer = io.BytesIO()
     states.write_ipc(buffer, compression=compression)
     body = buffer.getvalue()

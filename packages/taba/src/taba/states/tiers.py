@@ -98,9 +98,10 @@ class Tiers:
     def width_at(self, view: str, start: float, *, now: float) -> int:
         """The widest slices that States of a view may have at the time `start`, in seconds."""
         ladders = self.clients if view == CLIENTS else self.fleet
-        widths = []
-        for steps in ladders.values():
-            widths.append(next((tier.width for tier in steps if tier.cutoff(now) <= start), steps[-1].width))
+        widths = [
+            next((tier.width for tier in steps if tier.cutoff(now) <= start), steps[-1].width)
+            for steps in ladders.values()
+        ]
         return max(widths)
 
     def by_policy(self, states: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
