@@ -21,7 +21,7 @@ from starlette.routing import Route
 from taba import names
 from taba.config import Limits
 from taba.server import formats, parameters, submissions
-from taba.server.intake import Outcome, OverloadedError
+from taba.server.intake import REFUSED, Outcome, OverloadedError
 from taba.server.parameters import ParameterError
 from taba.server.service import Service
 from taba.server.submissions import BadRequest, TooLarge
@@ -36,6 +36,17 @@ INLINE_BYTES = 64 << 10
 """Bodies up to this size are read on the event loop; larger ones in a thread, so that others need not wait."""
 QUERIES = 4
 """Queries that run at once; more wait their turn."""
+
+STATUS: dict[type[Exception], int] = {
+    TooLarge: 413,
+    BadRequest: 400,
+    ParameterError: 400,
+    PatternError: 400,
+    OverloadedError: 503,
+    StoreError: 503,
+    ChunkError: 503,
+}
+"""What a request is answered with that cannot be done."""
 
 
 def make_app(service: Service, limits: Limits, started: Callable[[], None]) -> Starlette:
@@ -63,15 +74,7 @@ def make_app(service: Service, limits: Limits, started: Callable[[], None]) -> S
     ]
     routes = [Route("/v1/events", handlers.events, methods=["POST"])]
     routes += [Route(path, endpoint, methods=["GET"]) for path, endpoint in get]
-    errors = {
-        BadRequest: _bad_request,
-        ParameterError: _bad_request,
-        PatternError: _bad_request,
-        StoreError: _unavailable,
-        ChunkError: _unavailable,
-        OverloadedError: _unavailable,
-        HTTPException: _http_error,
-    }
+    errors = dict.fromkeys(STATUS, _refused) | {HTTPException: _http_error, Exception: _failed}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
 
 
@@ -86,11 +89,15 @@ class Handlers:
 
     async def events(self, request: Request) -> Response:
         """POST /v1/events"""
-        parameters.known(request.query_params, "client")
-        body = await self._body(request)
-        read = partial(self._read, request, body)
-        submission = read() if len(body) <= INLINE_BYTES else await run_in_threadpool(read)
-        outcome = await self._service.intake.submit(submission)
+        try:
+            parameters.known(request.query_params, "client")
+            body = await self._body(request)
+            read = partial(self._read, request, body)
+            submission = read() if len(body) <= INLINE_BYTES else await run_in_threadpool(read)
+            outcome = await self._service.intake.submit(submission)
+        except tuple(STATUS) as error:
+            self._service.intake.note(f"{REFUSED}{{status={_status(error)}}}", "counter", 1)
+            raise
         return _json(_outcome(outcome))
 
     def _read(self, request: Request, body: bytes) -> submissions.Submission:
@@ -231,14 +238,20 @@ def _json(content: object, status: int = 200, headers: dict[str, str] | None = N
     return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
 
 
-async def _bad_request(request: Request, error: Exception) -> Response:
-    del request
-    return _json({"error": str(error)}, 413 if isinstance(error, TooLarge) else 400)
+def _status(error: Exception) -> int:
+    return next(status for kind, status in STATUS.items() if isinstance(error, kind))
 
 
-async def _unavailable(request: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     del request
-    return _json({"error": str(error)}, 503, {"Retry-After": RETRY_AFTER})
+    status = _status(error)
+    return _json({"error": str(error)}, status, {"Retry-After": RETRY_AFTER} if status == 503 else None)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """For what nobody thought of; the server logs the error itself."""
+    del request, error
+    return _json({"error": "the server failed at this; its log says how"}, 500)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -65,7 +65,8 @@ def assemble(
     ]
     events = pl.concat(parts, how="diagonal")
     resolved, new = resolve(events.select("written", "full_type").unique(), catalogue, registry, rules)
-    checked = check(events.join(resolved, on=["written", "full_type"], how="left", nulls_equal=True), rules)
+    meant = events.join(resolved, on=["written", "full_type"], how="left", nulls_equal=True)
+    checked = check(meant, rules, [number for number, submission in enumerate(submissions) if submission.own])
     good = checked.filter(pl.col("reason").is_null())
     bad = checked.filter(pl.col("reason").is_not_null())
     own, own_tabs = own_events(submissions, frames, good, bad, catalogue, rules, now)

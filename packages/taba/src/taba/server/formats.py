@@ -43,8 +43,7 @@ def rows(form: str, head: Mapping[str, Any], name: str, table: pl.DataFrame) -> 
     if form == PLAIN:
         shown = table.drop("tags", strict=False).rows()
         return "".join("  ".join("-" if cell is None else str(cell) for cell in row) + "\n" for row in shown).encode()
-    flat = [pl.col(column).struct.json_encode() for column, kind in table.schema.items() if kind == pl.Struct]
-    return _table(form, [table.with_columns(flat) if flat else table])
+    return _table(form, [table.drop("tags", strict=False)])
 
 
 def _table(form: str, tables: Iterable[pl.DataFrame]) -> bytes:

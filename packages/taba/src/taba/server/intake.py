@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+import socket
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -21,6 +23,7 @@ from taba.handlers.registry import Registry
 from taba.server.batch import Batch, assemble
 from taba.server.rules import Rules
 from taba.server.submissions import Submission
+from taba.server.submissions import own as submission_of_notes
 from taba.states import chunks
 from taba.states.catalogue import Catalogue
 from taba.states.fold import fold
@@ -32,6 +35,11 @@ log = logging.getLogger(__name__)
 
 TOLD = 100
 """Rejected events that an answer lists; of the others it says how many."""
+
+NOTES = 10_000
+"""Events of the server's own that wait for the next batch at most."""
+FOLD_MS = "taba.server.fold.ms"
+REFUSED = "taba.server.refused"
 
 
 class OverloadedError(Exception):
@@ -84,8 +92,15 @@ class Intake:
         # What comes without a receipt gets one, so that writing it to several shards can be taken up again.
         self._own_source = f"server/{uuid.uuid4().hex}"
         self._own_sequences = count(1)
+        self._client = f"taba-server-{re.sub(r'[^A-Za-z0-9_.-]', '_', socket.gethostname())}"
+        self._notes: list[tuple[str, str, float]] = []
         self.failure: str | None = None
         """Why the last batch could not be stored; None while all is well."""
+
+    def note(self, tab: str, kind: str, value: float) -> None:
+        """Record an event of the server's own, with the next batch; beyond NOTES of them they are left out."""
+        if len(self._notes) < NOTES:
+            self._notes.append((tab, kind, value))
 
     async def submit(self, submission: Submission) -> Outcome:
         """The outcome, once the submission is in the store. Raises OverloadedError, StoreError."""
@@ -115,32 +130,45 @@ class Intake:
         if not taken:
             return
         submissions = [submission for submission, _ in taken]
-        work = asyncio.get_running_loop().run_in_executor(self._thread, self.fold, submissions)
+        work = asyncio.get_running_loop().run_in_executor(self._thread, self._fold_safely, submissions)
         try:
             outcomes = await asyncio.shield(work)
         except asyncio.CancelledError:
             outcomes = await work
-        except Exception as error:
-            self._failed(error)
-            failure = error if isinstance(error, StoreError) else StoreError(f"events could not be folded: {error}")
-            for _, future in taken:
-                if not future.done():
-                    future.set_exception(failure)
-            return
-        finally:
-            self._weight -= sum(submission.weight for submission in submissions)
-        self.failure = None
+        self._weight -= sum(submission.weight for submission in submissions)
         for (_, future), outcome in zip(taken, outcomes, strict=True):
-            if not future.done():
+            if future.done():
+                continue
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
                 future.set_result(outcome)
 
-    def _failed(self, error: Exception) -> None:
-        if self.failure is None:
-            log.error("events cannot be stored: %s", error, exc_info=not isinstance(error, StoreError))
-        self.failure = str(error)
+    def _fold_safely(self, submissions: Sequence[Submission]) -> Sequence[Outcome | Exception]:
+        """Fold a batch; where that fails for no fault of the store's, each submission alone, so only its own fails."""
+        begun = time.perf_counter()
+        try:
+            outcomes = self.fold(submissions)
+        except StoreError as error:
+            if self.failure is None:
+                log.error("events cannot be stored: %s", error)  # noqa: TRY400 (the text says it all)
+            self.failure = str(error)
+            return [error] * len(submissions)
+        except Exception as error:
+            log.exception("a batch of %d submissions could not be folded", len(submissions))
+            if len(submissions) == 1:
+                return [StoreError(f"this could not be folded: {error}")]
+            return [outcome for submission in submissions for outcome in self._fold_safely([submission])]
+        self.failure = None
+        self.note(FOLD_MS, "percentile", (time.perf_counter() - begun) * 1000)
+        return outcomes
 
     def fold(self, submissions: Sequence[Submission]) -> list[Outcome]:
         """Fold and store submissions as one batch. Nothing else may call this at the same time."""
+        notes, self._notes = self._notes, []
+        if notes:
+            mine = submission_of_notes(self._client, notes, self._clock())
+            return self.fold([*submissions, mine])[:-1]
         first, repeated = self._with_receipts(submissions)
         written: set[int] = set()
         while True:

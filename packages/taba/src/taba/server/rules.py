@@ -16,7 +16,7 @@ Each event that breaks a rule has a `reason`, as it is counted, and an `error`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -26,6 +26,8 @@ from taba.handlers.registry import Registry
 from taba.server.submissions import UNREADABLE
 from taba.states.catalogue import Catalogue
 from taba.store.protocol import TabEntry
+
+RESERVED = r"^taba\.(client|server)\."
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,7 @@ class _Fault(Exception):
 def _parsed(written: str) -> tuple[str, dict[str, str]]:
     if written.startswith(UNREADABLE):
         raise _Fault("bad_name", written.removeprefix(UNREADABLE))
-    name, tags = names.parse(written)
-    if name.startswith(names.OWN_PREFIX):
-        raise _Fault("bad_name", f"{name!r}: names that begin with {names.OWN_PREFIX!r} are Taba's own")
-    return name, tags
+    return names.parse(written)
 
 
 def _checked_type(full_type: str, registry: Registry) -> str:
@@ -121,8 +120,11 @@ def _checked_type(full_type: str, registry: Registry) -> str:
     return f"{base}({parameter:g})"
 
 
-def check(events: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """Events with the first rule that each breaks: `reason` (as counted) and `error` (as told), or null."""
+def check(events: pl.DataFrame, rules: Rules, own: Sequence[int]) -> pl.DataFrame:
+    """Events with the first rule that each breaks: `reason` (as counted) and `error` (as told), or null.
+
+    `own` are the submissions that are the server's; only those may record to the names that are reserved.
+    """
     number, text, time = pl.col("number"), pl.col("text"), pl.col("time")
     integral = number.cast(pl.Int64, strict=False)
     as_text = pl.when(integral == number).then(integral.cast(pl.String)).otherwise(number.cast(pl.String))
@@ -133,6 +135,11 @@ def check(events: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     )
     rules_broken = [
         (pl.col("reason").is_not_null(), pl.col("reason"), pl.col("fault")),
+        (
+            pl.col("written").str.contains(RESERVED) & ~pl.col("submission").is_in(list(own)),
+            pl.lit("bad_name"),
+            pl.format("{}: names that begin with taba.client. or taba.server. are the server's own", "written"),
+        ),
         (pl.col("value").is_null(), pl.lit("unknown_type"), pl.format("type {} is not loaded here", "type")),
         (~pl.col("client").str.contains(f"^{names.CLIENT_PATTERN}$"), pl.lit("bad_client"), _client_error()),
         (

@@ -65,13 +65,17 @@ _parse_tags = msgspec.json.Decoder(dict[str, str | int | float | bool]).decode
 
 @dataclass(slots=True)
 class Submission:
-    """What one request brought. `weight` is its size in bytes; `refused` are (index, error) of single events."""
+    """What one request brought, or (`own`) what the server says of itself.
+
+    `weight` is its size in bytes; `refused` are (index, error) of single events that could not be read.
+    """
 
     receipts: tuple[Receipt, ...]
     weight: int
     frames: Sequence[Frame] = ()
     events: pl.DataFrame | None = None
     refused: list[tuple[int, str]] = field(default_factory=list)
+    own: bool = False
 
 
 def read(content_type: str, body: bytes, headers: Mapping[str, str], client: str | None, now: float) -> Submission:
@@ -86,6 +90,12 @@ def read(content_type: str, body: bytes, headers: Mapping[str, str], client: str
     else:
         raise BadRequest(f"Content-Type {content_type!r} is not taken: send {', '.join(CONTENT_TYPES)}")
     return Submission(receipts, len(body), events=_columns(events, client, now), refused=refused)
+
+
+def own(client: str, notes: Sequence[tuple[str, str, float]], now: float) -> Submission:
+    """What the server says of itself, as a submission: (tab, type, value) each."""
+    events = [Event(tab, value, kind) for tab, kind, value in notes]
+    return Submission((), 0, events=_columns(events, client, now), own=True)
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
