@@ -213,7 +213,10 @@ class Handlers:
 
     async def _answered(self, answer: Callable[[], tuple[bytes, str]]) -> Response:
         """What `answer` gives, worked out in a thread."""
-        body, form = await anyio.to_thread.run_sync(answer, limiter=self._queries)
+        try:
+            body, form = await anyio.to_thread.run_sync(answer, limiter=self._queries)
+        except pl.exceptions.PanicException as error:
+            raise RuntimeError(f"the query panicked: {error}") from error
         return Response(body, media_type=form)
 
 

@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 TOLD = 100
 """Rejected events that an answer lists; of the others it says how many."""
 
+UNFORESEEN = (Exception, pl.exceptions.PanicException)
+"""Whatever may go wrong; a panic in Polars is no Exception to Python."""
 NOTES = 10_000
 """Events of the server's own that wait for the next batch at most."""
 FOLD_MS = "taba.server.fold.ms"
@@ -154,7 +156,7 @@ class Intake:
                 log.error("events cannot be stored: %s", error)  # noqa: TRY400 (the text says it all)
             self.failure = str(error)
             return [error] * len(submissions)
-        except Exception as error:
+        except UNFORESEEN as error:
             log.exception("a batch of %d submissions could not be folded", len(submissions))
             if len(submissions) == 1:
                 return [StoreError(f"this could not be folded: {error}")]

@@ -13,7 +13,7 @@ from taba.config import Settings
 from taba.handlers.registry import Registry
 from taba.server.bookkeeping import COMPLETE_TO, EVENTS
 from taba.server.formats import Answers
-from taba.server.intake import Bounds, Intake
+from taba.server.intake import UNFORESEEN, Bounds, Intake
 from taba.states.catalogue import Catalogue
 from taba.states.compactor import Compactor
 from taba.states.fold import verify
@@ -86,7 +86,7 @@ class Service:
                 failed = ""
             except _Stopping:
                 return
-            except Exception as error:
+            except UNFORESEEN as error:
                 if str(error) != failed:
                     log.exception("compaction failed and will be tried again")
                 failed = str(error)
