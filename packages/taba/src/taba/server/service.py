@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 LIVE_SECONDS = 10
 """A client that has sent nothing for so long is no longer waited for in `complete_to`."""
+COMPLETE_SECONDS = 0.2
 LISTED_SECONDS = 3600
 """The lists of tabs and clients count who recorded what within this time."""
 COMPACT_SECONDS = 1.0
@@ -59,6 +60,7 @@ class Service:
         )
         self.intake = Intake(self.store, self.registry, self.catalogue, cache, bounds, clock)
         self.future = settings.limits.future_s
+        self._complete_to = (0.0, 0.0)
         self._stopping = threading.Event()
         self._compacting = threading.Thread(target=self._compact, name="taba-compactor", daemon=True)
 
@@ -97,11 +99,22 @@ class Service:
             raise _Stopping
 
     def complete_to(self) -> float:
-        """Until when every client that is alive has sent all that it recorded, in seconds since 1970."""
+        """Until when every client that is alive has sent all that it recorded, in seconds since 1970.
+
+        Worked out anew after COMPLETE_SECONDS; until then an answer says a little less than is true, never more.
+        """
         now = self.clock()
-        selection = Selection([COMPLETE_TO], per_client=True)
+        worked_out, complete_to = self._complete_to
+        if not 0 <= now - worked_out < COMPLETE_SECONDS:
+            complete_to = self._least_complete(now)
+            self._complete_to = (now, complete_to)
+        return complete_to
+
+    def _least_complete(self, now: float) -> float:
         stops = [now]
-        for _, states in self.query.states(selection, now - LIVE_SECONDS, now + self.future):
+        for _, states in self.query.states(
+            Selection([COMPLETE_TO], per_client=True), now - LIVE_SECONDS, now + self.future
+        ):
             last = states.group_by("client").agg(pl.col("number").sort_by("time").last())
             stops += last["number"].drop_nulls().to_list()
         return min(stops)

@@ -10,7 +10,7 @@ import polars as pl
 
 from taba.handlers.registry import Registry
 from taba.states import chunks
-from taba.states.tiers import CLIENTS, FLEET, RAW
+from taba.states.tiers import CLIENTS, RAW
 from taba.store.protocol import ChunkInfo, Store, StoreError
 
 ATTEMPTS = 20
@@ -92,7 +92,7 @@ class Reader:
         stop: float,
         select: Callable[[pl.DataFrame], pl.DataFrame],
     ) -> pl.DataFrame | None:
-        """The States of slices that begin in [start, stop), each chunk's passed through `select`; None: none."""
+        """The States of slices that begin in [start, stop), passed through `select`; None: none are there."""
 
         def wanted(info: ChunkInfo) -> bool:
             fits = info.type == type_name and info.view in (RAW, view)
@@ -102,13 +102,21 @@ class Reader:
             infos = [info for info in self._store.chunks(shard) if wanted(info)]
             loaded = self.load(infos)
             if loaded is not None:
-                within = pl.col("slice").is_between(start, stop, closed="left")
-                parts = [_in_view(select(states.filter(within)), view) for states in loaded]
-                parts = [part for part in parts if part.height]
-                return pl.concat(parts) if parts else None
+                found = _in_view(infos, loaded, view)
+                return None if found is None else select(found.filter(_begins_in(start, stop)))
         raise StoreError(f"shard {shard} changed {ATTEMPTS} times while it was read: try again")
 
 
-def _in_view(states: pl.DataFrame, view: str) -> pl.DataFrame:
-    assert view in (CLIENTS, FLEET)
-    return states.drop("client", strict=False) if view == FLEET else states
+def _begins_in(start: float, stop: float) -> pl.Expr:
+    return pl.col("slice").is_between(start, stop, closed="left")
+
+
+def _in_view(infos: Sequence[ChunkInfo], loaded: Sequence[pl.DataFrame], view: str) -> pl.DataFrame | None:
+    """The chunks in one table (nothing is copied), so that what follows runs once and not for each chunk."""
+    if view == CLIENTS:
+        return pl.concat(loaded) if loaded else None
+    raw = [states for info, states in zip(infos, loaded, strict=True) if info.view == RAW]
+    settled = [states for info, states in zip(infos, loaded, strict=True) if info.view != RAW]
+    parts = [pl.concat(raw).drop("client")] if raw else []
+    parts += [pl.concat(settled)] if settled else []
+    return pl.concat(parts) if parts else None
