@@ -254,6 +254,6 @@ def decode(body: bytes | memoryview, parse: Callable[[memoryview], Header] = par
         try:
             header = parse(text)
             check(header, len(values) // 8)
-        except ValueError as error:
+        except (ValueError, OverflowError, RecursionError) as error:  # numbers too large, JSON nested too deep
             raise FrameError(f"frame {index}: {error}") from None
         yield Frame(header, values)

@@ -39,7 +39,7 @@ _TYPE = re.compile(TYPE_PATTERN)
 _UNFIT_IN_VALUE = re.compile(r"[{},=\"\\\x00-\x1f\x7f]")
 
 
-class InvalidName(ValueError):
+class NameRuleError(ValueError):
     """A name that breaks the rules; the text says which rule and shows the name."""
 
 
@@ -50,36 +50,36 @@ def _shown(text: object) -> str:
 
 
 def check_name(name: str) -> str:
-    """Return `name` if it is a tab's name; raise InvalidName otherwise."""
+    """Return `name` if it is a tab's name; raise NameRuleError otherwise."""
     if isinstance(name, str) and _NAME.fullmatch(name):
         return name
-    raise InvalidName(
+    raise NameRuleError(
         f"{_shown(name)} is not a name: 1 to {MAX_NAME} letters, digits and _ . : / - are allowed, "
         "and the first must be a letter, a digit or _"
     )
 
 
 def check_client(client: str) -> str:
-    """Return `client` if it is a client id; raise InvalidName otherwise."""
+    """Return `client` if it is a client id; raise NameRuleError otherwise."""
     if isinstance(client, str) and _CLIENT.fullmatch(client):
         return client
-    raise InvalidName(
+    raise NameRuleError(
         f"{_shown(client)} is not a client id: 1 to {MAX_CLIENT} letters, digits and _ . : / @ - are allowed"
     )
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
-    """Raise InvalidName unless every key and value of `tags` keeps the rules."""
+    """Raise NameRuleError unless every key and value of `tags` keeps the rules."""
     if len(tags) > MAX_TAGS:
-        raise InvalidName(f"{len(tags)} tags: a tab has at most {MAX_TAGS}")
+        raise NameRuleError(f"{len(tags)} tags: a tab has at most {MAX_TAGS}")
     for key, value in tags.items():
         if not _KEY.fullmatch(key):
-            raise InvalidName(
+            raise NameRuleError(
                 f"{_shown(key)} is not a tag's key: 1 to {MAX_TAG_KEY} letters, digits and _ . - are "
                 "allowed, and the first must be a letter or _"
             )
         if not isinstance(value, str) or not _VALUE.fullmatch(value):
-            raise InvalidName(
+            raise NameRuleError(
                 f"{_shown(value)} is not a value for the tag {key!r}: 1 to {MAX_TAG_VALUE} printable "
                 'characters are allowed, none of { } , = " \\'
             )
@@ -101,7 +101,7 @@ def split(tab: str) -> tuple[str, dict[str, str]]:
 
 
 def parse(tab: str) -> tuple[str, dict[str, str]]:
-    """The name and the tags of a tab that somebody wrote; raise InvalidName where it breaks the rules."""
+    """The name and the tags of a tab that somebody wrote; raise NameRuleError where it breaks the rules."""
     name, brace, rest = tab.partition("{")
     check_name(name)
     if not brace:
@@ -109,7 +109,7 @@ def parse(tab: str) -> tuple[str, dict[str, str]]:
     pairs = [tag.partition("=") for tag in rest.removesuffix("}").split(",")]
     tags = {key: value for key, _, value in pairs}
     if not rest.endswith("}") or len(tags) < len(pairs):
-        raise InvalidName(
+        raise NameRuleError(
             f"{_shown(tab)} is not a tab: write it as name{{key=value,other=value}}, each key once"
         )
     check_tags(tags)
@@ -122,11 +122,11 @@ def clean_value(value: object) -> str:
 
 
 def parse_type(written: str) -> tuple[str, float | None]:
-    """`gauge(30)` is `("gauge", 30.0)`, `counter` is `("counter", None)`; raise InvalidName for other forms."""
+    """`gauge(30)` is `("gauge", 30.0)`, `counter` is `("counter", None)`; raise NameRuleError for other forms."""
     match = _TYPE.fullmatch(written) if isinstance(written, str) else None
     if match is None:
-        raise InvalidName(f"{_shown(written)} is not a type: write it as counter, or gauge(30)")
+        raise NameRuleError(f"{_shown(written)} is not a type: write it as counter, or gauge(30)")
     try:
         return match[1], None if match[2] is None else float(match[2])
     except ValueError:
-        raise InvalidName(f"{_shown(written)}: {match[2]!r} is not a number") from None
+        raise NameRuleError(f"{_shown(written)}: {match[2]!r} is not a number") from None

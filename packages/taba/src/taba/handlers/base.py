@@ -31,6 +31,7 @@ import polars as pl
 NUMBER = pl.col("number")
 TEXT = pl.col("text")
 TIME = pl.col("time")
+TAB = pl.col("tab")
 CLIENT = pl.col("client")
 PARAMETER = pl.col("parameter")
 SECONDS = pl.col("seconds").first()

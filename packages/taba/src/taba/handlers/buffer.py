@@ -17,7 +17,7 @@ from taba.handlers.base import (
 )
 
 CAPACITY = 100
-NEWEST_FIRST = {"by": ("at", "number", "text"), "descending": True, "nulls_last": True}
+SHOWN = pl.col("count").clip(upper_bound=CAPACITY)
 
 
 class Buffer(Handler):
@@ -28,12 +28,12 @@ class Buffer(Handler):
     cells = {"at": TIME, "number": NUMBER, "text": TEXT}
     measures = {"count": Measure(COUNT_EVENTS, "sum")}
     projection = {
-        "count": pl.col("count").sum(),
+        "count": pl.col("count").sum().clip(upper_bound=CAPACITY),
         "values": json_list(
             pl.format('{{"time":{},"value":{}}}', pl.col("at"), json_value(pl.col("number"), pl.col("text")))
-            .repeat_by("count")
+            .repeat_by(SHOWN)
             .explode()
-            .sort_by(pl.col("at").repeat_by("count").explode(), descending=True, maintain_order=True)
+            .reverse()
             .head(CAPACITY)
         ),
     }

@@ -1,7 +1,8 @@
 """`gauge`: the last value that each client set.
 
-A State belongs to its client in the fleet's views too (the cell `holder`), so that the fleet's answer is over
-the clients' last values, whatever the window. `gauge(30)` forgets a value 30 seconds after it was set.
+A State belongs to its client and tab in the fleet's views too (the cells `holder` and `origin`), so that the
+fleet's answer is over the last values of all clients in all tabs of a group, whatever the window. `gauge(30)`
+forgets a value 30 seconds after it was set.
 """
 
 import polars as pl
@@ -10,6 +11,7 @@ from taba.handlers.base import (
     CLIENT,
     NUMBER,
     PARAMETER,
+    TAB,
     TEXT,
     TIME,
     UNTIL,
@@ -37,7 +39,10 @@ def kept(name: str, fold: pl.Expr) -> Measure:
 
 
 def holders() -> pl.Expr:
-    """The values that clients hold now, most held first, as a JSON list of value and number of clients."""
+    """The values that clients hold now, most held first, as a JSON list of value and number of clients.
+
+    Of a group of tabs, a client counts for each tab in which it holds the value.
+    """
     clients = HELD.sort().unique_counts()
     value = HELD.sort().unique(maintain_order=True)
     item = pl.format('{{"value":{},"clients":{}}}', value, clients)
@@ -50,7 +55,7 @@ class Gauge(Handler):
     type = "gauge"
     value = Value.ANY
     parameter = "seconds after which a value expires"
-    cells = {"holder": CLIENT}
+    cells = {"holder": CLIENT, "origin": TAB}
     measures = {
         "time": kept("time", TIME),
         "number": kept("number", NUMBER),
@@ -66,7 +71,7 @@ class Gauge(Handler):
         "mean": NUMBERS.mean(),
         "min": NUMBERS.min(),
         "max": NUMBERS.max(),
-        "clients": LIVE.sum(),
+        "clients": pl.col("holder").filter(LIVE).n_unique(),
         "values": holders(),
     }
     empty = {"sum": 0.0, "clients": 0, "values": "[]"}

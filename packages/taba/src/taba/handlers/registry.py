@@ -85,7 +85,9 @@ def check(kind: type[Handler]) -> None:
         raise HandlerError(f"{_name(kind)} declares no {' and no '.join(missing)}")
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", kind.type):
         raise HandlerError(f"{_name(kind)}: type {kind.type!r} must be lower-case letters, digits and _")
-    clash = RESERVED_COLUMNS & (set(kind.cells) | set(kind.measures))
+    clash = RESERVED_COLUMNS & {*kind.cells, *kind.measures, *kind.projection, *(kind.aggregate or ())}
+    # A series gives each answer of the fleet the time of its slice.
+    clash |= {"time"} & set(kind.projection if kind.aggregate is None else kind.aggregate)
     if clash:
         raise HandlerError(f"{_name(kind)}: the column {sorted(clash)[0]!r} is Taba's own; choose another name")
 
@@ -120,7 +122,7 @@ def _loaded(source: str, load: Callable[[], Loaded]) -> Loaded:
     """What `load` gives; whatever goes wrong in a user's file is told with the file's name."""
     try:
         return load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise HandlerError(f"{source} cannot be loaded: {type(error).__name__}: {error}") from error
 
 

@@ -41,7 +41,8 @@ class Top(Handler):
     def trim(self, states: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
         """Keep the CAPACITY most frequent labels of each State; the least frequent go into its last row."""
         place = pl.int_range(pl.len()).over(keys)
-        ranked = states.sort("count", "label", descending=[True, False], nulls_last=True).with_columns(
+        # The row without a label comes last: it takes no label's place.
+        ranked = states.sort(~TRACKED, "count", "label", descending=[False, True, False]).with_columns(
             place=pl.when(TRACKED).then(place)
         )
         trimmed = ranked.filter(pl.col("place") >= CAPACITY)

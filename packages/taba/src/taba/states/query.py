@@ -103,8 +103,12 @@ class Query:
                 continue
             parts = []
             for (shard,), some in tabs.partition_by("shard", as_dict=True).items():
-                select = _selector(some, selection, whole=some.height == self._tabs_in(int(str(shard)), handler.type))
+                whole = some.height == self._tabs_in(int(str(shard)), handler.type)
+                select = _selector(some, selection, whole=whole)
                 found = self._reader.states(int(str(shard)), handler.type, selection.view, start, stop, select)
+                if found is not None and whole and selection.by is None:
+                    # A chunk may hold a tab already that was not in the catalogue a moment ago.
+                    found = found.filter(pl.col("tab").is_in(some["tab"].cast(pl.Categorical).implode()))
                 if found is not None:
                     parts.append(found)
             if parts:

@@ -4,6 +4,9 @@ All shards' parts of an append share a transaction, so receipts are kept once fo
 
     DIR/taba.db       the file (with taba.db-wal and taba.db-shm while open)
     DIR/taba.lock     held by the process that has the store open
+
+SQLite checks the structure of its file, and nobody the values in it. So each row keeps a seal, a checksum of its
+other columns (a chunk's bytes have one of their own), and opening the store checks both.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import os
 import sqlite3
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, fields
@@ -37,20 +41,28 @@ CHECK_BYTES = 4 << 30
 """A larger file is not read through when it is opened (about a second for each gigabyte)."""
 
 _SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE tabs (tab TEXT PRIMARY KEY, name TEXT NOT NULL, type TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, seal INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE tabs (tab TEXT PRIMARY KEY, name TEXT NOT NULL, type TEXT NOT NULL, seal INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX tabs_by_name ON tabs (name, type);
-CREATE TABLE receipts (source TEXT PRIMARY KEY, last INTEGER NOT NULL, gaps TEXT NOT NULL, heard REAL NOT NULL)
-    WITHOUT ROWID;
+CREATE TABLE receipts (source TEXT PRIMARY KEY, last INTEGER NOT NULL, gaps TEXT NOT NULL, heard REAL NOT NULL,
+    seal INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE chunks (
     id INTEGER PRIMARY KEY AUTOINCREMENT, shard INTEGER NOT NULL, type TEXT NOT NULL, version INTEGER NOT NULL,
     view TEXT NOT NULL, policy TEXT NOT NULL, width INTEGER NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL,
-    rows INTEGER NOT NULL, checksum INTEGER NOT NULL, created REAL NOT NULL, body BLOB NOT NULL);
+    rows INTEGER NOT NULL, checksum INTEGER NOT NULL, created REAL NOT NULL, seal INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE INDEX chunks_by_shard ON chunks (shard);
 """
 _INFO_COLUMNS = ", ".join(column.name for column in fields(ChunkInfo))
-_NEW_COLUMNS = ", ".join(column.name for column in fields(ChunkInfo)[1:]) + ", body"
-_INSERT_CHUNK = f"INSERT INTO chunks ({_NEW_COLUMNS}) VALUES ({', '.join('?' * len(fields(ChunkInfo)))})"  # noqa: S608
+_NEW_COLUMNS = ", ".join(column.name for column in fields(ChunkInfo)[1:])
+_SEALED = {
+    "meta": "key, value",
+    "tabs": "tab, name, type",
+    "receipts": "source, last, gaps, heard",
+    "chunks": _NEW_COLUMNS,
+}
+_INSERT_CHUNK = (
+    f"INSERT INTO chunks ({_NEW_COLUMNS}, seal, body) VALUES ({', '.join('?' * (len(fields(ChunkInfo)) + 1))})"  # noqa: S608
+)
 
 
 class SqliteStore:
@@ -83,8 +95,8 @@ class SqliteStore:
             if repeated or types:
                 return [Refusal(repeated, types) for _ in appends]
             self._write_receipts(database, receipts, seen)
-            tabs = [(tab.tab, tab.name, tab.type) for part in appends for tab in part.tabs]
-            database.executemany("INSERT OR IGNORE INTO tabs VALUES (?, ?, ?)", tabs)
+            tabs = [_sealed(tab.tab, tab.name, tab.type) for part in appends for tab in part.tabs]
+            database.executemany("INSERT OR IGNORE INTO tabs VALUES (?, ?, ?, ?)", tabs)
             return [_insert(database, part.chunks) for part in appends]
 
     def chunks(self, shard: int) -> list[ChunkInfo]:
@@ -128,6 +140,8 @@ class SqliteStore:
     def close(self) -> None:
         """As in the protocol."""
         with self._writing:
+            if self._closed:
+                return
             self._closed = True
             while self._connections:
                 self._connections.pop().close()
@@ -142,17 +156,32 @@ class SqliteStore:
                 f"{self._path} has schema version {version}; this program knows {SCHEMA_VERSION}: "
                 "run the newer program, or name another data directory"
             )
-        if self._path.stat().st_size <= CHECK_BYTES:
-            problem = database.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if problem != "ok":
-                raise StoreError(f"{self._path} is damaged ({problem}): restore it from a backup, or move it away")
         if version == 0:
-            with self._transaction():
-                for statement in _SCHEMA.strip().split(";\n"):
-                    database.execute(statement)
-                database.execute("INSERT INTO meta VALUES ('shards', ?)", (str(shards),))
-                database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            self._make(shards)
+        self._check()
         return int(database.execute("SELECT value FROM meta WHERE key = 'shards'").fetchone()[0])
+
+    def _make(self, shards: int) -> None:
+        """Make the tables in a new file."""
+        with self._transaction() as database:
+            if database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                raise StoreError(f"{self._path} is another program's database: move it away, or name another directory")
+            for statement in _SCHEMA.strip().split(";\n"):
+                database.execute(statement)
+            database.execute("INSERT INTO meta VALUES (?, ?, ?)", _sealed("shards", str(shards)))
+            database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _check(self) -> None:
+        """Raise StoreError unless the file's structure is sound and every row fits its seal."""
+        problem = "ok"
+        if self._path.stat().st_size <= CHECK_BYTES:
+            problem = self._writer.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        for table, columns in _SEALED.items():
+            for *row, seal in self._writer.execute(f"SELECT {columns}, seal FROM {table}"):  # noqa: S608
+                if _sealed(*row)[-1] != seal:
+                    problem = f"a row of the table {table} was changed"
+        if problem != "ok":
+            raise StoreError(f"{self._path} is damaged ({problem}): restore it from a backup, or move it away")
 
     def _seen(self, source: str) -> Seen:
         row = self._writer.execute("SELECT last, gaps FROM receipts WHERE source = ?", (source,)).fetchone()
@@ -163,8 +192,8 @@ class SqliteStore:
         rows = []
         for source, group in groupby(receipts, key=attrgetter("source")):
             after = seen[source].add(receipt.sequence for receipt in group)
-            rows.append((source, after.last, after.written(), now))
-        database.executemany("INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?)", rows)
+            rows.append(_sealed(source, after.last, after.written(), now))
+        database.executemany("INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?)", rows)
 
     @staticmethod
     def _conflicts(database: sqlite3.Connection, tabs: list[TabEntry]) -> dict[str, str]:
@@ -212,7 +241,7 @@ class SqliteStore:
         """SQLite's errors as the store's, with what to do."""
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             code = getattr(error, "sqlite_errorname", "")
             if code.startswith("SQLITE_FULL"):
                 raise StoreFullError(f"the disk that holds {self._path} is full: make room on it") from error
@@ -227,8 +256,13 @@ class SqliteStore:
             ) from error
 
 
+def _sealed(*row: object) -> tuple[object, ...]:
+    """A row with its seal."""
+    return *row, zlib.crc32(repr(row).encode())
+
+
 def _insert(database: sqlite3.Connection, chunks: Sequence[NewChunk]) -> list[int]:
-    rows = ((*astuple(chunk.info)[1:], chunk.body) for chunk in chunks)
+    rows = ((*_sealed(*astuple(chunk.info)[1:]), chunk.body) for chunk in chunks)
     return [database.execute(_INSERT_CHUNK, row).lastrowid or 0 for row in rows]
 
 

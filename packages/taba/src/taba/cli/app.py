@@ -1,0 +1,146 @@
+"""The commands and their help, and what every command does when it fails."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from taba.cli import queries
+from taba.cli.failure import Failure
+from taba.cli.importing import import_files
+from taba.cli.recording import record
+from taba.cli.screen import messages
+from taba.cli.tailing import tail
+from taba.cli.up import up
+from taba.cli.watching import watch
+
+SERVING, RECORDING, ASKING = "Serve", "Record", "Ask"
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"taba {version('taba')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def taba(
+    _show_version: Annotated[
+        bool,
+        typer.Option("--version", metavar="", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Taba: events become answers within a second, counted exactly once."""
+
+
+def _examples(*pairs: str) -> str:
+    """The end of a command's help: each line a command and what it does, as `command # words`."""
+    split = [pair.partition(" # ")[::2] for pair in pairs]
+    width = max(len(command) for command, _ in split)
+    shown = [f"  [cyan]{_plain(command)}[/]{' ' * (width - len(command))}  [dim]{words}[/]" for command, words in split]
+    return "[bold]Examples[/]\n\n" + "\n".join(shown)
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+app.command(
+    rich_help_panel=SERVING,
+    epilog=_examples(
+        "taba up # on this machine alone, port 8300",
+        "taba up --port 9000 --data /srv/taba # elsewhere",
+        "taba up --config taba.toml # settings from a file",
+        "TABA_LIMITS_TABS=50000 taba up # any setting is a variable too",
+    ),
+)(up)
+app.command(
+    rich_help_panel=RECORDING,
+    # A number below zero is a value and no option.
+    context_settings={"ignore_unknown_options": True},
+    epilog=_examples(
+        "taba record deploys 1 # a counter",
+        "taba record backup.s 81.5 --type percentile --tag disk=sda # with a tag",
+        "taba record release v1.4.2 --type gauge # a text",
+    ),
+)(record)
+app.command(
+    "import",
+    rich_help_panel=RECORDING,
+    epilog=_examples(
+        "taba import events.ndjson # a JSON event on each line",
+        "taba import sales-*.csv.gz --client till # columns tab, value, time, …",
+        "taba import sales.csv # again: it is all there already",
+    ),
+)(import_files)
+app.command(
+    rich_help_panel=RECORDING,
+    epilog=_examples(
+        "taba tail /var/log/nginx/access.log # http.requests, http.ms, …",
+        "taba tail access.log --once --prefix shop # what is there, as shop.*",
+    ),
+)(tail)
+app.command(
+    rich_help_panel=ASKING,
+    epilog=_examples("taba tabs # all of them", "taba tabs 'bids.*' # by a glob"),
+)(queries.tabs)
+app.command(
+    rich_help_panel=ASKING,
+    epilog=_examples("taba clients # all of them", "taba clients 'web-*' --json # for a program"),
+)(queries.clients)
+app.command(
+    "agg",
+    rich_help_panel=ASKING,
+    epilog=_examples(
+        "taba agg 'bids.*' # the last 1m to 1d",
+        "taba agg bids.won --window 1m --by exchange # a row for each exchange",
+        "taba agg http.ms --client 'web-*' --from 2h --to 1h # an hour, then",
+    ),
+)(queries.aggregates)
+app.command(
+    "proj",
+    rich_help_panel=ASKING,
+    epilog=_examples("taba proj http.ms --window 10m # which client is slow?"),
+)(queries.projections)
+app.command(
+    "series",
+    rich_help_panel=ASKING,
+    epilog=_examples(
+        "taba series 'bids.*' # the last ten minutes",
+        "taba series http.ms --from 1d --step 15m # a day, a point for each quarter",
+    ),
+)(queries.over_time)
+app.command(
+    rich_help_panel=ASKING,
+    epilog=_examples(
+        "taba watch 'host.*' # until Ctrl-C",
+        "taba watch bids.won --json --count 5 # five lines for a program",
+    ),
+)(watch)
+
+
+def run() -> None:
+    """Run the command in sys.argv; ends the process with the command's exit code."""
+    try:
+        app()
+    except Failure as failure:
+        messages().print(f"taba: {failure}", style="red")
+        sys.exit(failure.code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has gone, as in `taba tabs | head`: not an error, and nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,305 @@
+"""Whole programs: how they end, fork and fare without a server. Each runs in a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def test_what_was_recorded_is_sent_when_the_program_ends(sink, run):
+    ended = run("import taba; taba.counter('a').record(1); taba.record('b', 2, host='x')")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert sink.totals() == {"a": 1, "b{host=x}": 2}
+    assert [frame.header.closing for frame in sink.frames] == [True]
+
+
+def test_a_program_that_ends_by_an_exception_sends_too(sink, run):
+    ended = run("import taba; taba.counter('a').record(1); raise SystemExit(3)")
+    assert ended.returncode == 3
+    assert sink.totals() == {"a": 1}
+
+
+def test_without_a_server_a_program_runs_and_ends_as_it_would(run):
+    """One line in the log, and no waiting at the end."""
+    started = time.monotonic()
+    ended = run(
+        """
+        import taba, time
+        for _ in range(60):
+            taba.record("a", 1)
+            time.sleep(0.01)
+        print("done")
+        """,
+        TABA_SERVER="http://127.0.0.1:9",
+    )
+    assert (ended.returncode, ended.stdout) == (0, "done\n")
+    assert ended.stderr.count("\n") == 1
+    assert "http://127.0.0.1:9 takes no frames" in ended.stderr
+    assert time.monotonic() - started < 2.5
+
+
+def test_a_server_that_hangs_does_not_keep_a_program_from_ending(sink, run):
+    """The last flush has two seconds."""
+    sink.script += ["hang"] * 9
+    started = time.monotonic()
+    assert run("import taba; taba.counter('a').record(1)").returncode == 0
+    assert time.monotonic() - started < 4
+
+
+def test_a_killed_program_has_sent_all_but_its_last_moments(sink):
+    """What was recorded half a second before a kill -9 has arrived, once."""
+    program = """
+import taba, time
+record = taba.counter("a").record
+for number in range(100):
+    record(1)
+print("recorded", flush=True)
+time.sleep(0.6)
+record(1)
+print("kill", flush=True)
+time.sleep(60)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, env=os.environ | {"TABA_SERVER": sink.address}
+    )
+    try:
+        assert [process.stdout.readline() for _ in range(2)] == [b"recorded\n", b"kill\n"]
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    assert sink.totals()["a"] in (100, 101)
+
+
+def test_disabled_nothing_is_sent_and_nothing_is_kept(sink, run):
+    ended = run(
+        """
+        import taba, threading
+        handle = taba.counter("a")
+        for number in range(1000):
+            handle.record(number)
+        with taba.timer("t"):
+            taba.record("b", 1)
+        taba.start("x")
+        assert taba.flush() and taba.stop()
+        assert len(handle.events) == 0 and handle.record.__self__.maxlen == 0
+        assert threading.active_count() == 1
+        """,
+        TABA_DISABLED="1",
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert sink.requests == []
+
+
+def test_forked_workers_count_each_event_once(sink, run):
+    """The parent's unsent events stay the parent's; each child has its own id and epoch."""
+    ended = run(
+        """
+        import os, taba
+        taba.start("web-{pid}")
+        record = taba.counter("a").record
+        record(1)                       # the parent's, unsent when it forks
+        children = []
+        for number in range(4):
+            child = os.fork()
+            if child == 0:
+                record(10)
+                taba.counter("child").record(1)
+                taba.stop(5)
+                os._exit(0)
+            children.append(child)
+        record(1)
+        for child in children:
+            assert os.waitpid(child, 0)[1] == 0
+        """
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert sink.totals() == {"a": 42, "child": 4}
+    sources = {request.source for request in sink.requests}
+    assert len({source.split("/")[0] for source in sources}) == len(sources) == 5
+    assert {frame.header.sequence for frame in sink.frames if "child" in frame.header.names} == {1}
+
+
+def test_children_send_by_themselves_though_forked_amid_busy_threads(sink, run):
+    """Forks while threads record and create tabs: no lock is left locked, nothing is counted twice."""
+    ended = run(
+        """
+        import os, threading, time, taba
+        stop = threading.Event()
+        def work(number):
+            at = 0
+            while not stop.is_set():
+                at += 1
+                taba.counter(f"tab{number}.{at % 500}").record(1)
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+        for thread in threads: thread.start()
+        for round in range(15):
+            child = os.fork()
+            if child == 0:
+                taba.counter("child").record(1)
+                time.sleep(1.5)         # sent by the child's own threads
+                os._exit(0)
+            if round % 5 == 4:
+                time.sleep(0.1)
+        stop.set()
+        for thread in threads: thread.join()
+        while True:
+            try:
+                assert os.wait()[1] == 0
+            except ChildProcessError:
+                break
+        """
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert sink.totals()["child"] == 15
+
+
+def test_the_clients_threads_import_nothing(sink, run):
+    """Whatever happens: a module that they were importing during a fork would stay locked in the child."""
+    sink.script += [(503, 0.1), "drop", (400, "no"), 200]
+    ended = run(
+        """
+        import sys, time, taba
+        taba.start()
+        loaded = set(sys.modules)
+        taba.record("a", 1)
+        taba.record("a", "bad")
+        taba.record("t", "é\\ud800", type="top")
+        taba.flush(5)
+        time.sleep(1.2)
+        taba.stop(5)
+        assert set(sys.modules) == loaded, set(sys.modules) - loaded
+        """
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "takes frames again" in ended.stderr
+
+
+def test_a_fork_while_another_thread_starts_the_client(sink, run):
+    """The imports of that moment must not stay locked in the child."""
+    ended = run(
+        """
+        import os, threading, time, taba
+        thread = threading.Thread(target=lambda: taba.counter("parent").record(1))
+        thread.start()
+        children = []
+        for _ in range(10):
+            time.sleep(0.004)
+            child = os.fork()
+            if child == 0:
+                taba.counter("child").record(1)
+                os._exit(0 if taba.flush(5) else 1)
+            children.append(child)
+        for child in children:
+            assert os.waitpid(child, 0)[1] == 0
+        thread.join()
+        """
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert sink.totals() == {"parent": 1, "child": 10}
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_of_multiprocessing_send_when_they_end(sink, run, tmp_path, method):
+    """They end without atexit; what they recorded last is sent all the same."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+import multiprocessing, sys
+import taba
+
+def work(number):
+    taba.counter("a").record(number)
+
+if __name__ == "__main__":
+    method = multiprocessing.get_context(sys.argv[1])
+    if method.get_start_method() == "fork":
+        taba.counter("a").record(100)
+    workers = [method.Process(target=work, args=(number,)) for number in (1, 2)]
+    for worker in workers: worker.start()
+    for worker in workers: worker.join()
+    taba.counter("a").record(1000)
+"""
+    )
+    environment = os.environ | {"TABA_SERVER": sink.address}
+    subprocess.run([sys.executable, str(program), method], env=environment, timeout=30, check=True)
+    assert sink.totals()["a"] == (1103 if method == "fork" else 1003)
+
+
+@pytest.mark.parametrize("order", ["patched first", "taba first"])
+def test_under_gevent(sink, run, order):
+    """Greenlets record and are not held up while frames are sent, also by a server that is slow to answer."""
+    patch = "from gevent import monkey; monkey.patch_all()"
+    first, second = (patch, "import taba") if order == "patched first" else ("import taba", patch)
+    sink.script += [503, "lose", (503, 0.3)]
+    ended = run(
+        f"""
+        {first}
+        {second}
+        import gevent, time
+        record = taba.counter("a").record
+        def work():
+            for _ in range(100):
+                record(1)
+                gevent.sleep(0.01)
+        late = 0.0
+        workers = [gevent.spawn(work) for _ in range(20)]
+        for _ in range(100):
+            started = time.monotonic()
+            gevent.sleep(0.01)
+            late = max(late, time.monotonic() - started)
+        gevent.joinall(workers)
+        assert late < 0.25, late
+        assert taba.stop(5)
+        """
+    )
+    assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
+    assert sink.totals() == {"a": 2000}
+
+
+def test_started_before_gevent_patches_it_works_too(sink, run):
+    ended = run(
+        """
+        import taba
+        record = taba.counter("a").record
+        record(1)
+        from gevent import monkey; monkey.patch_all()
+        import gevent
+        def work():
+            for _ in range(100):
+                record(1)
+                gevent.sleep(0.005)
+        gevent.joinall([gevent.spawn(work) for _ in range(10)])
+        assert taba.flush(5)
+        """
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert sink.totals() == {"a": 1001}
+
+
+def test_importing_taba_loads_next_to_nothing(run):
+    """A command-line program that imports it must not start later for it; the rest is loaded with the first tab."""
+    ended = run(
+        """
+        import sys, time
+        started = time.perf_counter()
+        import taba
+        seconds = time.perf_counter() - started
+        import json
+        heavy = {"http.client", "ssl", "socket", "logging", "dataclasses", "inspect", "random", "taba.frame", "polars"}
+        print(json.dumps([seconds, sorted(heavy & set(sys.modules))]))
+        """
+    )
+    seconds, heavy = json.loads(ended.stdout)
+    assert heavy == []
+    assert seconds < 0.2  # about 15 ms when the machine has nothing else to do
+
+
+def test_a_wrong_environment_is_said_where_it_is_wrong(run):
+    ended = run("import taba; taba.counter('a')", TABA_SERVER="localhost:8300")
+    assert ended.returncode == 1
+    assert "TABA_SERVER: 'localhost:8300' is not an address" in ended.stderr
