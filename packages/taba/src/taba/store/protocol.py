@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 MAX_GAPS = 1024
-"""How many sequences of a source may arrive after a later one. Sequences missed further back count as seen."""
+"""How many gaps in a source's sequences are remembered; older ones count as seen."""
 
 
 class StoreError(Exception):
