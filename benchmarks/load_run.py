@@ -122,9 +122,7 @@ def _drive(server: ServerProcess, plan: Plan, queries: bool) -> Run:
         marks = [_mark(server, pid, warm), _mark(server, pid, (warm + stop) / 2 if queries else stop)]
         loaded = time_queries(server.address, lambda _: time.time() < stop) if queries else None
         marks.append(_mark(server, pid, stop))
-        if not clients.poll(DRAIN_SECONDS + 10):
-            raise RuntimeError("the simulated clients have not ended")
-        sent: Sent = clients.recv()
+        sent = _outcome(clients, server)
         probe.join(DRAIN_SECONDS)
     time.sleep(SETTLE_SECONDS)
     rest = processor_seconds(server.pid) - marks[-1].server
@@ -146,6 +144,16 @@ def _drive(server: ServerProcess, plan: Plan, queries: bool) -> Run:
         store=Stored(0, 0, 0, 0, []),
         failure="; ".join(failures),
     )
+
+
+def _outcome(clients: Connection, server: ServerProcess) -> Sent:
+    """What the simulated clients tell at their end; raises RuntimeError where they do not get there."""
+    if not clients.poll(DRAIN_SECONDS + 10):
+        raise RuntimeError(f"the simulated clients have not ended; {server.fate()}")
+    try:
+        return clients.recv()
+    except EOFError:
+        raise RuntimeError(f"the simulated clients failed, as told above; {server.fate()}") from None
 
 
 @dataclass(frozen=True, slots=True)

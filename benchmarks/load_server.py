@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,7 +30,7 @@ def _serve(data: str, pipe: Connection) -> None:
 class ServerProcess:
     """A running server."""
 
-    pid: int
+    process: SpawnProcess
     host: str
     port: int
 
@@ -37,6 +38,17 @@ class ServerProcess:
     def address(self) -> tuple[str, int]:
         """Where it listens."""
         return self.host, self.port
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def fate(self) -> str:
+        """Whether it still runs, in words; for error messages."""
+        code = self.process.exitcode
+        return "the server still runs" if code is None else f"the server ended with exit code {code}"
 
     def peak_memory(self) -> int:
         """The most bytes that were resident at once."""
@@ -55,8 +67,7 @@ def running_server(data: Path) -> Iterator[ServerProcess]:
         if not here.poll(START_SECONDS):
             raise RuntimeError("the server did not start in time")
         url = urlsplit(here.recv())
-        assert process.pid is not None
-        yield ServerProcess(process.pid, url.hostname or "127.0.0.1", url.port or 0)
+        yield ServerProcess(process, url.hostname or "127.0.0.1", url.port or 0)
     finally:
         process.terminate()
         process.join(STOP_SECONDS)

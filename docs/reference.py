@@ -169,7 +169,7 @@ def _plain(value: Any) -> Any:
 def _plain_number(value: Any) -> Any:
     if not isinstance(value, float):
         return value
-    return int(value) if value == int(value) else float(f"{value:.6g}")
+    return int(value) if value.is_integer() else float(f"{value:.6g}")
 
 
 def settings_part(group: str) -> str:

@@ -152,9 +152,7 @@ def _bounds(view: memoryview, at: int) -> tuple[int, int]:
     if magic != MAGIC:
         raise FrameError(f"frame at byte {at}: begins with {magic!r}, not with {MAGIC!r}")
     if version != VERSION or flags:
-        raise FrameError(
-            f"frame at byte {at}: version {version} with flags {flags}; version {VERSION} is read here"
-        )
+        raise FrameError(f"frame at byte {at}: version {version} with flags {flags}; version {VERSION} is read here")
     if header > MAX_HEADER or values > MAX_VALUES or values % 8:
         raise FrameError(
             f"frame at byte {at}: a header of {header} bytes and values of {values} bytes; at most "
@@ -162,9 +160,7 @@ def _bounds(view: memoryview, at: int) -> tuple[int, int]:
         )
     stop = at + PREFIX.size + header + values
     if stop > len(view):
-        raise FrameError(
-            f"frame at byte {at}: cut off: it says {stop - at} bytes and {len(view) - at} are here"
-        )
+        raise FrameError(f"frame at byte {at}: cut off: it says {stop - at} bytes and {len(view) - at} are here")
     return stop, checksum
 
 

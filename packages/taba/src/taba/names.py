@@ -97,7 +97,8 @@ def split(tab: str) -> tuple[str, dict[str, str]]:
     name, brace, rest = tab.partition("{")
     if not brace:
         return name, {}
-    return name, dict(tag.partition("=")[::2] for tag in rest.removesuffix("}").split(","))
+    pairs = (tag.partition("=") for tag in rest.removesuffix("}").split(","))
+    return name, {key: value for key, _, value in pairs}
 
 
 def parse(tab: str) -> tuple[str, dict[str, str]]:

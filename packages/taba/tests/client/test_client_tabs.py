@@ -18,6 +18,27 @@ def test_a_tab_has_one_handle():
     assert registry.handle("bids", "counter", {}) is not one
 
 
+def test_values_that_python_takes_for_equal_are_different_tabs():
+    """Handles are found again by what was given, and 1 == True == 1.0 there."""
+    registry = Registry()
+    for _ in range(2):
+        tabs = [registry.handle("a", "counter", {"x": value}).tab for value in (1, True, 1.0, "1", "1.0", [1], "1,")]
+        assert tabs == ["a{x=1}", "a{x=True}", "a{x=1.0}", "a{x=1}", "a{x=1.0}", "a{x=[1]}", "a{x=1_}"]
+
+
+def test_an_object_that_changes_changes_its_tab():
+    class Host:
+        name = "one"
+
+        def __str__(self):
+            return self.name
+
+    host, registry = Host(), Registry()
+    assert registry.handle("a", "counter", {"host": host}).tab == "a{host=one}"
+    host.name = "two"
+    assert registry.handle("a", "counter", {"host": host}).tab == "a{host=two}"
+
+
 def test_record_is_the_append_of_the_tabs_list():
     """This is what makes recording as cheap as it can be."""
     handle = Registry().handle("bids", "counter", {})

@@ -21,6 +21,7 @@ INTERRUPT_SECONDS = 20.0
 READERS_HOME = "/home/you"
 READERS_HOST = "laptop"
 
+_PORT = re.compile(r"(--port |127\.0\.0\.1:)(\d+)")
 _AGO = re.compile(r"\bnow$|\b\d+ (?:s|min|h|days) ago$")
 _NUMBER = re.compile(r"(?<![A-Za-z])[-+]?\d[\d,.:_]*(?:T[\d:.]+Z?)?(?:e[-+]?\d+)?[kMGTP]?(?![A-Za-z])|\d+")
 _BLOCKS = re.compile(r"[\u2580-\u259f]")
@@ -38,7 +39,20 @@ def masked(line: str) -> str:
 
 
 def matches(expected: list[str], actual: str) -> bool:
-    """Whether `actual` is as the page shows it."""
+    """Whether `actual` is as the page shows it; of tables with blank lines between, in any order."""
+    lines = actual.splitlines()
+    if _alike(expected, lines):
+        return True
+    left = _paragraphs(lines)
+    for shown in _paragraphs(expected):
+        found = next((paragraph for paragraph in left if _alike(shown, paragraph)), None)
+        if found is None:
+            return False
+        left.remove(found)
+    return not left
+
+
+def _alike(expected: list[str], actual: list[str]) -> bool:
     pattern = ""
     for line in map(masked, expected):
         if line == "…":
@@ -47,8 +61,18 @@ def matches(expected: list[str], actual: str) -> bool:
             pattern += r"(?:.*\n)*"
         elif line:
             pattern += ".*".join(map(re.escape, line.split("…"))) + r"\n"
-    text = "".join(f"{line}\n" for line in map(masked, actual.splitlines()) if line)
+    text = "".join(f"{line}\n" for line in map(masked, actual) if line)
     return re.fullmatch(pattern, text) is not None
+
+
+def _paragraphs(lines: list[str]) -> list[list[str]]:
+    found: list[list[str]] = [[]]
+    for line in lines:
+        if line.strip():
+            found[-1].append(line)
+        elif found[-1]:
+            found.append([])
+    return [paragraph for paragraph in found if paragraph]
 
 
 class Reader:
@@ -58,6 +82,7 @@ class Reader:
         self.folder = folder
         self._ports: dict[str, str] = {}
         self._running: list[Running] = []
+        self._serving = ""
         (folder / "docs").symlink_to(ROOT / "docs")
         self._environment = {
             "HOME": str(folder),
@@ -71,13 +96,14 @@ class Reader:
 
     def close(self) -> None:
         """End what still runs."""
+        self._serving = ""
         while self._running:
             self._running.pop().end(signal.SIGTERM)
 
     def follow(self, block: Block) -> None:
         """Do what a block says; raises Mismatch where it is not as the page shows."""
         if block.file is not None:
-            (self.folder / block.file).write_text(block.text)
+            (self.folder / block.file).write_text(self._with_ports(block.text))
         elif block.language == "sh":
             self._checked(Command(block.text, block.line))
         elif block.language == "console":
@@ -112,19 +138,23 @@ class Reader:
         return self.seen(process), code
 
     def _serve(self, command: Command) -> str:
-        """Start a server in the place of the one before, and leave it running."""
-        self.close()
-        process = self._started(command.text)
-        self._running.append(process)
+        """Start a server in the place of the one before, unless that is the same, and leave it running."""
+        if command.text != self._serving:
+            self.close()
+            self._running.append(self._started(command.text))
+            self._serving = command.text
+        process = self._running[0]
         deadline = time.monotonic() + START_SECONDS
         while "listens at" not in process.output() and time.monotonic() < deadline and process.alive():
             time.sleep(0.02)
         return self.seen(process)
 
     def _started(self, text: str) -> Running:
-        for port in re.findall(r"(?:--port |127\.0\.0\.1:)(\d+)", text):
-            text = text.replace(port, self._port(port))
-        return Running(text.rstrip().removesuffix("&"), self.folder, self._environment)
+        return Running(self._with_ports(text).rstrip().removesuffix("&"), self.folder, self._environment)
+
+    def _with_ports(self, text: str) -> str:
+        """A text with the ports that stand for those that it names."""
+        return _PORT.sub(lambda match: match[1] + self._port(match[2]), text)
 
     def seen(self, process: Running) -> str:
         """What a process has written, as the page's reader would see it."""

@@ -2,25 +2,26 @@
 
 A block's language says what a test does with it:
 
-    console             `$ command` and the output below it; a command goes on after a line that ends with a
-                        backslash. Run, and compared. No output: the command must succeed, whatever it writes.
-                        A line `…` stands for any lines, `…` in a line for any characters; `^C` as the last
-                        line means that the command is interrupted there.
-    sh                  a script, run as it stands; it must succeed.
-    python, toml, csv   where the first line is `# NAME`, a file of that name in the reader's folder.
-    all others          text; nothing is run.
+    console         `$ command` and the output below it; a command goes on after a line that ends with a backslash or
+                    within quotes. Run, and compared. No output: the command must succeed, whatever it writes. A line
+                    `…` stands for any lines, `…` in a line for any characters; `^C` as the last line means that the
+                    command is interrupted there.
+    sh              a script, run as it stands; it must succeed.
+    python, toml    where the first line is `# NAME`, a file of that name in the reader's folder.
+    all others      text; nothing is run.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[4]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "packages/taba/README.md", *sorted(ROOT.glob("docs/*.md"))]
-FILES = ("python", "toml", "csv")
+FILES = ("python", "toml")
 
 _BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -62,9 +63,7 @@ def name_of(page: Path) -> str:
 def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, in order."""
     text = page.read_text(encoding="utf-8")
-    return [
-        Block(match[1], match[2], text.count("\n", 0, match.start(2)) + 1) for match in _BLOCK.finditer(text)
-    ]
+    return [Block(match[1], match[2], text.count("\n", 0, match.start(2)) + 1) for match in _BLOCK.finditer(text)]
 
 
 def commands(block: Block) -> Iterator[Command]:
@@ -80,6 +79,16 @@ def commands(block: Block) -> Iterator[Command]:
             command = Command(line[2:], number)
         elif command is not None:
             command.expected.append(line)
-        continued = line.endswith("\\") and command is not None and not command.expected
+        continued = command is not None and not command.expected and _goes_on(command.text)
     if command is not None:
         yield command
+
+
+def _goes_on(text: str) -> bool:
+    if text.endswith("\\"):
+        return True
+    try:
+        shlex.split(text)
+    except ValueError:  # within quotes
+        return True
+    return False

@@ -61,8 +61,8 @@ class World:
         ]
         number = sequence if sequence is not None else next(self._sequences)
         headers = {"taba-source": source, "taba-sequence": str(number)}
-        submission = read(JSON, msgspec.json.encode({"events": written}), headers, None, self.now)
-        (outcome,) = self.service.intake.fold([submission])
+        submissions = read(JSON, msgspec.json.encode({"events": written}), headers, None, self.now)
+        (outcome,) = self.service.intake.fold(submissions)
         if not outcome.duplicate:
             refused = {index for index, _ in outcome.rejected}
             self.events += [event for index, event in enumerate(events) if index not in refused]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from taba import __version__
 from taba.cli import queries
 from taba.cli.failure import Failure
 from taba.cli.importing import import_files
@@ -31,7 +31,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"taba {version('taba')}\n")
+        sys.stdout.write(f"taba {__version__}\n")
         raise typer.Exit
 
 

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from taba.cli import options
 from taba.cli.batches import format_of
@@ -77,6 +76,9 @@ def _format(path: Path, form: str | None) -> str:
 @contextmanager
 def _progress(path: Path, quiet: bool) -> Iterator[Callable[[str, int], None]]:
     """A bar on standard error, where that is a terminal."""
+    # Imported here, because no other command shows one, and each would start slower for it.
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
     console = messages()
     columns = (
         TextColumn("{task.fields[told]}", style="dim"),

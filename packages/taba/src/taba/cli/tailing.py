@@ -19,6 +19,7 @@ from taba.cli.connection import DEFAULT, Connection
 from taba.cli.failure import USAGE, Failure
 from taba.cli.following import Follower
 from taba.cli.screen import messages, write_json
+from taba.client.settings import is_disabled
 
 IDLE = 0.25
 """Seconds between looks at a file to which nothing was added."""
@@ -75,6 +76,8 @@ def tail(
     json: Annotated[bool, typer.Option("--json", metavar="", help="With --once: write the summary as JSON.")] = False,
 ) -> None:
     """Record a web server's access log as it grows, across rotations. Events have the time of reading."""
+    if is_disabled():
+        raise Failure("TABA_DISABLED is set: nothing would be recorded")
     if once and not log.exists():
         raise Failure(f"{log}: there is no such file", USAGE)
     try:

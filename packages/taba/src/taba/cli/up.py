@@ -80,8 +80,6 @@ def _serve(settings: Settings, tell: Callable[[str], None]) -> None:
             _before_the_server_stops(collector.stop)
         tell(url)
 
-    # Without this, the server stops as it should and the process then dies of the signal.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         serve(settings, ready)
     except (StartError, StoreError) as error:
@@ -99,13 +97,13 @@ def _before_the_server_stops(act: Callable[[], None]) -> None:
 
 
 def _first(act: Callable[[], None], following: Any) -> Callable[..., None]:
-    def handler(*arguments: Any) -> None:
-        # In a thread, because the server needs this one to answer.
-        threading.Thread(target=act, daemon=True).start()
+    def both(*arguments: Any) -> None:
+        act()
         if callable(following):
             following(*arguments)
 
-    return handler
+    # In a thread, because the server needs this one to answer.
+    return lambda *arguments: threading.Thread(target=both, args=arguments, daemon=True).start()
 
 
 def _default_file() -> Path | None:
@@ -126,17 +124,18 @@ def _tell(url: str, settings: Settings, demo: bool, json: bool) -> None:
 def demo_panel(url: str, settings: Settings) -> Panel:
     """Where the server is, and three commands to try."""
     command = _own_command()
-    server = "" if url.rstrip("/") == DEFAULT else f" --server {url}"
     places = Table.grid(padding=(0, 2))
     places.add_row("listens at", Text(url, style="bold green"))
     places.add_row("data in", Text(str(settings.data), style="bold"))
     tries = Table.grid(padding=(0, 2))
+    if url.rstrip("/") != DEFAULT:
+        tries.add_row(Text(f"export TABA_SERVER={url}", style="bold cyan"), Text("which server is meant", style="dim"))
     for words, told in (
         ("watch 'host.*'", "this machine, live"),
         ("record hello 1", "an event of your own"),
         ("agg hello", "its answers, a moment later"),
     ):
-        tries.add_row(Text(f"{command} {words}{server}", style="bold cyan"), Text(told, style="dim"))
+        tries.add_row(Text(f"{command} {words}", style="bold cyan"), Text(told, style="dim"))
     page = Table.grid()
     page.add_row(places)
     page.add_row(Text("\nIn another terminal, try:\n"))

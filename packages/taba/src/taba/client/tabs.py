@@ -53,6 +53,7 @@ class Registry:
         self.lock = RLock()
         self._keep = keep
         self._by_tab: dict[str, Handle] = {}
+        self._by_call: dict[tuple[Any, ...], Handle] = {}
         self._types: dict[str, str] = {}
         self._handles: list[Handle] = []
         self._events: list[list[Any]] = []
@@ -64,19 +65,25 @@ class Registry:
         Raises ValueError for a name, a tag's key or a type that breaks the rules, and for a second type of
         one name. Tag values are cleaned. Beyond the limit on tabs, one handle stands for all further ones.
         """
-        if tags:
-            cleaned = {key: tag_value(value) for key, value in tags.items()}
-            tab = join(name, cleaned)
-        else:
-            cleaned, tab = {}, name
-        handle = self._by_tab.get(tab)
+        call = (name, *tags.items(), *map(_type, tags.values()))
+        try:
+            handle = self._by_call.get(call)
+        except Exception:  # a value that cannot be hashed, or whose own __hash__ is broken
+            handle = None
         if handle is not None and handle.type == type:
             return handle
+        cleaned = {key: tag_value(value) for key, value in tags.items()}
+        handle = self._checked(name, type, cleaned)
+        if handle is not self._overflow and _are_plain(tags, cleaned):
+            self._by_call[call] = handle
+        return handle
+
+    def _checked(self, name: str, kind: str, tags: Mapping[str, str]) -> Handle:
         check_name(name)
-        check_tags(cleaned)
-        parse_type(type)
+        check_tags(tags)
+        parse_type(kind)
         with self.lock:
-            return self._created(name, tab, type)
+            return self._created(name, join(name, tags), kind)
 
     def _created(self, name: str, tab: str, kind: str) -> Handle:
         known = self._types.get(name, kind)
@@ -109,6 +116,15 @@ class Registry:
         """Forget all events, as a forked child does: they are its parent's to send."""
         for events in self._events:
             events.clear()
+
+
+_type = type
+"""The built-in, where `type` is a tab's."""
+
+
+def _are_plain(tags: Mapping[str, Any], cleaned: Mapping[str, str]) -> bool:
+    """Whether the same tags will always mean the same tab, and take no more memory than the tab itself."""
+    return all(value == cleaned[key] if type(value) is str else type(value) is int for key, value in tags.items())
 
 
 def tag_value(value: object) -> str:

@@ -135,6 +135,14 @@ def json_value(number: pl.Expr, text: pl.Expr) -> pl.Expr:
     return pl.coalesce(number.cast(pl.String), json_text(text))
 
 
+def first(items: pl.Expr, count: int) -> pl.Expr:
+    """In a group: at most `count` of the items, in their order.
+
+    Not `head`: in Polars 2.1 `sort_by(…).head(n)` of what comes from `unique()` reads beyond its memory in an `agg`.
+    """
+    return items.filter(pl.int_range(items.len()) < count)
+
+
 def json_list(items: pl.Expr) -> pl.Expr:
     """In a group: the JSON texts `items` as one JSON list."""
     return pl.format("[{}]", items.str.join(","))

@@ -18,6 +18,7 @@ from taba.handlers.base import (
     Handler,
     Measure,
     Value,
+    first,
     json_list,
     json_value,
 )
@@ -46,7 +47,7 @@ def holders() -> pl.Expr:
     clients = HELD.sort().unique_counts()
     value = HELD.sort().unique(maintain_order=True)
     item = pl.format('{{"value":{},"clients":{}}}', value, clients)
-    return json_list(item.sort_by(clients, descending=True, maintain_order=True).head(SHOWN_VALUES))
+    return json_list(first(item.sort_by(clients, descending=True, maintain_order=True), SHOWN_VALUES))
 
 
 class Gauge(Handler):

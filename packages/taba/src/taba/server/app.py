@@ -14,14 +14,15 @@ import polars as pl
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from taba import names
 from taba.config import Limits
-from taba.server import formats, parameters, submissions
-from taba.server.intake import REFUSED, Outcome, OverloadedError
+from taba.server import formats, parameters
+from taba.server.events import Events
+from taba.server.intake import REFUSED, OverloadedError
 from taba.server.parameters import ParameterError
 from taba.server.service import Service
 from taba.server.submissions import BadRequest, TooLarge
@@ -31,9 +32,8 @@ from taba.store import StoreError
 
 log = logging.getLogger(__name__)
 
+EVENTS = "/v1/events"
 RETRY_AFTER = "1"
-INLINE_BYTES = 64 << 10
-"""Bodies up to this size are read on the event loop; larger ones in a thread, so that others need not wait."""
 QUERIES = 4
 """Queries that run at once; more wait their turn."""
 
@@ -72,9 +72,9 @@ def make_app(service: Service, limits: Limits, started: Callable[[], None]) -> S
         ("/v1/series", handlers.series),
         ("/ping", handlers.ping),
     ]
-    routes = [Route("/v1/events", handlers.events, methods=["POST"])]
+    routes = [Route(EVENTS, Events(service, limits.body_mb << 20), methods=["POST"])]
     routes += [Route(path, endpoint, methods=["GET"]) for path, endpoint in get]
-    errors = dict.fromkeys(STATUS, _refused) | {HTTPException: _http_error, Exception: _failed}
+    errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
 
 
@@ -83,47 +83,8 @@ class Handlers:
 
     def __init__(self, service: Service, limits: Limits) -> None:
         self._service = service
-        self._body_limit = limits.body_mb << 20
         self._answer_rows = limits.answer_rows
         self._queries = anyio.CapacityLimiter(QUERIES)
-
-    async def events(self, request: Request) -> Response:
-        """POST /v1/events"""
-        try:
-            parameters.known(request.query_params, "client")
-            body = await self._body(request)
-            read = partial(self._read, request, body)
-            submission = read() if len(body) <= INLINE_BYTES else await run_in_threadpool(read)
-            outcome = await self._service.intake.submit(submission)
-        except tuple(STATUS) as error:
-            self._service.intake.note(f"{REFUSED}{{status={_status(error)}}}", "counter", 1)
-            raise
-        return _json(_outcome(outcome))
-
-    def _read(self, request: Request, body: bytes) -> submissions.Submission:
-        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        plain = submissions.decompress(body, request.headers.get("content-encoding", "").lower(), self._body_limit)
-        client = parameters.one(request.query_params, "client")
-        return submissions.read(content_type, plain, request.headers, client, self._service.clock())
-
-    async def _body(self, request: Request) -> bytes:
-        """The body, read no further than the limit."""
-        told = request.headers.get("content-length", "")
-        if told.isdigit() and int(told[:20]) > self._body_limit:
-            raise self._too_large()
-        parts, size = [], 0
-        try:
-            async for part in request.stream():
-                size += len(part)
-                if size > self._body_limit:
-                    raise self._too_large()
-                parts.append(part)
-        except ClientDisconnect:
-            raise BadRequest("the body is cut off") from None
-        return b"".join(parts)
-
-    def _too_large(self) -> TooLarge:
-        return TooLarge(f"the body has more than {self._body_limit >> 20} MB (limits.body_mb): send it in parts")
 
     async def tabs(self, request: Request) -> Response:
         """GET /v1/tabs"""
@@ -156,13 +117,14 @@ class Handlers:
         asked = parameters.series(fields, now, partial(self._service.tiers.width_at, selection.view, now=now))
 
         def answer() -> tuple[bytes, str]:
-            found = list(self._service.query.series(selection, asked.start, asked.stop, asked.step))
+            # First what is complete, then what is there: events that come between are in the answer at least.
             head = {
                 "complete_to": self._service.complete_to(),
                 "from": asked.start,
                 "to": asked.stop,
                 "step": asked.step,
             }
+            found = list(self._service.query.series(selection, asked.start, asked.stop, asked.step))
             return self._formatted(request, head, found, ["tab", "bucket"], points=True)
 
         return await self._answered(answer)
@@ -180,8 +142,8 @@ class Handlers:
         asked = parameters.windows(request.query_params, self._service.clock())
 
         def answer() -> tuple[bytes, str]:
-            found = self._service.windows(selection, asked)
             head = {"complete_to": self._service.complete_to()}
+            found = self._service.windows(selection, asked)
             return self._formatted(request, head, found, [*selection.keys, "window"])
 
         return await self._answered(answer)
@@ -225,18 +187,6 @@ def _with_tags(tabs: pl.DataFrame) -> pl.DataFrame:
     return tabs.with_columns(tags=pl.Series(tags, dtype=pl.Object))
 
 
-def _outcome(outcome: Outcome) -> dict[str, object]:
-    answer: dict[str, object] = {
-        "accepted": outcome.accepted,
-        "rejected": [{"index": index, "error": error} for index, error in outcome.rejected],
-    }
-    if outcome.rejected_total > len(outcome.rejected):
-        answer["rejected_total"] = outcome.rejected_total
-    if outcome.duplicate:
-        answer["duplicate"] = True
-    return answer
-
-
 def _json(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
 
@@ -245,9 +195,10 @@ def _status(error: Exception) -> int:
     return next(status for kind, status in STATUS.items() if isinstance(error, kind))
 
 
-async def _refused(request: Request, error: Exception) -> Response:
-    del request
+async def _refused(service: Service, request: Request, error: Exception) -> Response:
     status = _status(error)
+    if request.url.path == EVENTS:
+        service.intake.note(f"{REFUSED}{{status={status}}}", "counter", 1)
     return _json({"error": str(error)}, status, {"Retry-After": RETRY_AFTER} if status == 503 else None)
 
 

@@ -1,11 +1,12 @@
 """Submissions -> one table of events that keep the rules, and one of those that do not, with the reasons.
 
 All steps are on columns. `entries` are what a frame's header lists (a tab and how many of the values are its own);
-an event of a JSON body is an entry of one value.
+an event of a JSON body is an entry of one value. An entry says which tab it means by a number: a row of the catalogue.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -15,21 +16,21 @@ import polars as pl
 
 from taba.frame import Frame
 from taba.handlers.registry import Registry
-from taba.server.bookkeeping import for_folding, own_events
+from taba.server.bookkeeping import own_events
 from taba.server.rules import Rules, check, resolve
 from taba.server.submissions import Submission
 from taba.states.catalogue import Catalogue
 from taba.store.protocol import TabEntry
 
-_ENTRY_SCHEMA: dict[str, Any] = {
+_EVENT_SCHEMA: dict[str, Any] = {
     "submission": pl.UInt32,
     "index": pl.UInt32,
-    "client": pl.String,
-    "start": pl.Float64,
-    "stop": pl.Float64,
-    "written": pl.String,
-    "full_type": pl.String,
-    "count": pl.UInt32,
+    "client": pl.Categorical,
+    "tab_number": pl.UInt32,
+    "named": pl.Categorical,
+    "time": pl.Float64,
+    "number": pl.Float64,
+    "text": pl.String,
 }
 
 
@@ -50,88 +51,104 @@ def assemble(
     submissions: Sequence[Submission], catalogue: Catalogue, registry: Registry, rules: Rules, now: float
 ) -> Batch:
     """All submissions' events as one batch, with Taba's own events about them."""
-    frames = [(number, one) for number, sub in enumerate(submissions) for one in sub.frames]
-    numbers = _number_entries(frames)
-    texts = _text_entries(frames)
-    values = _float_column(frames)
-    text_values = pl.Series(
-        list(chain.from_iterable(one.header.texts.values for _, one in frames if one.header.texts)),
-        dtype=pl.String,
-    )
-    parts = [
-        _expanded(numbers, values.alias("number")).with_columns(text=pl.lit(None, dtype=pl.String)),
-        _expanded(texts, text_values.alias("text")).with_columns(number=pl.lit(None, dtype=pl.Float64)),
-        *_json_events(submissions),
-    ]
-    events = pl.concat(parts, how="diagonal")
-    resolved, new = resolve(events.select("written", "full_type").unique(), catalogue, registry, rules)
-    meant = events.join(resolved, on=["written", "full_type"], how="left", nulls_equal=True)
-    checked = check(meant, rules, [number for number, submission in enumerate(submissions) if submission.own])
-    good = checked.filter(pl.col("reason").is_null())
-    bad = checked.filter(pl.col("reason").is_not_null())
-    own, own_tabs = own_events(submissions, frames, good, bad, catalogue, rules, now)
-    folded = pl.concat([for_folding(good), own], how="vertical")
-    accepted = dict(good.group_by("submission").len().iter_rows())
-    return Batch(folded, new | own_tabs, accepted, bad.select("submission", "index", "error"))
+    frames = [(number, one) for number, submission in enumerate(submissions) for one in submission.frames]
+    numbers = TabNumbers(catalogue)
+    events = pl.concat([_numbers(frames, numbers), _texts(frames, numbers), *_json_events(submissions, numbers)])
+    tabs, new = resolve(numbers.unknown, catalogue, registry, rules)
+    own_submissions = [number for number, submission in enumerate(submissions) if submission.own]
+    good, bad = check(events, tabs, rules, own_submissions)
+    accepted = good.group_by("submission", "client").len()
+    own, own_tabs = own_events(submissions, frames, accepted, bad, catalogue, rules, now)
+    by_submission = dict(accepted.group_by("submission").agg(pl.col("len").sum()).iter_rows())
+    rejected = bad.select("submission", "index", "error")
+    return Batch(pl.concat([good.select(own.columns), own]), new | own_tabs, by_submission, rejected)
 
 
-def _number_entries(frames: Sequence[tuple[int, Frame]]) -> pl.DataFrame:
-    headers = [(number, one.header, one.header) for number, one in frames if one.header.names]
-    return _entries(headers)
+class TabNumbers:
+    """A number for each tab of a batch: its row in the catalogue, or, beyond those, its place among the unknown.
+
+    Tabs that are known cost one look-up each and no more; `unknown` are (tab as written, type) pairs.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._known = catalogue.rows
+        self._base = len(catalogue)
+        self._places: dict[tuple[str, str | None], int] = {}
+
+    @property
+    def unknown(self) -> list[tuple[str, str | None]]:
+        """The pairs that are not in the catalogue, by their numbers."""
+        return list(self._places)
+
+    def of(self, written: list[str], types: list[Any]) -> pl.Series:
+        """The numbers of tabs, given as written and with their types."""
+        numbers: list[Any] = list(map(self._known.get, written))
+        if None in numbers:
+            for place, number in enumerate(numbers):
+                if number is None:
+                    pair = (written[place], types[place])
+                    numbers[place] = self._base + self._places.setdefault(pair, len(self._places))
+        return pl.Series(array("I", numbers), dtype=pl.UInt32)
 
 
-def _text_entries(frames: Sequence[tuple[int, Frame]]) -> pl.DataFrame:
-    return _entries([(number, one.header, one.header.texts) for number, one in frames if one.header.texts])
-
-
-def _entries(parts: Sequence[tuple[int, Any, Any]]) -> pl.DataFrame:
-    """The parallel lists of many headers, one below the other; (submission, header, what holds the lists)."""
-    if not parts:
-        return pl.DataFrame(schema=_ENTRY_SCHEMA)
-    per_part = pl.DataFrame(
-        {
-            "submission": [number for number, _, _ in parts],
-            "client": [header.client for _, header, _ in parts],
-            "start": [header.start for _, header, _ in parts],
-            "stop": [header.stop for _, header, _ in parts],
-            "length": [len(lists.names) for _, _, lists in parts],
-        },
-        schema_overrides={"submission": pl.UInt32, "start": pl.Float64, "stop": pl.Float64},
-    ).with_columns(index=pl.int_ranges(pl.col("length"), dtype=pl.UInt32))
-    lists = pl.DataFrame(
-        {
-            "written": list(chain.from_iterable(lists.names for _, _, lists in parts)),
-            "full_type": list(chain.from_iterable(lists.types for _, _, lists in parts)),
-            "count": pl.Series(list(chain.from_iterable(lists.counts for _, _, lists in parts)), dtype=pl.UInt32),
-        }
-    )
-    # A header with empty lists has no entry; exploding would give it one.
-    rows = per_part.filter(pl.col("length") > 0).explode("index").drop("length")
-    return pl.concat([rows, lists], how="horizontal").select(list(_ENTRY_SCHEMA))
-
-
-def _float_column(frames: Sequence[tuple[int, Frame]]) -> pl.Series:
+def _numbers(frames: Sequence[tuple[int, Frame]], numbers: TabNumbers) -> pl.DataFrame:
+    """The events of frames whose values are numbers."""
     raw = b"".join(one.values for _, one in frames)
     if not raw:
-        return pl.Series([], dtype=pl.Float64)
+        return pl.DataFrame(schema=_EVENT_SCHEMA)
     shape = pl.Array(pl.Float64, len(raw) // 8)
-    return pl.Series([raw]).bin.reinterpret(dtype=shape, endianness="little").explode()
+    values = pl.Series([raw]).bin.reinterpret(dtype=shape, endianness="little").explode()
+    entries = _entries([(number, one.header, one.header) for number, one in frames if one.header.names], numbers)
+    return _expanded(entries, number=values, text=pl.lit(None, dtype=pl.String))
 
 
-def _expanded(entries: pl.DataFrame, values: pl.Series) -> pl.DataFrame:
+def _texts(frames: Sequence[tuple[int, Frame]], numbers: TabNumbers) -> pl.DataFrame:
+    """The events of frames whose values are texts."""
+    parts = [(number, one.header, texts) for number, one in frames if (texts := one.header.texts) and texts.names]
+    if not parts:
+        return pl.DataFrame(schema=_EVENT_SCHEMA)
+    values = pl.Series(list(chain.from_iterable(texts.values for _, _, texts in parts)), dtype=pl.String)
+    return _expanded(_entries(parts, numbers), number=pl.lit(None, dtype=pl.Float64), text=values)
+
+
+def _entries(parts: Sequence[tuple[int, Any, Any]], numbers: TabNumbers) -> pl.DataFrame:
+    """The parallel lists of many headers, one below the other; (submission, header, what holds the lists)."""
+    lists = [lists for _, _, lists in parts]
+    of_parts = pl.DataFrame(
+        {
+            "submission": pl.Series([number for number, _, _ in parts], dtype=pl.UInt32),
+            "client": pl.Series([header.client for _, header, _ in parts], dtype=pl.Categorical),
+            "start": pl.Series([header.start for _, header, _ in parts], dtype=pl.Float64),
+            "stop": pl.Series([header.stop for _, header, _ in parts], dtype=pl.Float64),
+            "length": pl.Series([len(some.names) for some in lists], dtype=pl.UInt32),
+        }
+    ).with_columns(index=pl.int_ranges(pl.col("length"), dtype=pl.UInt32))
+    written = list(chain.from_iterable(some.names for some in lists))
+    types = list(chain.from_iterable(some.types for some in lists))
+    counts = array("I", chain.from_iterable(some.counts for some in lists))
+    return of_parts.explode("index").with_columns(
+        tab_number=numbers.of(written, types),
+        named=pl.Series(types, dtype=pl.Categorical),
+        count=pl.Series(counts, dtype=pl.UInt32),
+    )
+
+
+def _expanded(entries: pl.DataFrame, **values: pl.Series | pl.Expr) -> pl.DataFrame:
     """One row for each value; an entry's values are spread evenly over its time, in their order."""
-    if entries["count"].n_unique() <= 1 and entries.height == len(values):
-        rows = entries.with_columns(time=(pl.col("start") + pl.col("stop")) / 2)
-    else:
-        place = pl.int_ranges(pl.col("count"), dtype=pl.UInt32)
-        rows = entries.with_columns(place=place).explode("place")
-        rows = rows.with_columns(place=(pl.col("place") + 0.5) / pl.col("count"))
-        rows = rows.with_columns(time=pl.col("start") + (pl.col("stop") - pl.col("start")) * pl.col("place"))
-        rows = rows.drop("place")
-    return rows.drop("count", "start", "stop").with_columns(values)
+    place = pl.lit(0.5)
+    if entries["count"].max() != 1:
+        entries = entries.with_columns(place=pl.int_ranges(pl.col("count"), dtype=pl.UInt32)).explode("place")
+        place = (pl.col("place") + 0.5) / pl.col("count")
+    time = pl.col("start") + (pl.col("stop") - pl.col("start")) * place
+    return entries.with_columns(**values, time=time).select(list(_EVENT_SCHEMA))
 
 
-def _json_events(submissions: Sequence[Submission]) -> Iterator[pl.DataFrame]:
+def _json_events(submissions: Sequence[Submission], numbers: TabNumbers) -> Iterator[pl.DataFrame]:
     for number, submission in enumerate(submissions):
         if submission.events is not None:
-            yield submission.events.rename({"start": "time"}).with_columns(submission=pl.lit(number, dtype=pl.UInt32))
+            events = submission.events
+            yield events.with_columns(
+                submission=pl.lit(number, dtype=pl.UInt32),
+                tab_number=numbers.of(events["written"].to_list(), events["full_type"].to_list()),
+                named=pl.col("full_type").cast(pl.Categorical),
+            ).select(list(_EVENT_SCHEMA))

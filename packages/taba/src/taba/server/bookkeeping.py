@@ -7,7 +7,10 @@ taba.client.complete_to                 gauge     until when the client has sent
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -24,106 +27,111 @@ COMPLETE_TO = "taba.client.complete_to"
 CLOSED = "closed"
 """The value of COMPLETE_TO for a client that has said that it ends."""
 
-_FOLDED = ("submission", "shard", "type", "tab", "client", "time", "number", "text", "parameter")
+MOST = 1 << 53
+"""Lost events that one entry of a frame may tell of: whole numbers are exact up to here."""
 
-
-def for_folding(events: pl.DataFrame) -> pl.DataFrame:
-    return events.select(_FOLDED).with_columns(pl.col("tab", "client").cast(pl.Categorical))
+_SCHEMA: dict[str, Any] = {
+    "submission": pl.UInt32,
+    "tab": pl.Categorical,
+    "type": pl.Categorical,
+    "shard": pl.UInt32,
+    "parameter": pl.Float64,
+    "client": pl.Categorical,
+    "time": pl.Float64,
+    "number": pl.Float64,
+    "text": pl.String,
+}
+_Row = tuple[int, TabEntry, str, float, float | None, str | None]
+"""(submission, tab, client, time, number, text)"""
 
 
 def own_events(
     submissions: Sequence[Submission],
     frames: Sequence[tuple[int, Frame]],
-    good: pl.DataFrame,
+    accepted: pl.DataFrame,
     bad: pl.DataFrame,
     catalogue: Catalogue,
     rules: Rules,
     now: float,
 ) -> tuple[pl.DataFrame, dict[str, TabEntry]]:
-    """What Taba counts of its clients, as events of its own: taken, dropped by reason, and complete to when."""
-    folded = good.group_by("submission", "client").agg(number=pl.len().cast(pl.Float64))
-    alive = pl.DataFrame(
-        {"submission": [n for n, _ in frames], "client": [one.header.client for _, one in frames]},
-        schema={"submission": pl.UInt32, "client": pl.String},
-    ).with_columns(number=pl.lit(0.0))
-    parts = [
-        pl.concat([folded, alive.join(folded, on=["submission", "client"], how="anti")]).with_columns(
-            tab=pl.lit(EVENTS), name=pl.lit(EVENTS), full_type=pl.lit("counter"), time=pl.lit(now)
-        ),
-        _dropped(submissions, frames, bad).with_columns(
-            tab=pl.format(DROPPED + "{{reason={},tab={}}}", "reason", "dropped"),
-            name=pl.lit(DROPPED),
-            full_type=pl.lit("counter"),
-            time=pl.lit(now),
-        ),
-        _completeness(frames),
-    ]
-    rows = pl.concat(parts, how="diagonal").filter(pl.col("time").is_between(rules.oldest, rules.newest))
-    tabs = {
-        tab: TabEntry(tab, name, kind)
-        for tab, name, kind in rows.select("tab", "name", "full_type").unique().iter_rows()
-    }
-    new = {tab: entry for tab, entry in tabs.items() if not catalogue.knows(tab)}
-    own = Catalogue(catalogue.registry, catalogue.shards, tabs.values()).frame.select(
-        "tab", "shard", "type", "parameter"
-    )
-    return for_folding(rows.join(own, on="tab")), new
+    """What Taba counts of its clients, as events of its own, and the tabs of them that are new.
 
-
-def _dropped(submissions: Sequence[Submission], frames: Sequence[tuple[int, Frame]], bad: pl.DataFrame) -> pl.DataFrame:
-    """Events lost, by submission, client, reason and name: by the rules here, or in the client before."""
-    shown = pl.coalesce(pl.col("name"), pl.col("written").str.extract(f"^({names.NAME_PATTERN})"), pl.lit("unnamed"))
-    client = pl.when(pl.col("reason") == "bad_client").then(pl.lit("unknown")).otherwise(pl.col("client"))
-    here = bad.group_by("submission", "reason", client=client, dropped=shown).agg(number=pl.len().cast(pl.Float64))
-    there = [
-        (number, reason, one.header.client, names.split(tab)[0], float(count))
-        for number, one in frames
-        if one.header.drops
-        for tab, reason, count in zip(
-            one.header.drops.names, one.header.drops.reasons, one.header.drops.counts, strict=True
-        )
-    ]
-    unread = [
-        (number, "unreadable", "unknown", "unnamed", float(len(sub.refused)))
-        for number, sub in enumerate(submissions)
-        if sub.refused
-    ]
-    schema = {
-        "submission": pl.UInt32,
-        "reason": pl.String,
-        "client": pl.String,
-        "dropped": pl.String,
-        "number": pl.Float64,
-    }
-    told = pl.DataFrame(there + unread, schema=schema, orient="row")
-    return pl.concat([here.select(list(schema)), told]).with_columns(
-        pl.col("reason").str.replace_all(r"[^a-z0-9_]", "_").str.head(64),
-        pl.when(pl.col("dropped").str.contains(f"^{names.NAME_PATTERN}$")).then("dropped").otherwise(pl.lit("unnamed")),
-    )
-
-
-def _completeness(frames: Sequence[tuple[int, Frame]]) -> pl.DataFrame:
+    `accepted` has (submission, client, len); a few rows for each request, whatever the number of its events.
+    """
     rows = [
-        (
-            number,
-            one.header.client,
-            COMPLETE_TO,
-            COMPLETE_TO,
-            "gauge",
-            one.header.stop,
-            None if one.header.closing else one.header.stop,
-            CLOSED if one.header.closing else None,
-        )
-        for number, one in frames
+        *_taken(frames, accepted, now),
+        *_dropped(submissions, frames, bad, catalogue, rules, now),
+        *_completeness(frames),
     ]
-    schema = {
-        "submission": pl.UInt32,
-        "client": pl.String,
-        "tab": pl.String,
-        "name": pl.String,
-        "full_type": pl.String,
-        "time": pl.Float64,
-        "number": pl.Float64,
-        "text": pl.String,
-    }
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    rows = [row for row in rows if rules.oldest <= row[3] <= rules.newest]
+    tabs = {row[1].tab: row[1] for row in rows}
+    columns = [
+        [row[0] for row in rows],
+        [row[1].tab for row in rows],
+        [row[1].type for row in rows],
+        [catalogue.shard_of(row[1].name) for row in rows],
+        [None] * len(rows),
+        *([row[place] for row in rows] for place in range(2, 6)),
+    ]
+    table = pl.DataFrame(dict(zip(_SCHEMA, columns, strict=True)), schema=_SCHEMA)
+    return table, {tab: entry for tab, entry in tabs.items() if not catalogue.knows(tab)}
+
+
+def _taken(frames: Sequence[tuple[int, Frame]], accepted: pl.DataFrame, now: float) -> Iterator[_Row]:
+    """How many events were taken of each client; 0 says that it is alive."""
+    counts = {(number, one.header.client): 0 for number, one in frames}
+    counts |= {(number, client): taken for number, client, taken in accepted.iter_rows()}
+    entry = TabEntry(EVENTS, EVENTS, "counter")
+    for (number, client), taken in counts.items():
+        yield number, entry, client, now, float(taken), None
+
+
+def _dropped(
+    submissions: Sequence[Submission],
+    frames: Sequence[tuple[int, Frame]],
+    bad: pl.DataFrame,
+    catalogue: Catalogue,
+    rules: Rules,
+    now: float,
+) -> Iterator[_Row]:
+    """Events lost, by client, reason and name: by the rules here, or in the client before."""
+    lost = [*_refused_here(submissions, bad), *_lost_in_clients(frames)]
+    # Of names that have no tab only as many are told as there may be tabs; the others are unnamed.
+    strange = sorted({name for _, _, name, _, _ in lost if catalogue.type_of(name) is None})
+    beyond = set(strange[max(rules.tabs - len(catalogue), 0) :])
+    for number, reason, name, client, count in lost:
+        shown = name if name not in beyond and re.fullmatch(names.NAME_PATTERN, name) else "unnamed"
+        tags = {"reason": re.sub(r"[^a-z0-9_]", "_", reason)[:64] or "unknown", "tab": shown}
+        entry = TabEntry(names.join(DROPPED, tags), DROPPED, "counter")
+        yield number, entry, client, now, float(min(count, MOST)), None
+
+
+_Lost = tuple[int, str, str, str, int]
+"""(submission, reason, name, client, count)"""
+
+
+def _refused_here(submissions: Sequence[Submission], bad: pl.DataFrame) -> Iterator[_Lost]:
+    name = pl.coalesce(pl.col("name"), pl.col("written").str.extract(f"^({names.NAME_PATTERN})"), pl.lit(""))
+    client = pl.col("client").cast(pl.String).fill_null("unknown")
+    yield from bad.group_by("submission", "reason", lost=name, by=client).len().iter_rows()
+    for number, submission in enumerate(submissions):
+        if submission.refused:
+            yield number, "unreadable", "", "unknown", len(submission.refused)
+
+
+def _lost_in_clients(frames: Sequence[tuple[int, Frame]]) -> Iterator[_Lost]:
+    for number, one in frames:
+        if (drops := one.header.drops) is not None:
+            for tab, reason, count in zip(drops.names, drops.reasons, drops.counts, strict=True):
+                yield number, reason, names.split(tab)[0], one.header.client, count
+
+
+def _completeness(frames: Sequence[tuple[int, Frame]]) -> Iterator[_Row]:
+    """Until when each frame's client has sent all that it recorded."""
+    entry = TabEntry(COMPLETE_TO, COMPLETE_TO, "gauge")
+    for number, one in frames:
+        header = one.header
+        complete_to, closed = (None, CLOSED) if header.closing else (header.stop, None)
+        # A client may close at the very moment of its last frame, and has closed then.
+        moment = math.nextafter(header.stop, math.inf) if header.closing else header.stop
+        yield number, entry, header.client, moment, complete_to, closed

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import accumulate, count, takewhile
 
 import polars as pl
 
@@ -38,6 +38,8 @@ TOLD = 100
 
 UNFORESEEN = (Exception, pl.exceptions.PanicException)
 """Whatever may go wrong; a panic in Polars is no Exception to Python."""
+BATCH_BYTES = 8 << 20
+"""What one batch takes at most (but always one submission): folding it takes about 20 times that in memory."""
 NOTES = 10_000
 """Events of the server's own that wait for the next batch at most."""
 FOLD_MS = "taba.server.fold.ms"
@@ -89,6 +91,7 @@ class Intake:
         self._clock = clock
         self._waiting: list[tuple[Submission, asyncio.Future[Outcome]]] = []
         self._weight = 0
+        self._since = 0.0
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="taba-intake")
         # What comes without a receipt gets one, so that writing it to several shards can be taken up again.
@@ -104,33 +107,41 @@ class Intake:
         if len(self._notes) < NOTES:
             self._notes.append((tab, kind, value))
 
-    async def submit(self, submission: Submission) -> Outcome:
-        """The outcome, once the submission is in the store. Raises OverloadedError, StoreError."""
-        if self._weight + submission.weight > self._bounds.pending:
+    async def submit(self, submissions: Sequence[Submission]) -> Outcome:
+        """The outcome of a request's submissions, once they are in the store. Raises OverloadedError, StoreError."""
+        weight = sum(submission.weight for submission in submissions)
+        if self._weight + weight > self._bounds.pending:
             raise OverloadedError("more events wait to be folded than may wait (limits.pending_mb): send this again")
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((submission, future))
-        self._weight += submission.weight
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[Outcome]] = [loop.create_future() for _ in submissions]
+        if not self._waiting:
+            self._since = loop.time()
+        self._waiting += zip(submissions, futures, strict=True)
+        self._weight += weight
         self._arrived.set()
-        return await future
+        return _together(await asyncio.gather(*futures))
 
     async def run(self) -> None:
         """Take batch after batch, until cancelled; then what still waits."""
         try:
             while True:
                 await self._arrived.wait()
-                await asyncio.sleep(self._bounds.gather)
+                # Gathering counts from the first arrival: what came while a batch was folded has waited already.
+                waited = asyncio.get_running_loop().time() - self._since
+                await asyncio.sleep(max(self._bounds.gather - waited, 0))
                 await self._take()
         finally:
-            await self._take()
+            while self._waiting:
+                await self._take()
             self._thread.shutdown()
 
     async def _take(self) -> None:
         """Fold what waits, and tell those who wait for it."""
-        self._arrived.clear()
-        taken, self._waiting = self._waiting, []
-        if not taken:
-            return
+        weights = accumulate(submission.weight for submission, _ in self._waiting)
+        size = max(sum(1 for _ in takewhile(lambda weight: weight <= BATCH_BYTES, weights)), 1)
+        taken, self._waiting = self._waiting[:size], self._waiting[size:]
+        if not self._waiting:
+            self._arrived.clear()
         submissions = [submission for submission, _ in taken]
         work = asyncio.get_running_loop().run_in_executor(self._thread, self._fold_safely, submissions)
         try:
@@ -270,6 +281,16 @@ def _tabs_by_shard(batch: Batch, catalogue: Catalogue) -> dict[int, list[TabEntr
     for entry in {entry.tab: entry for entry in batch.tabs.values()}.values():
         by_shard.setdefault(catalogue.shard_of(entry.name), []).append(entry)
     return by_shard
+
+
+def _together(outcomes: Sequence[Outcome]) -> Outcome:
+    """One outcome for a request that brought several submissions."""
+    return Outcome(
+        sum(outcome.accepted for outcome in outcomes),
+        [rejection for outcome in outcomes for rejection in outcome.rejected][:TOLD],
+        sum(outcome.rejected_total for outcome in outcomes),
+        all(outcome.duplicate for outcome in outcomes),
+    )
 
 
 def _outcomes(submissions: Sequence[Submission], batch: Batch, duplicates: set[int]) -> list[Outcome]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import logging
 import signal
@@ -47,7 +48,15 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         timeout_graceful_shutdown=STOP_SECONDS,
         backlog=2048,
     )
+    _spare_the_collector()
     _Server(config).run(sockets=[listening])
+
+
+def _spare_the_collector() -> None:
+    """Have Python look for cycles rarely: what a batch makes has none, and a look took up to 54 ms under load."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 class _Server(uvicorn.Server):

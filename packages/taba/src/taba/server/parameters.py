@@ -47,7 +47,7 @@ def known(fields: Parameters, *names: str) -> None:
     for field in fields.keys():  # noqa: SIM118 (a protocol, not a dict)
         if field not in names:
             near = difflib.get_close_matches(field, names, 1)
-            hint = f": did you mean {near[0]!r}?" if near else f": there are {', '.join(names)}"
+            hint = f": did you mean {near[0]!r}?" if near else f": there are {', '.join(names) or 'none'}"
             raise ParameterError(f"{field}: there is no such parameter{hint}")
 
 

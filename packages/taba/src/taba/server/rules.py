@@ -16,7 +16,8 @@ Each event that breaks a rule has a `reason`, as it is counted, and an `error`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -26,8 +27,6 @@ from taba.handlers.registry import Registry
 from taba.server.submissions import UNREADABLE
 from taba.states.catalogue import Catalogue
 from taba.store.protocol import TabEntry
-
-RESERVED = r"^taba\.(client|server)\."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +39,31 @@ class Rules:
 
 
 def resolve(
-    pairs: pl.DataFrame, catalogue: Catalogue, registry: Registry, rules: Rules
+    unknown: Sequence[tuple[str, str | None]], catalogue: Catalogue, registry: Registry, rules: Rules
 ) -> tuple[pl.DataFrame, dict[str, TabEntry]]:
-    """What each (written tab, type) pair means, or why it means nothing; and the tabs that are new."""
-    known = pairs.join(catalogue.frame, on="written", how="left", suffix="_known")
-    same = pl.col("full_type").is_null() | (pl.col("full_type") == pl.col("full_type_known"))
-    clash = pl.col("full_type_known").is_not_null() & ~same
-    known = known.with_columns(
-        fault=pl.when(clash).then(pl.format("tab {} is of type {}, not {}", "name", "full_type_known", "full_type")),
-        reason=pl.when(clash).then(pl.lit("type_conflict")),
-    )
-    unknown = known.filter(pl.col("tab").is_null()).select("written", "full_type")
-    if unknown.is_empty():
-        return known.drop("full_type_known"), {}
-    fresh = Catalogue(registry, catalogue.shards)
-    faults, new = _discover(unknown.iter_rows(), catalogue, registry, rules)
-    fresh.add(new)
-    faulty = pl.DataFrame(
+    """The catalogue's rows, then one for each unknown (tab as written, type); and the tabs among these that are new.
+
+    What cannot be a tab has a `reason` and a `fault` in the place of a meaning.
+    """
+    nothing = [pl.lit(None, dtype=pl.String).alias(name) for name in ("reason", "fault")]
+    known = catalogue.frame.with_columns(nothing)
+    if not unknown:
+        return known, {}
+    faults, new = _discover(unknown, catalogue, registry, rules)
+    pairs = pl.DataFrame(list(unknown), schema={"written": pl.String, "asked": pl.String}, orient="row")
+    told = pl.DataFrame(
         faults,
-        schema={"written": pl.String, "full_type": pl.String, "reason": pl.String, "fault": pl.String},
+        schema={"written": pl.String, "asked": pl.String, "reason": pl.String, "fault": pl.String},
         orient="row",
     )
-    found = unknown.join(fresh.frame, on="written", how="inner", suffix="_known")
-    found = found.join(faulty, on=["written", "full_type"], how="left", nulls_equal=True)
-    lost = faulty.join(fresh.frame, on="written", how="anti")
-    parts = [known.filter(pl.col("tab").is_not_null()), found, lost]
-    return pl.concat(parts, how="diagonal").drop("full_type_known"), new
+    rows = pairs.join(catalogue.described(new), on="written", how="left", maintain_order="left").join(
+        told, on=["written", "asked"], how="left", nulls_equal=True, maintain_order="left"
+    )
+    return pl.concat([known, rows.select(known.columns)]), new
 
 
 def _discover(
-    unknown: Iterable[tuple[str, str | None]], catalogue: Catalogue, registry: Registry, rules: Rules
+    unknown: Sequence[tuple[str, str | None]], catalogue: Catalogue, registry: Registry, rules: Rules
 ) -> tuple[list[tuple[str, str | None, str, str]], dict[str, TabEntry]]:
     """Work out tabs that were never seen: once in a tab's life. Faults are (written, type, reason, text)."""
     new: dict[str, TabEntry] = {}
@@ -113,65 +107,98 @@ def _checked_type(full_type: str, registry: Registry) -> str:
     handler = registry.get(base)
     if handler is None:
         raise _Fault("unknown_type", f"there is no type {base!r} here: {registry.types()}")
-    if parameter is None:
-        return base
-    if handler.parameter is None:
+    if parameter is not None and handler.parameter is None:
         raise _Fault("unknown_type", f"type {base!r} takes no parameter, so {full_type!r} has no meaning")
-    return f"{base}({parameter:g})"
+    if parameter is not None and not math.isfinite(parameter):
+        raise _Fault("unknown_type", f"type {full_type!r}: the parameter is too large")
+    return _one_form(full_type)
 
 
-def check(events: pl.DataFrame, rules: Rules, own: Sequence[int]) -> pl.DataFrame:
-    """Events with the first rule that each breaks: `reason` (as counted) and `error` (as told), or null.
+def _one_form(full_type: str) -> str:
+    """A type as the catalogue has it, `gauge(30)` for `gauge(30.0)`; what is no type stays as it is."""
+    try:
+        base, parameter = names.parse_type(full_type)
+    except names.NameRuleError:
+        return full_type
+    return base if parameter is None else f"{base}({parameter:.15g})"
 
-    `own` are the submissions that are the server's; only those may record to the names that are reserved.
+
+def check(
+    events: pl.DataFrame, tabs: pl.DataFrame, rules: Rules, own: Sequence[int]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The events that keep the rules, with what their tabs mean; and those that do not, with `reason` and `error`.
+
+    Reasons and texts are worked out for the latter alone: mostly there are none. `own` are the submissions that are
+    the server's.
     """
-    number, text, time = pl.col("number"), pl.col("text"), pl.col("time")
+    meant = tabs.select(
+        "parameter", "shard", "value", "reserved", "full_type_key", "reason", tab="tab_key", type="type_key"
+    )[events["tab_number"]]
+    events = pl.concat([events, meant], how="horizontal")
+    if (meant["value"] == "TEXT").any():
+        events = events.with_columns(_as_texts())
+    broken = [fault.fill_null(False) for fault, _, _ in _broken(rules, own)]
+    flagged = events.with_columns(broken=pl.any_horizontal(broken))
+    good = flagged.filter(~pl.col("broken")) if flagged["broken"].any() else events
+    return good, _told(flagged.filter("broken"), tabs, rules, own)
+
+
+def _as_texts() -> list[pl.Expr]:
+    """Numbers that were recorded to types that take text, as text: 42 and not 42.0."""
+    number = pl.col("number")
     integral = number.cast(pl.Int64, strict=False)
-    as_text = pl.when(integral == number).then(integral.cast(pl.String)).otherwise(number.cast(pl.String))
-    wants_text = pl.col("value") == "TEXT"
-    events = events.with_columns(
-        text=pl.when(wants_text & number.is_finite()).then(as_text).otherwise(text),
-        number=pl.when(wants_text & number.is_finite()).then(None).otherwise(number),
-    )
-    rules_broken = [
-        (pl.col("reason").is_not_null(), pl.col("reason"), pl.col("fault")),
+    written = pl.when(integral == number).then(integral.cast(pl.String)).otherwise(number.cast(pl.String))
+    converts = (pl.col("value") == "TEXT") & number.is_finite()
+    text = pl.when(converts).then(written).otherwise("text").alias("text")
+    return [text, pl.when(converts).then(None).otherwise(number).alias("number")]
+
+
+def _broken(rules: Rules, own: Sequence[int]) -> list[tuple[pl.Expr, pl.Expr, pl.Expr]]:
+    """(broken, reason, error) for each rule, in the order in which they are told."""
+    number, text, time = pl.col("number"), pl.col("text"), pl.col("time")
+    tab_rules = [
         (
-            pl.col("written").str.contains(RESERVED) & ~pl.col("submission").is_in(list(own)),
-            pl.lit("bad_name"),
+            pl.col("reserved") & ~pl.col("submission").is_in(list(own)),
+            "bad_name",
             pl.format("{}: names that begin with taba.client. or taba.server. are the server's own", "written"),
         ),
-        (pl.col("value").is_null(), pl.lit("unknown_type"), pl.format("type {} is not loaded here", "type")),
-        (~pl.col("client").str.contains(f"^{names.CLIENT_PATTERN}$"), pl.lit("bad_client"), _client_error()),
         (
-            number.is_not_null() & ~number.is_finite(),
-            pl.lit("not_finite"),
-            pl.lit("value: not a finite number"),
+            pl.col("named") != pl.col("full_type_key"),
+            "type_conflict",
+            pl.format("tab {} is of type {}, not {}", "name", "full_type_key", "named"),
         ),
+        (pl.col("value").is_null(), "unknown_type", pl.format("type {} is not loaded here", "type")),
+        (
+            pl.col("client").is_null(),
+            "bad_client",
+            pl.lit(f"client: every event needs one, of 1 to {names.MAX_CLIENT} letters, digits and _ . : / @ -"),
+        ),
+    ]
+    value_rules = [
+        (~number.is_finite(), "not_finite", pl.lit("value: not a finite number")),
         (
             (pl.col("value") == "NUMBER") & text.is_not_null(),
-            pl.lit("wrong_type"),
+            "wrong_type",
             pl.format("value: type {} takes numbers, not text", "type"),
         ),
         (
             text.str.len_chars() > names.MAX_TEXT,
-            pl.lit("too_long"),
+            "too_long",
             pl.lit(f"value: a text has at most {names.MAX_TEXT} characters"),
         ),
-        (
-            ~time.is_finite() | (time < rules.oldest),
-            pl.lit("too_old"),
-            pl.format("time: {} is too long ago", time),
-        ),
-        (time > rules.newest, pl.lit("future"), pl.format("time: {} is too far in the future", time)),
+        (~time.is_finite() | (time < rules.oldest), "too_old", pl.format("time: {} is too long ago", time)),
+        (time > rules.newest, "future", pl.format("time: {} is too far in the future", time)),
     ]
-    reason = pl.coalesce(*(pl.when(broken).then(counted) for broken, counted, _ in rules_broken))
-    error = pl.coalesce(*(pl.when(broken).then(told) for broken, _, told in rules_broken))
-    return events.with_columns(reason=reason, error=error)
+    rest = [(broken, pl.lit(reason), error) for broken, reason, error in tab_rules + value_rules]
+    return [(pl.col("reason").is_not_null(), pl.col("reason"), pl.col("fault")), *rest]
 
 
-def _client_error() -> pl.Expr:
-    return (
-        pl.when(pl.col("client") == "")
-        .then(pl.lit("client: the event names none, and neither does the request"))
-        .otherwise(pl.lit(f"client: 1 to {names.MAX_CLIENT} letters, digits and _ . : / @ - are allowed"))
+def _told(bad: pl.DataFrame, tabs: pl.DataFrame, rules: Rules, own: Sequence[int]) -> pl.DataFrame:
+    """Events that break a rule, with the first that each breaks: `reason` as it is counted, `error` as it is told."""
+    named = tabs.select("written", "name", "fault")[bad["tab_number"]]
+    bad = pl.concat([bad, named], how="horizontal").with_columns(pl.col(pl.Categorical).cast(pl.String))
+    rules_broken = _broken(rules, own)
+    return bad.with_columns(
+        reason=pl.coalesce(*(pl.when(broken).then(reason) for broken, reason, _ in rules_broken)),
+        error=pl.coalesce(*(pl.when(broken).then(error) for broken, _, error in rules_broken)),
     )

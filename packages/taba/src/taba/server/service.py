@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import cycle
 
 import polars as pl
 
@@ -30,7 +31,8 @@ LIVE_SECONDS = 10
 COMPLETE_SECONDS = 0.2
 LISTED_SECONDS = 3600
 """The lists of tabs and clients count who recorded what within this time."""
-COMPACT_SECONDS = 1.0
+COMPACT_SECONDS = 5.0
+"""Each shard is compacted this often. They take turns: all at once, they would hold up what is being folded."""
 FORGET_SECONDS = 3600.0
 
 
@@ -61,6 +63,7 @@ class Service:
         self.intake = Intake(self.store, self.registry, self.catalogue, cache, bounds, clock)
         self.future = settings.limits.future_s
         self._complete_to = (0.0, 0.0)
+        self._begun = 0.0
         self._stopping = threading.Event()
         self._compacting = threading.Thread(target=self._compact, name="taba-compactor", daemon=True)
 
@@ -76,12 +79,15 @@ class Service:
         self.store.close()
 
     def _compact(self) -> None:
-        """Compact once a second; what fails is told once and tried again."""
+        """Take one shard after the other, each every COMPACT_SECONDS; what fails is told once and tried again."""
         failed = ""
         forgotten = self.clock()
-        while not self._stopping.wait(COMPACT_SECONDS):
+        for shard in cycle(range(self.store.shards)):
+            if self._stopping.wait(COMPACT_SECONDS / self.store.shards):
+                return
             try:
-                self.compactor.run(self.clock(), self._breathe)
+                self._begun = time.perf_counter()
+                self.compactor.run_shard(shard, self.clock(), self._breathe)
                 if self.clock() - forgotten > FORGET_SECONDS:
                     forgotten = self.clock()
                     self.store.forget_receipts(forgotten - self.tiers.reach(FLEET))
@@ -94,9 +100,10 @@ class Service:
                 failed = str(error)
 
     def _breathe(self) -> None:
-        """Between two jobs: leave the processor to whoever waits for it, and end when told to."""
-        if self._stopping.wait(0.001):
+        """After a job: leave the processor for as long as the job had it, and end when told to."""
+        if self._stopping.wait(time.perf_counter() - self._begun):
             raise _Stopping
+        self._begun = time.perf_counter()
 
     def complete_to(self) -> float:
         """Until when every client that is alive has sent all that it recorded, in seconds since 1970.

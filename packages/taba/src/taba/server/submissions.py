@@ -6,6 +6,7 @@ among the submission's `refused` and counts nothing.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from taba.store.protocol import Receipt
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 CONTENT_TYPES = (frame.CONTENT_TYPE, JSON, NDJSON)
-UNREADABLE = "!"
+UNREADABLE = "\0"
 """Begins the written form of a tab whose tags cannot be read; the rest is the reason. No name begins so."""
 
 
@@ -55,6 +56,10 @@ class _LooseBody(msgspec.Struct):
     client: str | None = None
 
 
+SEQUENCE = re.compile(r"(?=0*[1-9])[0-9]{1,18}", re.ASCII)
+_Read = tuple[list[Event], list[tuple[int, str]], str | None]
+"""Events, those of them that are refused (index, error), and the client of those that name none."""
+
 _parse_header = msgspec.json.Decoder(frame.Header).decode
 _parse_body = msgspec.json.Decoder(_Body).decode
 _parse_loose_body = msgspec.json.Decoder(_LooseBody).decode
@@ -78,24 +83,29 @@ class Submission:
     own: bool = False
 
 
-def read(content_type: str, body: bytes, headers: Mapping[str, str], client: str | None, now: float) -> Submission:
-    """A request's body as a submission. `client` is the default for events that name none. Raises BadRequest."""
+def read(
+    content_type: str, body: bytes, headers: Mapping[str, str], client: str | None, now: float
+) -> list[Submission]:
+    """A request's body as submissions, each counted once by itself. Raises BadRequest.
+
+    `client` is the default for events that name none.
+    """
     receipts = _receipts(headers)
     if content_type == frame.CONTENT_TYPE:
         return _read_frames(body, receipts)
-    if content_type == NDJSON:
-        events, refused = _read_lines(body)
-    elif content_type == JSON:
-        events, refused, client = _read_body(body, client)
-    else:
+    if content_type not in CONTENT_TYPES:
         raise BadRequest(f"Content-Type {content_type!r} is not taken: send {', '.join(CONTENT_TYPES)}")
-    return Submission(receipts, len(body), events=_columns(events, client, now), refused=refused)
+    try:
+        events, refused, client = _read_lines(body, client) if content_type == NDJSON else _read_body(body, client)
+    except RecursionError:
+        raise BadRequest("the body is nested more deeply than an event can be") from None
+    return [Submission(receipts, len(body), events=_columns(events, client, now, refused), refused=refused)]
 
 
 def own(client: str, notes: Sequence[tuple[str, str, float]], now: float) -> Submission:
     """What the server says of itself, as a submission: (tab, type, value) each."""
     events = [Event(tab, value, kind) for tab, kind, value in notes]
-    return Submission((), 0, events=_columns(events, client, now), own=True)
+    return Submission((), 0, events=_columns(events, client, now, ()), own=True)
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
@@ -104,15 +114,19 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
         return body
     if encoding != "gzip":
         raise BadRequest(f"Content-Encoding {encoding!r} is not taken: send gzip, or none")
-    inflater = zlib.decompressobj(wbits=31)
-    try:
-        plain = inflater.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise BadRequest(f"the body is not gzip: {error}") from None
-    if len(plain) > limit:
-        raise TooLarge(f"the body unpacks to more than {limit >> 20} MB: send it in parts")
-    if not inflater.eof:
-        raise BadRequest("the body's gzip is cut off")
+    plain = b""
+    # A gzip file may have several members, one after another.
+    while body:
+        inflater = zlib.decompressobj(wbits=31)
+        try:
+            plain += inflater.decompress(body, limit + 1 - len(plain))
+        except zlib.error as error:
+            raise BadRequest(f"the body is not gzip: {error}") from None
+        if len(plain) > limit:
+            raise TooLarge(f"the body unpacks to more than {limit >> 20} MB: send it in parts")
+        if not inflater.eof:
+            raise BadRequest("the body's gzip is cut off")
+        body = inflater.unused_data
     return plain
 
 
@@ -122,12 +136,12 @@ def _receipts(headers: Mapping[str, str]) -> tuple[Receipt, ...]:
         return ()
     if not source or len(source) > 300:
         raise BadRequest("Taba-Source must have 1 to 300 characters, and goes with Taba-Sequence")
-    if sequence is None or not sequence.isascii() or not sequence.isdigit() or not 0 < int(sequence[:20]) < 1 << 63:
-        raise BadRequest(f"Taba-Sequence must be a whole number from 1, not {sequence!r}")
+    if sequence is None or not SEQUENCE.fullmatch(sequence):
+        raise BadRequest(f"Taba-Sequence must be a whole number from 1, of at most 18 digits, not {sequence!r}")
     return (Receipt(source, int(sequence)),)
 
 
-def _read_frames(body: bytes, receipts: tuple[Receipt, ...]) -> Submission:
+def _read_frames(body: bytes, receipts: tuple[Receipt, ...]) -> list[Submission]:
     try:
         frames = list(frame.decode(body, _parse_header))
         for one in frames:
@@ -136,11 +150,14 @@ def _read_frames(body: bytes, receipts: tuple[Receipt, ...]) -> Submission:
         raise BadRequest(str(error)) from None
     if not frames:
         raise BadRequest("the body holds no frame")
-    own = tuple(Receipt(f"{one.header.client}/{one.header.epoch}", one.header.sequence) for one in frames)
-    return Submission(receipts or own, len(body), frames)
+    if receipts:
+        return [Submission(receipts, len(body), frames)]
+    # No client has a space in it, so two clients' epochs are never one source.
+    own = [Receipt(f"{one.header.client} {one.header.epoch}", one.header.sequence) for one in frames]
+    return [Submission((receipt,), len(body) // len(own), [one]) for receipt, one in zip(own, frames, strict=True)]
 
 
-def _read_body(body: bytes, client: str | None) -> tuple[list[Event], list[tuple[int, str]], str | None]:
+def _read_body(body: bytes, client: str | None) -> _Read:
     try:
         parsed = _parse_body(body)
         return parsed.events, [], parsed.client or client
@@ -148,18 +165,18 @@ def _read_body(body: bytes, client: str | None) -> tuple[list[Event], list[tuple
         # Some part is not as declared: find out which events, so that the others live.
         try:
             loose = _parse_loose_body(body)
-        except msgspec.ValidationError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadRequest(f'the body must be {{"client": "…", "events": […]}}: {error}') from None
         return *_one_by_one([bytes(raw) for raw in loose.events]), loose.client or client
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"the body is not JSON: {error}") from None
 
 
-def _read_lines(body: bytes) -> tuple[list[Event], list[tuple[int, str]]]:
+def _read_lines(body: bytes, client: str | None) -> _Read:
     try:
-        return _parse_lines(body), []
+        return _parse_lines(body), [], client
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _one_by_one([line for line in body.splitlines() if line.strip()])
+        return *_one_by_one([line for line in body.split(b"\n") if line.strip()]), client
 
 
 def _one_by_one(texts: Sequence[bytes]) -> tuple[list[Event], list[tuple[int, str]]]:
@@ -170,7 +187,7 @@ def _one_by_one(texts: Sequence[bytes]) -> tuple[list[Event], list[tuple[int, st
             events.append(_parse_event(text))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             refused.append((index, str(error)))
-            events.append(Event(f"{UNREADABLE}{error}", 0.0))
+            events.append(Event("", 0.0))
     return events, refused
 
 
@@ -190,7 +207,7 @@ def _joined(tab: str, raw: bytes) -> str:
         name, inside = names.parse(tab)
         names.check_tags(tags)
         return names.join(name, inside | tags)
-    except (msgspec.DecodeError, names.NameRuleError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, names.NameRuleError) as error:
         return f"{UNREADABLE}tags: {error}"
 
 
@@ -198,8 +215,11 @@ def _tag_value(value: str | float | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _columns(events: list[Event], client: str | None, now: float) -> pl.DataFrame:
-    """Events as a table; `index` is the event's place in the request."""
+def _columns(events: list[Event], client: str | None, now: float, refused: Sequence[tuple[int, str]]) -> pl.DataFrame:
+    """Events as a table, without those that are refused already; `index` is the event's place in the request.
+
+    `client` is null where it is missing or breaks the rules.
+    """
 
     def column(name: str) -> list[Any]:
         return list(map(attrgetter(name), events))
@@ -212,14 +232,14 @@ def _columns(events: list[Event], client: str | None, now: float) -> pl.DataFram
             "written": pl.Series(written, dtype=pl.String),
             "full_type": pl.Series(column("type"), dtype=pl.String),
             "client": pl.Series(column("client"), dtype=pl.String).fill_null(client or ""),
-            "start": pl.Series(column("time"), dtype=pl.Float64).fill_null(now),
+            "time": pl.Series(column("time"), dtype=pl.Float64).fill_null(now),
             "number": pl.Series(_only(values, is_text, False), dtype=pl.Float64),
             "text": pl.Series(_only(values, is_text, True), dtype=pl.String),
         }
     )
-    # What could not be read was told one by one already.
-    unread = pl.col("written").str.starts_with(UNREADABLE) & ~pl.col("written").str.starts_with(f"{UNREADABLE}tags")
-    return table.with_row_index("index").filter(~unread)
+    fits = pl.col("client").str.contains(f"^{names.CLIENT_PATTERN}$")
+    table = table.with_row_index("index").with_columns(client=pl.when(fits).then("client").cast(pl.Categorical))
+    return table.filter(~pl.col("index").is_in([index for index, _ in refused])) if refused else table
 
 
 def _only(values: list[Any], is_text: list[bool], wanted: bool) -> list[Any]:

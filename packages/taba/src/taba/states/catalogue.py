@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import polars as pl
@@ -21,7 +22,12 @@ _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "parameter": pl.Float64,
     "value": pl.String,
     "shard": pl.UInt32,
+    "reserved": pl.Boolean,
 }
+_KEYS = {"tab_key": "tab", "type_key": "type", "full_type_key": "full_type"}
+"""Columns that hold another's values as categories, as the intake joins and groups by them."""
+RESERVED = r"^taba\.(client|server)\."
+"""Names that the server alone records to."""
 
 
 class Catalogue:
@@ -34,13 +40,14 @@ class Catalogue:
     def __init__(self, registry: Registry, shards: int, entries: Iterable[TabEntry] = ()) -> None:
         self.registry = registry
         self.shards = shards
-        self._known: set[str] = set()
+        self.rows: dict[str, int] = {}
+        """The row of `frame` for each way in which a tab was written."""
         self._types: dict[str, str] = {}
-        self.frame = pl.DataFrame(schema=_SCHEMA)
+        self.frame = _with_keys(pl.DataFrame(schema=_SCHEMA))
         self.add({entry.tab: entry for entry in entries})
 
     def __len__(self) -> int:
-        return self.frame.height
+        return len(self.rows)
 
     def type_of(self, name: str) -> str | None:
         """The type of the tabs with this name, as in `gauge(30)`; None where there are none."""
@@ -48,7 +55,7 @@ class Catalogue:
 
     def knows(self, tab: str) -> bool:
         """Whether the tab, as written with its tags sorted, is in the catalogue."""
-        return tab in self._known
+        return tab in self.rows
 
     def shard_of(self, name: str) -> int:
         """The shard in which the tabs of this name lie."""
@@ -56,18 +63,24 @@ class Catalogue:
 
     def add(self, entries: dict[str, TabEntry]) -> None:
         """Take tabs in, by the way in which each was written."""
+        new = {written: entry for written, entry in entries.items() if written not in self.rows}
+        if new:
+            self.frame = pl.concat([self.frame, self.described(new)])
+            for written, entry in new.items():
+                self.rows[written] = len(self.rows)
+                self._types.setdefault(entry.name, entry.type)
+
+    def described(self, entries: dict[str, TabEntry]) -> pl.DataFrame:
+        """Rows as those of `frame`, for tabs that need not be in it."""
         rows = []
         for written, entry in entries.items():
             base, parameter = names.parse_type(entry.type)
             handler = self.registry.get(base)
             value = None if handler is None else handler.value.name
             shard = shard_of(entry.name, self.shards)
-            rows.append((written, entry.tab, entry.name, entry.type, base, parameter, value, shard))
-            self._types.setdefault(entry.name, entry.type)
-            self._known.add(entry.tab)
-        if rows:
-            added = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
-            self.frame = pl.concat([self.frame, added]).unique("written", keep="first", maintain_order=True)
+            reserved = re.match(RESERVED, entry.name) is not None
+            rows.append((written, entry.tab, entry.name, entry.type, base, parameter, value, shard, reserved))
+        return _with_keys(pl.DataFrame(rows, schema=_SCHEMA, orient="row"))
 
     def match(self, globs: Sequence[str]) -> pl.DataFrame:
         """The tabs that any of the globs fits; Taba's own only where a glob begins with `taba.`."""
@@ -79,3 +92,7 @@ class Catalogue:
             for glob in globs
         ]
         return tabs.filter(pl.any_horizontal(fits)).drop("written")
+
+
+def _with_keys(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(pl.col(column).cast(pl.Categorical).alias(key) for key, column in _KEYS.items())

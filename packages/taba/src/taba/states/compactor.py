@@ -28,12 +28,15 @@ class Compactor:
         self._cache = cache
 
     def run(self, now: float, pause: Callable[[], None] = lambda: None) -> int:
-        """Do all that is due at the time `now`; `pause` is called between jobs. The number of jobs done."""
+        """Do all that is due in every shard at the time `now`, calling `pause` after each job; how many were done."""
+        return sum(self.run_shard(shard, now, pause) for shard in range(self._store.shards))
+
+    def run_shard(self, shard: int, now: float, pause: Callable[[], None] = lambda: None) -> int:
+        """As `run`, for one shard."""
         done = 0
-        for shard in range(self._store.shards):
-            for job in plan(self._known(shard), self._tiers, now):
-                done += self._compact(job, now)
-                pause()
+        for job in plan(self._known(shard), self._tiers, now):
+            done += self._compact(job, now)
+            pause()
         return done
 
     def _known(self, shard: int) -> list[ChunkInfo]:

@@ -72,7 +72,8 @@ class Query:
         keys = [*selection.keys, "bucket"]
         fleet = not selection.per_client
         for handler, states in self.states(selection, start, stop):
-            until = pl.col("bucket") + step
+            # What expires within a slice that has not ended yet is still there.
+            until = pl.min_horizontal(pl.col("bucket") + step, stop)
             yield (
                 handler,
                 project(handler, states.with_columns(bucket), keys, seconds=step, until=until, fleet=fleet)

@@ -27,7 +27,7 @@ from taba.store.protocol import ChunkInfo
 RAW, CLIENTS, FLEET = "raw", "clients", "fleet"
 DEFAULT = ""
 
-SETTLE_CHUNKS = 32
+SETTLE_CHUNKS = 16
 """Raw chunks of one type in a shard that are settled into tiers together; fewer wait SETTLE_SECONDS."""
 SETTLE_SECONDS = 10
 MERGE_CHUNKS = 8

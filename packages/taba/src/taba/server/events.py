@@ -1,0 +1,92 @@
+"""`POST /v1/events`, as a bare ASGI application: it is called a thousand times for each query, so it is kept lean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from urllib.parse import parse_qs
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
+
+from taba.server import submissions
+from taba.server.intake import Outcome
+from taba.server.service import Service
+from taba.server.submissions import BadRequest, TooLarge
+
+INLINE_BYTES = 64 << 10
+"""Bodies up to this size are read on the event loop; larger ones in a thread, so that others need not wait."""
+
+
+class Events:
+    """Takes events, and answers once they are in the store."""
+
+    def __init__(self, service: Service, body_limit: int) -> None:
+        """`body_limit` is in bytes, and holds before and after decompression."""
+        self._service = service
+        self._body_limit = body_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Raises what a request can be refused with; others turn it into an answer."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        client = _client(scope["query_string"])
+        body = await self._body(headers, receive)
+        read = partial(self._read, headers, body, client)
+        outcome = await self._service.intake.submit(
+            read() if len(body) <= INLINE_BYTES else await run_in_threadpool(read)
+        )
+        answer = _answer(outcome)
+        fields = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        await send({"type": "http.response.body", "body": answer})
+
+    def _read(self, headers: Mapping[str, str], body: bytes, client: str | None) -> list[submissions.Submission]:
+        content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        plain = submissions.decompress(body, headers.get("content-encoding", "").lower(), self._body_limit)
+        return submissions.read(content_type, plain, headers, client, self._service.clock())
+
+    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
+        """The body, read no further than the limit."""
+        told = headers.get("content-length", "")
+        if told.isdigit() and int(told[:20]) > self._body_limit:
+            raise self._too_large()
+        parts, size, more = [], 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise BadRequest("the body is cut off")
+            part, more = message.get("body", b""), message.get("more_body", False)
+            size += len(part)
+            if size > self._body_limit:
+                raise self._too_large()
+            parts.append(part)
+        return b"".join(parts) if len(parts) > 1 else parts[0]
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"the body has more than {self._body_limit >> 20} MB (limits.body_mb): send it in parts")
+
+
+def _client(query: bytes) -> str | None:
+    """The parameter `client`, the only one there is."""
+    if not query:
+        return None
+    fields = parse_qs(query.decode("latin-1"), keep_blank_values=True)
+    unknown = [name for name in fields if name != "client"]
+    if unknown:
+        raise BadRequest(f"{unknown[0]}: there is no such parameter: there is client")
+    if len(fields["client"]) > 1:
+        raise BadRequest(f"client: it is given {len(fields['client'])} times; once is enough")
+    return fields["client"][0]
+
+
+def _answer(outcome: Outcome) -> bytes:
+    answer: dict[str, object] = {
+        "accepted": outcome.accepted,
+        "rejected": [{"index": index, "error": error} for index, error in outcome.rejected],
+    }
+    if outcome.rejected_total > len(outcome.rejected):
+        answer["rejected_total"] = outcome.rejected_total
+    if outcome.duplicate:
+        answer["duplicate"] = True
+    return msgspec.json.encode(answer)

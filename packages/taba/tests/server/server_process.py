@@ -1,0 +1,197 @@
+"""A real server in a process of its own, and a plain HTTP client for it.
+
+python server_process.py SETTINGS       serve with the settings (JSON), and write the URL to standard output
+"""
+
+import http.client
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+
+from taba import frame
+from taba.config import Settings
+
+JSON, NDJSON, FRAME = "application/json", "application/x-ndjson", frame.CONTENT_TYPE
+
+IDLE = 3.0
+"""Seconds after which a connection is not used again."""
+
+
+class Answer(NamedTuple):
+    """A response: `content` is the JSON, or None where the body is none."""
+
+    status: int
+    content: Any
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class ServerProcess:
+    """A server on the data in `folder`, started, killed and started again as a test needs it."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self._settings = {"data": str(folder / "data"), "port": 0, "host_metrics": False} | settings
+        self._log = folder / "server.log"
+        self._local = threading.local()
+        self.url = ""
+        self.start()
+
+    def start(self) -> None:
+        """Start, and wait until requests are taken."""
+        command = [sys.executable, __file__, json.dumps(self._settings)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().decode().strip()
+        assert self.url, f"the server did not start: {self.log()}"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it as an operator does, with SIGTERM."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        self._process.send_signal(how)
+        self._process.wait(30)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def close(self) -> None:
+        """End it whatever its state; what went wrong inside it fails the test."""
+        if self._process.poll() is None:
+            self.stop()
+        assert "Traceback" not in self.log(), self.log()
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """One request on this thread's connection; OSError or HTTPException where no answer comes."""
+        connection = self._connection()
+        try:
+            connection.request(method, path, body, dict(headers or {}))
+            response = connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            raise
+        is_json = response.headers.get("content-type", "").startswith(JSON)
+        parsed = json.loads(content) if is_json and content else None
+        return Answer(response.status, parsed, content, {name.lower(): text for name, text in response.headers.items()})
+
+    def _connection(self) -> http.client.HTTPConnection:
+        """This thread's connection; a new one after a restart, or a pause in which the server may have closed it."""
+        address, now = urlsplit(self.url), time.monotonic()
+        url, used, connection = getattr(self._local, "kept", ("", 0.0, None))
+        if connection is None or url != self.url or now - used > IDLE:
+            connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
+        self._local.kept = (self.url, now, connection)
+        return connection
+
+    def get(self, path: str, accept: str | None = None, **parameters: Any) -> Any:
+        """The JSON of a GET that must succeed; with `accept` the Answer."""
+        query = urlencode({name.rstrip("_"): value for name, value in parameters.items()}, doseq=True)
+        answer = self.request("GET", f"{path}?{query}" if query else path, headers={"Accept": accept} if accept else {})
+        assert answer.status == 200, answer
+        return answer if accept else answer.content
+
+    def post(self, body: bytes, content_type: str = JSON, path: str = "/v1/events", **headers: str) -> Answer:
+        """A POST; `taba_source="s"` is the header Taba-Source."""
+        named = {name.replace("_", "-"): text for name, text in headers.items()}
+        return self.request("POST", path, body, {"Content-Type": content_type} | named)
+
+    def record(self, events: Sequence[Mapping[str, Any]], client: str | None = "c1", **headers: str) -> Any:
+        """Events as JSON, all of which must be taken; the answer."""
+        answer = self.post(msgspec.json.encode({"client": client, "events": events}), **headers)
+        assert answer.status == 200, answer
+        assert answer.content["rejected"] == [], answer
+        return answer.content
+
+    def totals(self, tab: str = "*", window: str = "1d", of: str = "total") -> dict[str, Any]:
+        """One figure of the fleet's answers, by tab."""
+        tabs = self.get("/v1/aggregates", tab=tab, window=window)["tabs"]
+        return {name: found[window][of] for name, found in tabs.items()}
+
+    def dropped(self) -> dict[tuple[str, str], float]:
+        """What Taba says was lost, by reason and tab."""
+        found = {}
+        for name, total in self.totals("taba.client.dropped").items():
+            tags = dict(tag.split("=", 1) for tag in name.partition("{")[2].rstrip("}").split(","))
+            found[tags["reason"], tags["tab"]] = total
+        return found
+
+
+def frame_bytes(
+    client: str,
+    sequence: int,
+    events: Mapping[str, Sequence[float]],
+    *,
+    epoch: str = "e",
+    kind: str | Mapping[str, str] = "counter",
+    start: float | None = None,
+    stop: float | None = None,
+    **more: Any,
+) -> bytes:
+    """A frame of numbers by tab; `more` are further fields of its header."""
+    now = time.time()
+    header = frame.Header(
+        client,
+        epoch,
+        sequence,
+        now - 0.25 if start is None else start,
+        now if stop is None else stop,
+        list(events),
+        [kind if isinstance(kind, str) else kind[name] for name in events],
+        [len(values) for values in events.values()],
+        **more,
+    )
+    numbers = array("d", [value for values in events.values() for value in values])
+    return frame.encode(header, frame.pack_values(numbers))
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait until `condition` holds; fail if it does not in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"in vain for {seconds} s"
+        time.sleep(0.02)
+
+
+def lines(events: Iterable[Mapping[str, Any]]) -> bytes:
+    """Events as NDJSON."""
+    return b"".join(msgspec.json.encode(event) + b"\n" for event in events)
+
+
+def _serve() -> None:
+    from taba.server.main import serve
+
+    settings = msgspec.convert(json.loads(sys.argv[1]), Settings, dec_hook=lambda kind, value: kind(value))
+
+    def ready(url: str) -> None:
+        sys.stdout.write(f"{url}\n")
+        sys.stdout.flush()
+
+    serve(settings, ready)
+
+
+if __name__ == "__main__":
+    _serve()

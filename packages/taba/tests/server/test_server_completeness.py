@@ -1,0 +1,124 @@
+"""How fresh and how complete answers are: within a second, and never said to be more complete than they are."""
+
+import asyncio
+import json
+import threading
+import time
+
+from server_process import FRAME, frame_bytes, wait_until
+from starlette.requests import Request
+
+from taba.config import Limits, Settings
+from taba.server import submissions
+from taba.server.app import Handlers
+from taba.server.service import Service
+
+
+def test_an_event_is_in_the_answer_within_a_second(server):
+    """At the defaults, through HTTP, over and over: from sending to seeing it takes less than a second."""
+    server.record([{"tab": "warm", "value": 1}])
+    server.totals("warm")
+    slowest = 0.0
+    for number in range(1, 8):
+        begun = time.monotonic()
+        server.record([{"tab": "fresh", "value": 1}])
+        while server.totals("fresh", "1m", "count").get("fresh") != number:
+            assert time.monotonic() < begun + 5
+        slowest = max(slowest, time.monotonic() - begun)
+    assert slowest < 1.0
+
+
+def complete_to(server):
+    return server.get("/v1/aggregates", tab="none")["complete_to"]
+
+
+def test_complete_to_waits_for_the_slowest_live_client(server):
+    """Never later than what each live client has sent; a client that closes, or is silent for long, is not waited for."""
+    assert abs(complete_to(server) - time.time()) < 1
+    now = time.time()
+    server.post(frame_bytes("fast", 1, {"a": [1]}, start=now - 0.25, stop=now), FRAME)
+    server.post(frame_bytes("slow", 1, {"a": [1]}, start=now - 5.25, stop=now - 5), FRAME)
+    wait_until(lambda: complete_to(server) == now - 5, 2)
+    for name in ("/v1/aggregates", "/v1/projections", "/v1/series", "/v1/tabs", "/v1/clients"):
+        assert server.get(name)["complete_to"] == now - 5
+    server.post(frame_bytes("slow", 2, {}, start=now - 5, stop=now - 3), FRAME)
+    wait_until(lambda: complete_to(server) == now - 3, 2)
+    server.post(frame_bytes("slow", 3, {"a": [1]}, start=now - 3, stop=now - 3, closing=True), FRAME)
+    wait_until(lambda: complete_to(server) >= now, 2)
+    # A client that begins again is waited for again.
+    server.post(frame_bytes("slow", 1, {}, epoch="again", start=now - 3, stop=now - 2), FRAME)
+    wait_until(lambda: complete_to(server) == now - 2, 2)
+
+
+def test_a_silent_client_is_not_waited_for_for_ever(server):
+    """A client that has died holds answers back for ten seconds, no longer."""
+    now = time.time()
+    server.post(frame_bytes("dead", 1, {"a": [1]}, start=now - 9, stop=now - 8.5), FRAME)
+    assert complete_to(server) == now - 8.5
+    wait_until(lambda: complete_to(server) > now, 4)
+
+
+def test_complete_to_survives_a_restart(server):
+    """What is complete follows from what is stored, not from what a process remembers."""
+    now = time.time()
+    server.post(frame_bytes("slow", 1, {"a": [1]}, start=now - 5, stop=now - 4), FRAME)
+    server.kill()
+    server.start()
+    assert complete_to(server) == now - 4
+
+
+def test_what_answers_say_is_complete_is_in_them(server):
+    """While a client sends frame after frame: an answer that is complete to a frame's end has that frame's events."""
+    stop = threading.Event()
+    sent = []
+
+    def send():
+        number = 0
+        while not stop.is_set():
+            number += 1
+            end = time.time()
+            server.post(frame_bytes("steady", number, {"steady": [1]}, start=end, stop=end), FRAME)
+            sent.append(end)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            answer = server.get("/v1/aggregates", tab="steady", window="1h")
+            if "steady" in answer["tabs"]:
+                known = [moment for moment in list(sent) if moment <= answer["complete_to"]]
+                assert answer["tabs"]["steady"]["1h"]["count"] >= len(known)
+    finally:
+        stop.set()
+        thread.join()
+    assert len(sent) > 5
+
+
+def test_an_answer_is_complete_to_before_it_was_read(tmp_path):
+    """What arrives while an answer is worked out does not make that answer more complete."""
+    now = [1_700_000_000.0]
+    service = Service(Settings(data=tmp_path), lambda: now[0])
+
+    def post(sequence, stop):
+        body = frame_bytes("c", sequence, {"a": [1]}, start=stop - 0.5, stop=stop)
+        service.intake.fold(submissions.read(FRAME, body, {}, None, now[0]))
+
+    class Busy:
+        """The service, to which a frame comes between its reading and its answering."""
+
+        def __getattr__(self, name):
+            return getattr(service, name)
+
+        def windows(self, *arguments):
+            found = service.windows(*arguments)
+            now[0] += 5
+            post(2, 1_700_000_004.0)
+            return found
+
+    post(1, 1_699_999_999.0)
+    scope = {"type": "http", "method": "GET", "query_string": b"tab=a&window=1m", "headers": []}
+    response = asyncio.run(Handlers(Busy(), Limits()).aggregates(Request(scope)))
+    answer = json.loads(response.body)
+    assert (answer["complete_to"], answer["tabs"]["a"]["1m"]["count"]) == (1_699_999_999.0, 1)
+    service.store.close()
