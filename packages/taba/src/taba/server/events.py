@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from urllib.parse import parse_qs
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
-from taba.server import submissions
+from taba.server import parameters, submissions
 from taba.server.intake import Outcome
 from taba.server.service import Service
 from taba.server.submissions import BadRequest, TooLarge
@@ -71,13 +71,9 @@ def _client(query: bytes) -> str | None:
     """The parameter `client`, the only one there is."""
     if not query:
         return None
-    fields = parse_qs(query.decode("latin-1"), keep_blank_values=True)
-    unknown = [name for name in fields if name != "client"]
-    if unknown:
-        raise BadRequest(f"{unknown[0]}: there is no such parameter: there is client")
-    if len(fields["client"]) > 1:
-        raise BadRequest(f"client: it is given {len(fields['client'])} times; once is enough")
-    return fields["client"][0]
+    fields = QueryParams(query)
+    parameters.known(fields, "client")
+    return parameters.one(fields, "client")
 
 
 def _answer(outcome: Outcome) -> bytes:
