@@ -12,6 +12,7 @@ from taba.handlers.base import (
     Handler,
     Measure,
     Value,
+    first,
     json_list,
     json_value,
 )
@@ -30,11 +31,13 @@ class Buffer(Handler):
     projection = {
         "count": pl.col("count").sum().clip(upper_bound=CAPACITY),
         "values": json_list(
-            pl.format('{{"time":{},"value":{}}}', pl.col("at"), json_value(pl.col("number"), pl.col("text")))
-            .repeat_by(SHOWN)
-            .explode()
-            .reverse()
-            .head(CAPACITY)
+            first(
+                pl.format('{{"time":{},"value":{}}}', pl.col("at"), json_value(pl.col("number"), pl.col("text")))
+                .repeat_by(SHOWN)
+                .explode()
+                .reverse(),
+                CAPACITY,
+            )
         ),
     }
     empty = {"count": 0, "values": "[]"}

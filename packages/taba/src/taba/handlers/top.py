@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from taba.handlers.base import COUNT_EVENTS, TEXT, Handler, Measure, Value, json_list, json_text
+from taba.handlers.base import COUNT_EVENTS, TEXT, Handler, Measure, Value, first, json_list, json_text
 
 CAPACITY = 1000
 SHOWN = 20
@@ -29,10 +29,12 @@ class Top(Handler):
     projection = {
         "count": COUNT.sum(),
         "values": json_list(
-            pl.format('{{"value":{},"count":{}}}', json_text(pl.col("label")), COUNT)
-            .filter(TRACKED)
-            .sort_by(COUNT.filter(TRACKED), descending=True, maintain_order=True)
-            .head(SHOWN)
+            first(
+                pl.format('{{"value":{},"count":{}}}', json_text(pl.col("label")), COUNT)
+                .filter(TRACKED)
+                .sort_by(COUNT.filter(TRACKED), descending=True, maintain_order=True),
+                SHOWN,
+            )
         ),
         "bound": pl.col("bound").sum(),
     }
