@@ -91,6 +91,7 @@ class Reader:
             "TZ": "UTC",
             "TABA_SERVER": f"http://127.0.0.1:{self._port('8300')}",
             "TABA_PORT": self._port("8300"),
+            "TABA_HOST_METRICS": "false",  # no page shows them, and other tests want the processor
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 

@@ -8,11 +8,3 @@ def server(tmp_path):
     server = ServerProcess(tmp_path)
     yield server
     server.close()
-
-
-@pytest.fixture(scope="module")
-def shared_server(tmp_path_factory):
-    """One server for all tests of a file; each uses names of its own."""
-    server = ServerProcess(tmp_path_factory.mktemp("server"))
-    yield server
-    server.close()
