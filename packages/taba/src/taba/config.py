@@ -89,7 +89,7 @@ class Limits(msgspec.Struct, frozen=True):
     future_s: Annotated[
         int, Meta(description="how far ahead of the server's clock an event may be, in seconds", ge=0)
     ] = 60
-    answer_rows: Annotated[int, Meta(description="States that one query may read", ge=1)] = 2_000_000
+    answer_rows: Annotated[int, Meta(description="rows that one answer may have", ge=1)] = 2_000_000
 
 
 class Settings(msgspec.Struct, frozen=True):

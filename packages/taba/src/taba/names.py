@@ -110,9 +110,7 @@ def parse(tab: str) -> tuple[str, dict[str, str]]:
     pairs = [tag.partition("=") for tag in rest.removesuffix("}").split(",")]
     tags = {key: value for key, _, value in pairs}
     if not rest.endswith("}") or len(tags) < len(pairs):
-        raise NameRuleError(
-            f"{_shown(tab)} is not a tab: write it as name{{key=value,other=value}}, each key once"
-        )
+        raise NameRuleError(f"{_shown(tab)} is not a tab: write it as name{{key=value,other=value}}, each key once")
     check_tags(tags)
     return name, tags
 

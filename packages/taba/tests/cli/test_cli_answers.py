@@ -76,7 +76,7 @@ def test_uniques_have_a_column_for_each_window():
     assert rows == [
         "tab, distinct values in     1m     1h",
         "users                    1,234  1,234",
-        "  standard error 3.25 %",
+        "  95 of 100 are within 3.25 % of the true",
     ]
 
 
@@ -180,3 +180,9 @@ def test_texts_are_listed_where_they_change():
 
 def test_a_tab_without_points_is_a_dash():
     assert drawn(nothing=[])[-1].split() == ["nothing", "–", "–", "–"]
+
+
+def test_a_series_shows_its_newest_point_though_its_slice_has_only_begun():
+    """The last slice of a series is mostly not over yet: its point is drawn all the same."""
+    points = [{"time": 300, "rate": 1.0}]
+    assert series.values_of(points, "rate", {"from": 0, "to": 310, "step": 30})[-1] == 1.0

@@ -251,7 +251,7 @@ def test_without_its_libraries_the_command_says_how_to_get_them():
     program = "import sys; sys.modules['typer'] = None; from taba.cli import main; main()"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
     assert ended.returncode == 1
-    assert ended.stderr == "taba: the command line needs typer, which is missing: pip install 'taba[server]'\n"
+    assert ended.stderr == "taba: the command line needs typer: install this package with its extra, taba[server]\n"
 
 
 def test_a_reader_that_leaves_is_no_error(asked):

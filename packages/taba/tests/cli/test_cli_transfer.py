@@ -33,7 +33,7 @@ def counted(server) -> list:
 def test_a_file_is_sent_in_batches_and_its_bad_lines_are_kept(taba, server, events):
     ended = taba("import", events, "--batch", 10, "--server", server.url)
     assert ended.code == 1, "not all lines went in"
-    assert f"{events}: 95 accepted, 3 rejected, 0 already there" in ended.out
+    assert f"{events}: 95 accepted, 3 rejected, 0 sent before" in ended.out
     assert "line 11: not JSON" in ended.out
     assert "line 98: counters take numbers" in ended.out
     assert counted(server) == list(range(95))
@@ -51,7 +51,7 @@ def test_sending_a_file_again_changes_nothing(taba, server, events):
     packed.write_bytes(gzip.compress(events.read_bytes()))
     for path in (events, packed):
         ended = taba("import", path, "--batch", 10, "--server", server.url)
-        assert "0 accepted, 2 rejected, 96 already there" in ended.out
+        assert "0 accepted, 2 rejected, 96 sent before" in ended.out
     assert counted(server) == list(range(95))
     assert events.with_name("events.ndjson.rejected").read_text() == kept, "what was refused the first time stays"
 
@@ -77,7 +77,7 @@ def test_an_import_that_broke_off_goes_on_where_it_was(taba, server, events, mon
     server.take = lambda body, headers: posts.append(int(headers["Taba-Sequence"])) or take(body, headers)
     ended = taba("import", events, "--batch", 10, "--server", server.url)
     assert posts == [1, 6, 7, 8, 9, 10]
-    assert "95 accepted, 3 rejected, 0 already there" in ended.out
+    assert "95 accepted, 3 rejected, 0 sent before" in ended.out
     assert counted(server) == list(range(95))
     kept = events.with_name("events.ndjson.rejected").read_text()
     assert kept.count("{bad") == 1
@@ -90,7 +90,7 @@ def test_a_note_means_nothing_to_a_server_that_has_lost_its_data(taba, server, e
     server.seen.clear()
     server.events.clear()
     ended = taba("import", events, "--batch", 10, "--server", server.url)
-    assert "95 accepted, 3 rejected, 0 already there" in ended.out
+    assert "95 accepted, 3 rejected, 0 sent before" in ended.out
     assert counted(server) == list(range(95))
 
 
@@ -101,7 +101,7 @@ def test_whatever_breaks_each_event_is_counted_once(taba, server, events, monkey
     for _ in range(50):
         server.trouble = chance.choices(["", "lost", "cut", "busy"], [6, 1, 1, 1], k=20)
         ended = taba("import", events, "--batch", 10, "--server", server.url)
-        if "already there" in ended.out:
+        if "sent before" in ended.out:
             break
     assert counted(server) == list(range(95))
 

@@ -1,5 +1,6 @@
 """The answers in plain Python, from the events themselves: slow, and plain enough to be believed."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -66,8 +67,8 @@ def newest(events: Sequence[Event], count: int = 100) -> list[float]:
 
 
 def exact_quantile(ordered: Sequence[float], q: float) -> float:
-    """The value of rank floor(q (n - 1)), counted from 0."""
-    return ordered[int(q * (len(ordered) - 1))]
+    """The value whose rank, counted from 0, is nearest to q (n - 1), the lower of two."""
+    return ordered[math.ceil(q * (len(ordered) - 1) - 0.5)]
 
 
 def hash64(text: str) -> int:

@@ -182,7 +182,8 @@ def lines(events: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def _serve() -> None:
-    from taba.server.main import serve
+    from taba.server.main import StartError, serve
+    from taba.store import StoreError
 
     settings = msgspec.convert(json.loads(sys.argv[1]), Settings, dec_hook=lambda kind, value: kind(value))
 
@@ -190,7 +191,10 @@ def _serve() -> None:
         sys.stdout.write(f"{url}\n")
         sys.stdout.flush()
 
-    serve(settings, ready)
+    try:
+        serve(settings, ready)
+    except (StartError, StoreError) as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

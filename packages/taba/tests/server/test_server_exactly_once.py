@@ -89,6 +89,16 @@ def test_stopping_answers_what_is_under_way(tmp_path):
     server.close()
 
 
+@pytest.mark.parametrize("written", ["gauge(30)", "gauge(30.0)", "gauge(3e1)", "gauge(2592000)", "gauge(0.25)"])
+def test_a_types_parameter_may_be_written_in_any_way(server, written):
+    """The same type in another writing is no conflict; another parameter is."""
+    for number in range(2):
+        for kind in (written, None, f"gauge({float(written[6:-1])!r})"):
+            server.record([{"tab": "g", "type": kind, "value": number}])
+    answer = server.post(msgspec.json.encode({"client": "c", "events": [{"tab": "g", "type": "gauge(7)", "value": 1}]}))
+    assert "is of type gauge(" in answer.content["rejected"][0]["error"]
+
+
 class Poster(threading.Thread):
     """A client that numbers its requests and repeats each until it is answered, as agents do."""
 

@@ -15,5 +15,5 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in NEEDED:
             raise
-        sys.exit(f"taba: the command line needs {error.name}, which is missing: pip install 'taba[server]'")
+        sys.exit(f"taba: the command line needs {error.name}: install this package with its extra, taba[server]")
     run()

@@ -214,7 +214,7 @@ def _notes(shape: Shape, entries: Sequence[Entry], left_out: Sequence[str]) -> l
     if errors and shape is PERCENTILE:
         notes.append(f"percentiles are within {max(errors) * 100:.3g} % of the true ones")
     if errors and shape is UNIQUES:
-        notes.append(f"standard error {max(errors) * 100:.3g} %")
+        notes.append(f"95 of 100 are within {max(errors) * 100:.3g} % of the true")
     if left_out:
         notes.append(f"{', '.join(left_out)}: in a wider terminal, or with --json")
     return [Text(f"  {note}", style="dim italic", overflow="fold") for note in notes]

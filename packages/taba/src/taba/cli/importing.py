@@ -104,7 +104,7 @@ def _summary(path: Path, tally: Tally, rejects: Rejects) -> dict[str, object]:
 
 def _tell(path: Path, tally: Tally, rejects: Rejects) -> None:
     console = output()
-    told = [f"{tally.accepted:,} accepted", f"{tally.rejected:,} rejected", f"{tally.already_there:,} already there"]
+    told = [f"{tally.accepted:,} accepted", f"{tally.rejected:,} rejected", f"{tally.already_there:,} sent before"]
     console.print(f"{path}: {', '.join(told)}")
     for number, reason in rejects.first:
         console.print(f"  line {number}: {reason}", style="yellow")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 import msgspec
@@ -139,6 +140,9 @@ def nothing_matched(connection: Connection, pattern: str | None, client: str | N
         return Failure("nothing has been recorded yet: try 'taba record hello 1'")
     if client is not None and _tabs(connection, pattern):
         return Failure(f"no client that matches {client!r} records to {pattern}: 'taba clients' lists them")
+    name = pattern.partition("{")[0]
+    if any(fnmatchcase(tab["name"], name) for tab in _tabs(connection, pattern)):
+        return Failure(f"{pattern} has nothing in the time asked for: 'taba tabs' tells when it was last recorded")
     known = {tab["name"] for tab in _tabs(connection, f"{pattern[:2]}*")}
     near = difflib.get_close_matches(pattern, known, n=CLOSE_NAMES, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "'taba tabs' lists them all"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -62,7 +63,7 @@ def drawn(points: Sequence[Point]) -> tuple[str, ...]:
 def values_of(points: Sequence[Point], measure: str, answer: Mapping[str, Any]) -> list[float | None]:
     """The measure in each slice of the answer's time; None where a slice has no point."""
     start, step = answer["from"], answer["step"]
-    values: list[float | None] = [None] * max(1, round((answer["to"] - start) / step))
+    values: list[float | None] = [None] * max(1, math.ceil((answer["to"] - start) / step))
     for point in points:
         place = int((point["time"] - start) // step)
         if 0 <= place < len(values) and _numeric(point.get(measure)):

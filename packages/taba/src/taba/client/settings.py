@@ -52,6 +52,8 @@ def resolve(
     ]
     given = [(address, origin) for address, origin in addresses if address]
     address, origin = (given or [(DEFAULT_SERVER, "server")])[0]
+    if "://" not in address:
+        address = f"http://{address}"
     return Settings(client, address, origin, pending_bytes, flush_limit)
 
 

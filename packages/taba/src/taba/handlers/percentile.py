@@ -26,8 +26,8 @@ MIDDLE = (((BIN.abs() - OFFSET) * math.log(GAMMA)).exp() * (2 / (1 + GAMMA)) * B
 
 
 def quantile(q: float) -> pl.Expr:
-    """The estimate for the value of rank floor(q (n - 1)) among n values, counted from 0."""
-    rank = (q * (COUNT - 1)).floor()
+    """The estimate for the value whose rank, counted from 0, is nearest to q (n - 1), the lower of two."""
+    rank = (q * (COUNT - 1) - 0.5).ceil()
     return MIDDLE.get((pl.col("count").cum_sum() <= rank).sum())
 
 

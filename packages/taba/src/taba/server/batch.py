@@ -57,6 +57,9 @@ def assemble(
     tabs, new = resolve(numbers.unknown, catalogue, registry, rules)
     own_submissions = [number for number, submission in enumerate(submissions) if submission.own]
     good, bad = check(events, tabs, rules, own_submissions)
+    # A tab comes to be with the first of its events that is taken, and not with one that is refused.
+    used = set(good.filter(pl.col("tab_number") >= len(catalogue))["tab"].cast(pl.String)) if new else set()
+    new = {written: entry for written, entry in new.items() if entry.tab in used}
     accepted = good.group_by("submission", "client").len()
     own, own_tabs = own_events(submissions, frames, accepted, bad, catalogue, rules, now)
     by_submission = dict(accepted.group_by("submission").agg(pl.col("len").sum()).iter_rows())
@@ -120,9 +123,11 @@ def _entries(parts: Sequence[tuple[int, Any, Any]], numbers: TabNumbers) -> pl.D
             "client": pl.Series([header.client for _, header, _ in parts], dtype=pl.Categorical),
             "start": pl.Series([header.start for _, header, _ in parts], dtype=pl.Float64),
             "stop": pl.Series([header.stop for _, header, _ in parts], dtype=pl.Float64),
-            "length": pl.Series([len(some.names) for some in lists], dtype=pl.UInt32),
+            # A header's texts are counted on from its names.
+            "first": pl.Series([0 if some is header else len(header.names) for _, header, some in parts]),
+            "length": pl.Series([len(some.names) for some in lists]),
         }
-    ).with_columns(index=pl.int_ranges(pl.col("length"), dtype=pl.UInt32))
+    ).with_columns(index=pl.int_ranges("first", pl.col("first") + pl.col("length"), dtype=pl.UInt32))
     written = list(chain.from_iterable(some.names for some in lists))
     types = list(chain.from_iterable(some.types for some in lists))
     counts = array("I", chain.from_iterable(some.counts for some in lists))

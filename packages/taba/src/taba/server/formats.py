@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -12,6 +13,8 @@ import polars as pl
 from taba.handlers.base import Handler, json_text
 
 JSON, CSV, ARROW, PLAIN = "application/json", "text/csv", "application/vnd.apache.arrow.stream", "text/plain"
+_COLUMNS = {"bucket": "time"}
+"""Columns that have another name outside: a gauge's answer has a time of its own."""
 Answers = Sequence[tuple[Handler, pl.DataFrame]]
 
 
@@ -29,11 +32,15 @@ def answers(
     With `points` the last level is a list of points with their time, and no mapping.
     """
     if form == JSON:
-        inside = ",".join(_nested(table, levels, points) for _, table in found if table.height)
+        parts = [_nested(table, levels, points) for _, table in found if table.height]
+        inside = ",".join(pl.concat(parts).sort("tab")["json"]) if parts else ""
         return b"%s,%s" % (msgspec.json.encode(head)[:-1], f'"tabs":{{{inside}}}}}'.encode())
     if form == PLAIN:
         return _lines(head, found, levels)
-    return _table(form, [table.select(*levels, *_answer_columns(table, levels)) for _, table in found])
+    tables = [
+        table.select(*levels, *_answer_columns(table, levels)).rename(_COLUMNS, strict=False) for _, table in found
+    ]
+    return _table(form, tables)
 
 
 def rows(form: str, head: Mapping[str, Any], name: str, table: pl.DataFrame) -> bytes:
@@ -49,6 +56,8 @@ def rows(form: str, head: Mapping[str, Any], name: str, table: pl.DataFrame) -> 
 def _table(form: str, tables: Iterable[pl.DataFrame]) -> bytes:
     texts = pl.selectors.categorical().cast(pl.String)
     whole = pl.concat([table.with_columns(texts) for table in tables] or [pl.DataFrame()], how="diagonal_relaxed")
+    if "tab" in whole.columns:
+        whole = whole.sort("tab", maintain_order=True)
     buffer = io.BytesIO()
     if form == CSV:
         whole.write_csv(buffer)
@@ -61,8 +70,8 @@ def _answer_columns(table: pl.DataFrame, levels: Sequence[str]) -> list[str]:
     return [column for column in table.columns if column not in levels]
 
 
-def _nested(table: pl.DataFrame, levels: Sequence[str], points: bool) -> str:
-    """A table as the inside of a JSON object."""
+def _nested(table: pl.DataFrame, levels: Sequence[str], points: bool) -> pl.DataFrame:
+    """Each tab, and its answers as a field of a JSON object."""
     columns = _answer_columns(table, levels)
     fields = [pl.format('"{}":{}', pl.lit(name), _json(table, name)) for name in columns]
     inside = pl.concat_str(fields, separator=",")
@@ -74,9 +83,10 @@ def _nested(table: pl.DataFrame, levels: Sequence[str], points: bool) -> str:
         state = state.group_by(outer, maintain_order=True).agg(json=pl.format("[{}]", pl.col("json").str.join(",")))
         *outer, last = outer
     while True:
-        state = state.with_columns(json=pl.format("{}:{}", json_text(pl.col(last).cast(pl.String)), "json"))
+        name = pl.col(last).cast(pl.String)
+        state = state.with_columns(name.alias(last), json=pl.format("{}:{}", json_text(name), "json"))
         if not outer:
-            return ",".join(state["json"])
+            return state.select("tab", "json")
         joined = pl.format("{{{}}}", pl.col("json").str.join(","))
         state = state.group_by(outer, maintain_order=True).agg(json=joined)
         *outer, last = outer
@@ -91,12 +101,15 @@ def _json(table: pl.DataFrame, name: str) -> pl.Expr:
 
 
 def _lines(head: Mapping[str, Any], found: Answers, levels: Sequence[str]) -> bytes:
-    lines = [f"# {name} {value}" for name, value in head.items()]
+    lines: list[tuple[str, str]] = []
     for handler, table in found:
         texts = [name for name, kind in table.schema.items() if kind == pl.String and name not in levels]
         for answer in table.with_columns(pl.col(pl.Categorical).cast(pl.String)).iter_rows(named=True):
+            tab = answer["tab"]
             where = "  ".join(str(answer.pop(level)) for level in levels)
             for name in texts:
                 answer[name] = None if answer[name] is None else msgspec.json.decode(answer[name])
-            lines.append(f"{where}  {handler.render(answer)}")
-    return ("\n".join(lines) + "\n").encode()
+            lines.append((tab, f"{where}  {handler.render(answer)}"))
+    told = [f"# {name} {value}" for name, value in head.items()]
+    told += [line for _, line in sorted(lines, key=itemgetter(0))]
+    return ("\n".join(told) + "\n").encode()

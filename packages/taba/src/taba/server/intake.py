@@ -7,6 +7,7 @@ of events, one fold for each type, one append. So the work grows with the batche
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import socket
@@ -44,6 +45,9 @@ NOTES = 10_000
 """Events of the server's own that wait for the next batch at most."""
 FOLD_MS = "taba.server.fold.ms"
 REFUSED = "taba.server.refused"
+FAILED = "taba.server.store.failed"
+RETRY_SECONDS = 1.0
+"""How often the store is tried again after a failure, where no events come that would try it."""
 
 
 class OverloadedError(Exception):
@@ -125,7 +129,7 @@ class Intake:
         """Take batch after batch, until cancelled; then what still waits."""
         try:
             while True:
-                await self._arrived.wait()
+                await self._something()
                 # Gathering counts from the first arrival: what came while a batch was folded has waited already.
                 waited = asyncio.get_running_loop().time() - self._since
                 await asyncio.sleep(max(self._bounds.gather - waited, 0))
@@ -134,6 +138,11 @@ class Intake:
             while self._waiting:
                 await self._take()
             self._thread.shutdown()
+
+    async def _something(self) -> None:
+        """Wait until there is something to fold; or, after a failure, until it is time to see whether it is over."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._arrived.wait(), None if self.failure is None else RETRY_SECONDS)
 
     async def _take(self) -> None:
         """Fold what waits, and tell those who wait for it."""
@@ -166,12 +175,15 @@ class Intake:
             if self.failure is None:
                 log.error("events cannot be stored: %s", error)  # noqa: TRY400 (the text says it all)
             self.failure = str(error)
+            self.note(FAILED, "counter", 1)
             return [error] * len(submissions)
         except UNFORESEEN as error:
             log.exception("a batch of %d submissions could not be folded", len(submissions))
             if len(submissions) == 1:
                 return [StoreError(f"this could not be folded: {error}")]
             return [outcome for submission in submissions for outcome in self._fold_safely([submission])]
+        if self.failure is not None:
+            log.info("events are stored again")
         self.failure = None
         self.note(FOLD_MS, "percentile", (time.perf_counter() - begun) * 1000)
         return outcomes

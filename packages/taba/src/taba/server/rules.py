@@ -17,6 +17,7 @@ Each event that breaks a rule has a `reason`, as it is counted, and an `error`, 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ import polars as pl
 from taba import names
 from taba.handlers.registry import Registry
 from taba.server.submissions import UNREADABLE
-from taba.states.catalogue import Catalogue
+from taba.states.catalogue import RESERVED, Catalogue
 from taba.store.protocol import TabEntry
 
 
@@ -77,7 +78,8 @@ def _discover(
             wanted = _checked_type(full_type or present or "counter", registry)
             if present is not None and present != wanted:
                 raise _Fault("type_conflict", f"tab {name} is of type {present}, not {wanted}")
-            if len(catalogue) + len(new) >= rules.tabs and written not in new:
+            within = written in new or len(catalogue) + len(new) < rules.tabs
+            if not (within or re.match(RESERVED, written)):
                 raise _Fault("tab_limit", f"the limit of {rules.tabs} tabs (limits.tabs) is reached")
             types[name] = wanted
             new[written] = TabEntry(names.join(name, tags), name, wanted)

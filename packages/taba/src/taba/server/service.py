@@ -16,13 +16,14 @@ from taba.server.bookkeeping import COMPLETE_TO, EVENTS
 from taba.server.formats import Answers
 from taba.server.intake import UNFORESEEN, Bounds, Intake
 from taba.states.catalogue import Catalogue
+from taba.states.chunks import ChunkError
 from taba.states.compactor import Compactor
 from taba.states.fold import verify
 from taba.states.matching import client_pattern
 from taba.states.query import Query, Selection, Window
 from taba.states.reading import ChunkCache, Reader
 from taba.states.tiers import CLIENTS, FLEET, Tiers
-from taba.store import open_store
+from taba.store import StoreError, open_store
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class Service:
 
     def _compact(self) -> None:
         """Take one shard after the other, each every COMPACT_SECONDS; what fails is told once and tried again."""
-        failed = ""
+        failed: dict[int, str] = {}
         forgotten = self.clock()
         for shard in cycle(range(self.store.shards)):
             if self._stopping.wait(COMPACT_SECONDS / self.store.shards):
@@ -91,13 +92,14 @@ class Service:
                 if self.clock() - forgotten > FORGET_SECONDS:
                     forgotten = self.clock()
                     self.store.forget_receipts(forgotten - self.tiers.reach(FLEET))
-                failed = ""
+                failed.pop(shard, None)
             except _Stopping:
                 return
             except UNFORESEEN as error:
-                if str(error) != failed:
-                    log.exception("compaction failed and will be tried again")
-                failed = str(error)
+                if str(error) != failed.get(shard):
+                    foreseen = isinstance(error, StoreError | ChunkError)
+                    log.error("compaction failed and will be tried again: %s", error, exc_info=not foreseen)
+                failed[shard] = str(error)
 
     def _breathe(self) -> None:
         """After a job: leave the processor for as long as the job had it, and end when told to."""

@@ -32,11 +32,16 @@ class Compactor:
         return sum(self.run_shard(shard, now, pause) for shard in range(self._store.shards))
 
     def run_shard(self, shard: int, now: float, pause: Callable[[], None] = lambda: None) -> int:
-        """As `run`, for one shard."""
-        done = 0
+        """As `run`, for one shard. Raises ChunkError for chunks that cannot be read, once all others are done."""
+        done, unread = 0, None
         for job in plan(self._known(shard), self._tiers, now):
-            done += self._compact(job, now)
+            try:
+                done += self._compact(job, now)
+            except chunks.ChunkError as error:
+                unread = error
             pause()
+        if unread is not None:
+            raise unread
         return done
 
     def _known(self, shard: int) -> list[ChunkInfo]:
