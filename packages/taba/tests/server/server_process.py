@@ -3,9 +3,11 @@
 python server_process.py SETTINGS       serve with the settings (JSON), and write the URL to standard output
 """
 
+import contextlib
 import http.client
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -37,7 +39,10 @@ class Answer(NamedTuple):
 
 
 class ServerProcess:
-    """A server on the data in `folder`, started, killed and started again as a test needs it."""
+    """A server on the data in `folder`, started, killed and started again as a test needs it.
+
+    It compacts as any server does, but does not wait so long for it.
+    """
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self._settings = {"data": str(folder / "data"), "port": 0, "host_metrics": False} | settings
@@ -78,6 +83,16 @@ class ServerProcess:
         if self._process.poll() is None:
             self.stop()
         assert "Traceback" not in self.log(), self.log()
+
+    def settle(self, seconds: float = 20.0) -> None:
+        """Wait until the compactor has taken every chunk that is raw now."""
+        raw = self._chunks("raw")
+        assert raw
+        wait_until(lambda: not raw & self._chunks("raw"), seconds)
+
+    def _chunks(self, view: str) -> set[int]:
+        with contextlib.closing(sqlite3.connect(Path(self._settings["data"]) / "taba.db")) as database:
+            return {identity for (identity,) in database.execute("SELECT id FROM chunks WHERE view = ?", (view,))}
 
     def log(self) -> str:
         return self._log.read_text(errors="replace")
@@ -182,8 +197,13 @@ def lines(events: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def _serve() -> None:
+    from taba.server import service
     from taba.server.main import StartError, serve
+    from taba.states import tiers
     from taba.store import StoreError
+
+    service.COMPACT_SECONDS = 0.5
+    tiers.SETTLE_SECONDS = 2
 
     settings = msgspec.convert(json.loads(sys.argv[1]), Settings, dec_hook=lambda kind, value: kind(value))
 

@@ -33,7 +33,7 @@ def complete_to(server):
 
 
 def test_complete_to_waits_for_the_slowest_live_client(server):
-    """Never later than what each live client has sent; a client that closes, or is silent for long, is not waited for."""
+    """Never later than what each live client has sent; a client that closes is not waited for any more."""
     assert abs(complete_to(server) - time.time()) < 1
     now = time.time()
     server.post(frame_bytes("fast", 1, {"a": [1]}, start=now - 0.25, stop=now), FRAME)

@@ -191,8 +191,7 @@ def test_kill_9_while_clients_post(server):
     posters, expected = kill_while_posting(server, seconds=6, kills=4)
     check_exact(server, posters, expected)
     assert sum(poster.repeats for poster in posters) > 0
-    # Raw chunks settle after ten seconds.
-    time.sleep(12)
+    server.settle()
     check_exact(server, posters, expected)
     server.kill()
     server.start()

@@ -1,4 +1,4 @@
-"""Whole requests made at random: whatever comes, no 5xx, no traceback, and what was told to be taken is in the totals."""
+"""Whole requests made at random: whatever comes, no 5xx and no traceback, and what was taken is in the totals."""
 
 import gzip
 import json

@@ -48,7 +48,7 @@ def test_the_ladder_that_texts_mean():
 @both_views
 @given(data=st.data(), age=ages)
 def test_place_neither_loses_nor_doubles(tiers, view, data, age):
-    """Placed at any age, States are the same events in all: each in one block of one tier, or none where none keeps it."""
+    """Placed at any age, States are the same events in all: each in one block of one tier that keeps it."""
     handler = handler_of("counter")
     states = folded(handler, data.draw(event_lists(handler)))
     now = START + age

@@ -125,8 +125,8 @@ class World:
 
 def _equal(found: dict[Any, Any], expected: dict[Any, Any]) -> None:
     assert found.keys() == expected.keys()
-    for key in expected:
-        alike(found[key], expected[key])
+    for key, answer in expected.items():
+        alike(found[key], answer)
 
 
 def tiers(clients: Sequence[str], fleet: Sequence[str], patterns: Sequence[TierPattern] = ()) -> Tiers:

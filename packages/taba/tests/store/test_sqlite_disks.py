@@ -28,7 +28,7 @@ def numbers(store):
 
 
 def test_a_full_disk(tmp_path):
-    """When the disk is full the append says so; all that was acknowledged is there, and it goes on once there is room."""
+    """A full disk is told; all that was acknowledged is there, and appends go on once there is room."""
     with small_disk(tmp_path / "small", "4m") as folder:
         store = sqlite(folder)
         ballast = folder / "ballast"

@@ -133,9 +133,15 @@ def _entries(parts: Sequence[tuple[int, Any, Any]], numbers: TabNumbers) -> pl.D
     counts = array("I", chain.from_iterable(some.counts for some in lists))
     return of_parts.explode("index").with_columns(
         tab_number=numbers.of(written, types),
-        named=pl.Series(types, dtype=pl.Categorical),
+        named=_categories(types),
         count=pl.Series(counts, dtype=pl.UInt32),
     )
+
+
+def _categories(texts: list[str]) -> pl.Series:
+    """Few different texts, as categories: each text costs one look-up."""
+    codes = {text: code for code, text in enumerate(dict.fromkeys(texts))}
+    return pl.Series(list(codes), dtype=pl.Categorical)[pl.Series(array("I", map(codes.__getitem__, texts)))]
 
 
 def _expanded(entries: pl.DataFrame, **values: pl.Series | pl.Expr) -> pl.DataFrame:

@@ -125,6 +125,12 @@ def _one_form(full_type: str) -> str:
     return base if parameter is None else f"{base}({parameter:.15g})"
 
 
+def _in_one_form(named: pl.Series) -> pl.Series:
+    """Types as events name them, as the catalogue writes them."""
+    kinds = named.unique().drop_nulls().cast(pl.String)
+    return named.cast(pl.String).replace({kind: _one_form(kind) for kind in kinds}).cast(pl.Categorical)
+
+
 def check(
     events: pl.DataFrame, tabs: pl.DataFrame, rules: Rules, own: Sequence[int]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -137,6 +143,8 @@ def check(
         "parameter", "shard", "value", "reserved", "full_type_key", "reason", tab="tab_key", type="type_key"
     )[events["tab_number"]]
     events = pl.concat([events, meant], how="horizontal")
+    if (events["named"] != events["full_type_key"]).any():
+        events = events.with_columns(named=_in_one_form(events["named"]))
     if (meant["value"] == "TEXT").any():
         events = events.with_columns(_as_texts())
     broken = [fault.fill_null(False) for fault, _, _ in _broken(rules, own)]

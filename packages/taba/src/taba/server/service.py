@@ -32,7 +32,7 @@ LIVE_SECONDS = 10
 COMPLETE_SECONDS = 0.2
 LISTED_SECONDS = 3600
 """The lists of tabs and clients count who recorded what within this time."""
-COMPACT_SECONDS = 5.0
+COMPACT_SECONDS = 10.0
 """Each shard is compacted this often. They take turns: all at once, they would hold up what is being folded."""
 FORGET_SECONDS = 3600.0
 
@@ -97,8 +97,8 @@ class Service:
                 return
             except UNFORESEEN as error:
                 if str(error) != failed.get(shard):
-                    foreseen = isinstance(error, StoreError | ChunkError)
-                    log.error("compaction failed and will be tried again: %s", error, exc_info=not foreseen)
+                    trace = None if isinstance(error, StoreError | ChunkError) else error
+                    log.warning("compaction failed and will be tried again: %s", error, exc_info=trace)
                 failed[shard] = str(error)
 
     def _breathe(self) -> None:
