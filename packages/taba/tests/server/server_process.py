@@ -90,9 +90,13 @@ class ServerProcess:
         assert raw
         wait_until(lambda: not raw & self._chunks("raw"), seconds)
 
-    def _chunks(self, view: str) -> set[int]:
+    def types(self, view: str) -> set[str]:
+        """The types of which the store has chunks of a view."""
+        return {kind for _, kind in self._chunks(view)}
+
+    def _chunks(self, view: str) -> set[tuple[int, str]]:
         with contextlib.closing(sqlite3.connect(Path(self._settings["data"]) / "taba.db")) as database:
-            return {identity for (identity,) in database.execute("SELECT id FROM chunks WHERE view = ?", (view,))}
+            return set(database.execute("SELECT id, type FROM chunks WHERE view = ?", (view,)))
 
     def log(self) -> str:
         return self._log.read_text(errors="replace")
@@ -202,8 +206,8 @@ def _serve() -> None:
     from taba.states import tiers
     from taba.store import StoreError
 
-    service.COMPACT_SECONDS = 0.5
-    tiers.SETTLE_SECONDS = 2
+    service.COMPACT_SECONDS = 0.4
+    tiers.SETTLE_SECONDS = 1
 
     settings = msgspec.convert(json.loads(sys.argv[1]), Settings, dec_hook=lambda kind, value: kind(value))
 

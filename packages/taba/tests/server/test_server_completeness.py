@@ -5,7 +5,7 @@ import json
 import threading
 import time
 
-from server_process import FRAME, frame_bytes, wait_until
+from server_process import FRAME, ServerProcess, frame_bytes, wait_until
 from starlette.requests import Request
 
 from taba.config import Limits, Settings
@@ -14,8 +14,9 @@ from taba.server.app import Handlers
 from taba.server.service import Service
 
 
-def test_an_event_is_in_the_answer_within_a_second(server):
+def test_an_event_is_in_the_answer_within_a_second(tmp_path):
     """At the defaults, through HTTP, over and over: from sending to seeing it takes less than a second."""
+    server = ServerProcess(tmp_path)
     server.record([{"tab": "warm", "value": 1}])
     server.totals("warm")
     slowest = 0.0
@@ -26,6 +27,7 @@ def test_an_event_is_in_the_answer_within_a_second(server):
             assert time.monotonic() < begun + 5
         slowest = max(slowest, time.monotonic() - begun)
     assert slowest < 1.0
+    server.close()
 
 
 def complete_to(server):
@@ -83,7 +85,7 @@ def test_what_answers_say_is_complete_is_in_them(server):
     thread = threading.Thread(target=send)
     thread.start()
     try:
-        end = time.monotonic() + 3
+        end = time.monotonic() + 2
         while time.monotonic() < end:
             answer = server.get("/v1/aggregates", tab="steady", window="1h")
             if "steady" in answer["tabs"]:
@@ -92,7 +94,7 @@ def test_what_answers_say_is_complete_is_in_them(server):
     finally:
         stop.set()
         thread.join()
-    assert len(sent) > 5
+    assert len(sent) > 3
 
 
 def test_an_answer_is_complete_to_before_it_was_read(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from server_process import FRAME, JSON, NDJSON, ServerProcess, frame_bytes
 
-SECONDS = 4
+SECONDS = 2
 """How long each of the searches goes on at most."""
 
 scalars = st.one_of(
