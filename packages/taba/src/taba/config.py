@@ -106,7 +106,7 @@ class Settings(msgspec.Struct, frozen=True):
     ] = 8
     gather_ms: Annotated[
         int, Meta(description="how long events are gathered before they are stored together", ge=1, le=10_000)
-    ] = 200
+    ] = 100
     cache_mb: Annotated[int, Meta(description="memory for States that queries read again", ge=1)] = 512
     handlers: Annotated[
         tuple[str, ...], Meta(description="types of your own: a .py file, or package.module:Class")

@@ -104,6 +104,20 @@ def test_top_keeps_its_bound_beyond_its_capacity(seed):
     assert missing <= found["values"][-1]["count"] + found["bound"]
 
 
+def test_top_adds_up_what_was_trimmed_of_a_value():
+    """A value that is trimmed from every State is not forgotten: the bound covers all that was lost of it."""
+    handler = handler_of("top")
+    parts = [
+        [("t", "c", START, f"{part}-{n}") for n in range(tops.CAPACITY) for _ in range(3)]
+        + [("t", "c", START, "x")] * 2
+        for part in range(4)
+    ]
+    found = answers(handler, merged(handler, *(folded(handler, part) for part in parts)))["t",]
+    assert "x" not in {item["value"] for item in found["values"]}
+    assert found["bound"] >= 8
+    assert found["count"] == sum(map(len, parts))
+
+
 def test_top_merging_a_trimmed_state_alone_changes_nothing():
     """A State that is trimmed already is not trimmed again: it holds the CAPACITY most frequent values."""
     handler = handler_of("top")

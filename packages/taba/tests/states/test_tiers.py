@@ -63,6 +63,8 @@ def test_place_neither_loses_nor_doubles(tiers, view, data, age):
         assert (slices % part.width == 0).all()
         assert (slices // tier.block).n_unique() == 1
         assert slices.min() >= tier.cutoff(now)
+        finer = [step for step in steps if step.width < part.width]
+        assert not finer or slices.max() < finer[-1].cutoff(now)
         assert part.states.columns[:2] == (["tab", "client"] if view == CLIENTS else ["tab", "slice"])
 
 
