@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import msgspec
+
 from benchmarks.load_clients import DRAIN_SECONDS, Plan, Sent, simulate
 from benchmarks.load_probe import PROBE_CLIENT, PROBE_TAB, Asker, Probe, Timings, percentile, time_queries
 from benchmarks.load_server import SPAWN, ServerProcess, Stored, busy_seconds, processor_seconds, running_server, stored
