@@ -282,6 +282,12 @@ def test_importing_taba_loads_next_to_nothing(run):
 
 
 def test_a_wrong_environment_is_said_where_it_is_wrong(run):
-    ended = run("import taba; taba.counter('a')", TABA_SERVER="localhost:8300")
+    ended = run("import taba; taba.counter('a')", TABA_SERVER="localhost")
     assert ended.returncode == 1
-    assert "TABA_SERVER: 'localhost:8300' is not an address" in ended.stderr
+    assert "TABA_SERVER: 'localhost' is not an address" in ended.stderr
+
+
+def test_an_address_may_be_written_without_its_scheme(run):
+    """What the command line takes in TABA_SERVER a program takes too."""
+    ended = run("import taba; taba.counter('a').record(1); taba.stop()", TABA_SERVER="127.0.0.1:9")
+    assert (ended.returncode, "not an address" in ended.stderr) == (0, False)

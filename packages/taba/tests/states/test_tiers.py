@@ -70,6 +70,19 @@ def test_place_neither_loses_nor_doubles(tiers, view, data, age):
 
 @both_ladders
 @both_views
+def test_the_first_slice_of_a_block_stays_with_its_block(tiers, view):
+    """At each boundary the slice that begins there is in the finer tier, and the one before it in the next."""
+    handler = handler_of("counter")
+    now = START + 12_345.0
+    for tier in tiers.of(view, DEFAULT):
+        for time, inside in ((tier.cutoff(now), True), (tier.cutoff(now) - 1, False)):
+            states = folded(handler, [("t", "c", float(time), 1.0)])
+            widths = [part.width for part in place(handler, states, view, tiers, now)]
+            assert (widths == [tier.width]) is inside
+
+
+@both_ladders
+@both_views
 @given(data=st.data(), age=ages)
 def test_no_second_lies_in_slices_of_two_tiers(tiers, view, data, age):
     """The slices that one placing makes never overlap: a coarse slice covers no second that a fine one covers."""

@@ -2,7 +2,7 @@
 
 client    TABA_CLIENT    {host}-{pid}              the client's id; {host} and {pid} are filled in
 agent     TABA_AGENT                               the address of an agent, which wins over a server's
-server    TABA_SERVER    http://127.0.0.1:8300     the address of a server
+server    TABA_SERVER    http://127.0.0.1:8300     the address of a server; 127.0.0.1:8300 will do
           TABA_DISABLED                            1: nothing is kept and nothing is sent
 """
 
@@ -52,7 +52,7 @@ def resolve(
     ]
     given = [(address, origin) for address, origin in addresses if address]
     address, origin = (given or [(DEFAULT_SERVER, "server")])[0]
-    if "://" not in address:
+    if re.fullmatch(r"[^:/]+:[0-9]+", address):
         address = f"http://{address}"
     return Settings(client, address, origin, pending_bytes, flush_limit)
 
