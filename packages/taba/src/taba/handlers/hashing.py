@@ -2,8 +2,8 @@
 
 States that hold hashes live for years, so the hash may not depend on a library's version. The text's bytes
 are taken as little-endian 64-bit words, zero-padded; each is mixed in by the finalizer of SplitMix64
-(Steele, Lea and Flood, OOPSLA 2014), and the length in bytes comes last. `tests/states/test_hashing.py` holds
-the same in plain Python.
+(Steele, Lea and Flood, OOPSLA 2014), and the length in bytes comes last. `tests/handlers/references.py`
+holds the same in plain Python.
 """
 
 import polars as pl
@@ -20,17 +20,19 @@ def _word(value: int) -> pl.Expr:
 
 def hash64(text: pl.Series) -> pl.Series:
     """One u64 for each text; null for null."""
-    longest = text.str.len_bytes().max()
+    size = text.str.len_bytes()
+    longest = size.max()
     words = -(-longest // 8) if isinstance(longest, int) else 0
-    padded = pl.concat_str(pl.col("text"), pl.lit("\0" * 8 * words)).cast(pl.Binary)
-    frame = text.alias("text").to_frame().with_columns(padded=padded, hash=_word(INCREMENT))
+    padded = pl.concat_str(text, pl.lit("\0" * 8)).cast(pl.Binary)
+    rows = pl.select(size=size, padded=padded, hash=_word(INCREMENT)).with_row_index("row")
+    hashed = pl.repeat(INCREMENT, len(text), dtype=pl.UInt64, eager=True)
     for index in range(words):
+        # Only the texts that have so many words: one long text must not cost as much as if all were long.
+        rows = rows.filter(pl.col("size") > 8 * index)
         word = pl.col("padded").bin.slice(8 * index, 8).bin.reinterpret(dtype=pl.UInt64, endianness="little")
-        inside = pl.col("text").str.len_bytes() > 8 * index
-        mixed = _mix(frame.select(pl.col("hash") ^ word).to_series())
-        frame = frame.with_columns(pl.when(inside).then(mixed).otherwise(pl.col("hash")).alias("hash"))
-    last = frame.select(pl.col("hash") ^ pl.col("text").str.len_bytes().cast(pl.UInt64)).to_series()
-    return _mix(last).alias("hash")
+        rows = rows.with_columns(hash=_mix(rows.select(pl.col("hash") ^ word).to_series()))
+        hashed = hashed.scatter(rows["row"], rows["hash"])
+    return _mix(hashed ^ size.cast(pl.UInt64)).alias("hash")
 
 
 def _mix(hashed: pl.Series) -> pl.Series:
