@@ -18,7 +18,7 @@ fuzz = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """Machines differ in speed, and the first text that hypothesis makes takes a second."""
 
 GOLDEN = Path(__file__).parent / "golden"
-GOLDEN_NAMES = ["closing", "counters", "drops", "heartbeat", "texts", "two"]
+GOLDEN_NAMES = ["closing", "counters", "drops", "heartbeat", "recorded", "texts", "tombstone", "two"]
 
 
 def to_frame(meaning):
@@ -78,16 +78,20 @@ def frames(draw):
     texts = draw(st.none() | st.lists(st.tuples(names, kinds, st.lists(st.text(max_size=9), min_size=1)), max_size=3))
     drops = draw(st.none() | st.lists(st.tuples(names, names, st.integers(1, 2**60)), max_size=3))
     start = draw(st.floats(0, 4e9))
+    sequence = draw(st.integers(1, 2**63 - 1))
     header = Header(
         client=draw(names),
         epoch=draw(st.text(min_size=1, max_size=64)),
-        sequence=draw(st.integers(1, 2**63 - 1)),
+        sequence=sequence,
         start=start,
         stop=start + draw(st.floats(0, 1)),
         names=[name for name, _, _ in numbers],
         types=[kind for _, kind, _ in numbers],
         counts=[len(values) for _, _, values in numbers],
         closing=draw(st.booleans()),
+        began=draw(st.none() | st.floats(0, 4e9)),
+        recorded=draw(st.none() | st.integers(0, 2**63 - 1)),
+        first=draw(st.none() | st.integers(1, sequence)),
     )
     if texts is not None:
         header.texts = Texts(
@@ -224,6 +228,12 @@ def test_an_error_says_what_is_wrong(body, said):
         ({"stop": 10**400}, "too large"),
         ({"sequence": 0}, "it counts from 1"),
         ({"sequence": 1 << 63}, "it counts from 1"),
+        ({"first": 0}, "first is 0: it lies from 1 to the sequence, 1"),
+        ({"first": 2}, "first is 2: it lies from 1 to the sequence, 1"),
+        ({"recorded": -1}, "recorded is -1: it is a number of events"),
+        ({"recorded": 1 << 63}, "it is a number of events"),
+        ({"recorded": 1.5}, "recorded is not of type"),
+        ({"began": float("inf")}, "began is inf"),
         ({"epoch": ""}, "1 to 64 characters"),
         ({"epoch": "e" * 65}, "1 to 64 characters"),
         ({"texts": {"names": ["a"], "types": ["top"], "counts": [1], "values": []}}, "texts.counts add up"),
@@ -238,6 +248,15 @@ def test_a_header_whose_parts_disagree_is_refused(change, said):
     }  # fmt: skip
     with pytest.raises(FrameError, match=said):
         list(decode(packed(json.dumps(good | change).encode(), struct.pack("<d", 1))))
+
+
+def test_golden_frames_add_up_to_what_they_say_was_recorded():
+    """`recorded` counts a frame's numbers and texts, and what it says was lost; also where a tombstone came instead."""
+    for name in ("recorded", "tombstone"):
+        so_far = 0
+        for one in decode((GOLDEN / f"{name}.frame").read_bytes()):
+            so_far += one.header.events()
+            assert one.header.recorded == so_far
 
 
 def test_the_second_frame_of_a_body_is_named_in_its_error():

@@ -20,9 +20,16 @@
                               { "names", "types", "counts": as above, "values": [text, …] },
                   "drops":    events lost in the client since its last frame, where there were any:
                               { "names", "reasons", "counts": parallel lists },
-                  "closing":  true in the last frame of an epoch }
+                  "closing":  true in the last frame of an epoch,
+                  "began":    when the epoch began, in seconds since 1970,
+                  "recorded": how many events were recorded in the epoch up to this frame: its own, those that
+                              it says were lost, and those of all frames before it,
+                  "first":    where the frame stands for several, the first of their sequences; `sequence` is
+                              the last }
 
 A frame with no names is a heartbeat: it says that the client has recorded nothing up to `stop`.
+One without `recorded` is from a sender that does not know; one without `began` likewise. A frame that stands for
+several, in whose place it came, has no values, and its `drops` say what they held (see `taba.tombstone`).
 The files in `tests/golden` hold frames with their meaning, for whoever writes another encoder.
 """
 
@@ -84,6 +91,14 @@ class Header:
     texts: Texts | None = None
     drops: Drops | None = None
     closing: bool = False
+    began: float | None = None
+    recorded: int | None = None
+    first: int | None = None
+
+    def events(self) -> int:
+        """How many events the frame accounts for: those in it, and those that it says were lost."""
+        parts = (self.counts, self.texts.counts if self.texts else (), self.drops.counts if self.drops else ())
+        return sum(map(sum, parts))
 
 
 @dataclass(slots=True)
@@ -197,7 +212,9 @@ def _typed(kind: type[Any], fields: dict[str, Any], path: str) -> Any:
         nested = {"Texts | None": Texts, "Drops | None": Drops}.get(annotation)
         if nested is not None:
             known[name] = None if value is None else _typed(nested, _object(value, name), f"{name}.")
-        elif _CHECKS[annotation](value):
+        elif value is None and annotation.endswith(" | None"):
+            known[name] = None
+        elif _CHECKS[annotation.removesuffix(" | None")](value):
             known[name] = value
         else:
             raise FrameError(f"the header's {path}{name} is not of type {annotation}")
@@ -223,6 +240,12 @@ def check(header: Header, numbers: int) -> None:
         raise FrameError(f"the header's time goes from {header.start} to {header.stop}")
     if not 0 < header.sequence < 1 << 63:
         raise FrameError(f"the header's sequence is {header.sequence}: it counts from 1")
+    if header.first is not None and not 0 < header.first <= header.sequence:
+        raise FrameError(f"the header's first is {header.first}: it lies from 1 to the sequence, {header.sequence}")
+    if header.recorded is not None and not 0 <= header.recorded < 1 << 63:
+        raise FrameError(f"the header's recorded is {header.recorded}: it is a number of events")
+    if header.began is not None and not math.isfinite(header.began):
+        raise FrameError(f"the header's began is {header.began}")
     if not 0 < len(header.epoch) <= 64:
         raise FrameError("the header's epoch must have 1 to 64 characters")
 

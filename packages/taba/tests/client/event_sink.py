@@ -17,11 +17,18 @@ from taba.frame import Frame, FrameError, decode
 class Request(NamedTuple):
     """One request as it arrived."""
 
-    source: str
-    sequence: int
+    headers: dict[str, str]
     body: bytes
     time: float
     connection: object
+
+
+class Account(NamedTuple):
+    """Sequences, how many events came with them, and how many were recorded as the last frame says."""
+
+    sequences: list[int]
+    events: int
+    recorded: int
 
 
 class EventSink:
@@ -39,7 +46,7 @@ class EventSink:
         self.script: list[object] = []
         self.rejected: list[dict[str, object]] = []
         self.closing = threading.Event()
-        self._seen: set[tuple[str, int]] = set()
+        self._seen: set[tuple[str, str, int]] = set()
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self._server = _server(self, unix, port)
@@ -50,15 +57,43 @@ class EventSink:
     def port(self) -> int:
         return self._server.server_address[1]
 
-    def take(self, request: Request) -> bool:
-        """Count the request's frames unless they were counted; return whether they are new."""
+    def take(self, request: Request) -> int:
+        """Count each of the request's frames unless its number was counted; return how many are new.
+
+        A frame that stands for several is as new as all of them: no sender gives up what may have been taken.
+        """
         with self._lock:
-            if (request.source, request.sequence) in self._seen:
-                return False
-            frames = list(decode(request.body))
-            self._seen.add((request.source, request.sequence))
-            self.frames.extend(frames)
-            return True
+            new = 0
+            for frame in list(decode(request.body)):
+                header = frame.header
+                first = header.sequence if header.first is None else header.first
+                numbers = {(header.client, header.epoch, one) for one in range(first, header.sequence + 1)}
+                if not numbers & self._seen:
+                    self._seen |= numbers
+                    self.frames.append(frame)
+                    new += 1
+            return new
+
+    def accounts(self) -> dict[tuple[str, str], Account]:
+        """What was counted of each client's epoch, the numbers as they came."""
+        accounts: dict[tuple[str, str], Account] = {}
+        for header in [frame.header for frame in list(self.frames)]:
+            before = accounts.get((header.client, header.epoch), Account([], 0, 0))
+            first = header.sequence if header.first is None else header.first
+            accounts[header.client, header.epoch] = Account(
+                [*before.sequences, *range(first, header.sequence + 1)],
+                before.events + header.events(),
+                max(before.recorded, header.recorded or 0),
+            )
+        return accounts
+
+    def nothing_is_missing(self) -> bool:
+        """Whether all frames of all epochs came, or their tombstones, and with them all that was recorded."""
+        return all(
+            sorted(account.sequences) == list(range(1, len(account.sequences) + 1))
+            and account.events == account.recorded
+            for account in self.accounts().values()
+        )
 
     def totals(self) -> dict[str, float]:
         """The sum of all numbers, by tab."""
@@ -159,9 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         assert self.path.endswith("/v1/events")
         assert self.headers["Content-Type"] == "application/vnd.taba.frame"
-        request = Request(
-            self.headers["Taba-Source"], int(self.headers["Taba-Sequence"]), body, time.time(), self.connection
-        )
+        request = Request(dict(self.headers), body, time.time(), self.connection)
         self.owner.requests.append(request)
         self._act(request, self.owner.script.pop(0) if self.owner.script else 200)
 
@@ -180,7 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
             except FrameError as error:
                 self._answer(400, {"error": str(error)})
             else:
-                self._answer(200, {"accepted": int(new), "rejected": self.owner.rejected})
+                self._answer(200, {"accepted": new, "rejected": self.owner.rejected})
         else:
             self._answer(status, {"error": more or "as told"}, more)
 

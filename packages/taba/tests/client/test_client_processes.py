@@ -119,8 +119,9 @@ def test_forked_workers_count_each_event_once(sink, run):
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert sink.totals() == {"a": 42, "child": 4}
-    sources = {request.source for request in sink.requests}
-    assert len({source.split("/")[0] for source in sources}) == len(sources) == 5
+    sources = set(sink.accounts())
+    assert len({client for client, _ in sources}) == len(sources) == 5
+    assert sink.nothing_is_missing()
     assert {frame.header.sequence for frame in sink.frames if "child" in frame.header.names} == {1}
 
 

@@ -8,11 +8,11 @@ from event_sink import EventSink
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taba.client.link import parse_address
+from taba.client.link import Link, parse_address
 from taba.client.pending import Encoded
 from taba.client.recorder import Recorder
 from taba.client.sender import LONGEST_PAUSE, Sender, pause
-from taba.frame import Header, decode, encode
+from taba.frame import CONTENT_TYPE, Header, decode, encode
 
 
 def sender_to(sink, limit=1 << 20):
@@ -32,22 +32,41 @@ def received(sink):
 
 @pytest.mark.parametrize("act", ["drop", "lose", 500, 502, 404, 429, 503, (503, 0.3), (429, 0)])
 def test_the_same_bytes_are_sent_until_answered(sink, act):
-    """Whether the request or only the answer was lost: same source, sequence and bytes; counted once."""
+    """Whether the request or only the answer was lost: the same bytes, which are counted once."""
     sink.script += [act, act]
     sender = sender_to(sink)
     put(sender, 1)
     assert sender.finish(5, patient=True)
     assert received(sink) == [1]
     assert len(sink.requests) == 3
-    assert len({(request.source, request.sequence, request.body) for request in sink.requests}) == 1
-    assert not sender.lost
+    assert len({request.body for request in sink.requests}) == 1
+    assert sink.drops() == {}
 
 
-def test_headers_name_the_source_and_the_sequence(sink):
-    sender = sender_to(sink)
-    put(sender, 7)
-    assert sender.finish(5, patient=True)
-    assert [(one.source, one.sequence) for one in sink.requests] == [("web-1/e", 7)]
+def test_a_link_sends_the_headers_that_it_is_given(sink):
+    """An agent's lanes say who they are; the content's type is the link's own."""
+    link = Link(parse_address(sink.address, "server"))
+    body = encode(Header("web-1", "e", 1, 1.0, 1.25))
+    assert link.post(body, {"Taba-Source": "agent/1/live", "Taba-Sequence": "7"}).status == 200
+    link.close()
+    (request,) = sink.requests
+    assert (request.headers["Taba-Source"], request.headers["Taba-Sequence"]) == ("agent/1/live", "7")
+    assert request.headers["Content-Type"] == CONTENT_TYPE
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_request_may_have_a_timeout_of_its_own(sink, kept):
+    """On a new connection and on one that is kept, and the link's own holds again afterwards."""
+    link = Link(parse_address(sink.address, "server"), 30)
+    body = encode(Header("web-1", "e", 1, 1.0, 1.25))
+    if kept:
+        assert link.post(body, {}).status == 200
+    sink.script.append("hang")
+    with pytest.raises(TimeoutError):
+        link.post(body, {}, timeout=0.2)
+    assert link.post(body, {}).status == 200
+    assert link._connection.sock.gettimeout() == 30
+    link.close()
 
 
 def test_one_connection_is_kept(sink):
@@ -80,29 +99,55 @@ def test_retry_after_is_honoured(sink):
 
 
 def test_a_refused_frame_is_given_up_and_said_once(sink, caplog):
-    sink.script += [(400, "no such thing"), (413, "too large")]
+    """Its tombstone comes in its place, before what follows."""
+    sink.script += [(400, "no such thing"), 200, (413, "too large"), 200]
     sender = sender_to(sink)
     for sequence in (1, 2, 3):
         put(sender, sequence)
         assert sender.finish(5, patient=True)
-    assert received(sink) == [3]
-    assert [(frame.sequence, reason) for frame, reason in sender.lost] == [(1, "refused"), (2, "refused")]
+    assert received(sink) == [1, 2, 3]
+    assert [frame.header.drops is not None for frame in sink.frames] == [True, True, False]
+    assert sink.drops() == {("a", "refused"): 2}
     assert len(caplog.records) == 1
     assert "no such thing" in caplog.text
 
 
-def test_of_frames_sent_together_only_the_bad_one_is_refused(sink):
-    """Frames that piled up travel as one request; when that is refused, each is tried on its own."""
-    sink.script += ["hang"]
-    sender = Sender(parse_address(sink.address, "server"), 1 << 20)
-    for sequence in (1, 2, 3):
+def test_a_refused_tombstone_is_given_up_and_said(sink, caplog):
+    """Else the client would send nothing else for ever."""
+    sink.script += [(400, "no such client"), (400, "no such client")]
+    sender = sender_to(sink)
+    for sequence in (1, 2):
         put(sender, sequence)
-    sink.script[:] = [400, 200, 400, 200]
+        assert sender.finish(5, patient=True)
+    assert received(sink) == [2]
+    assert len(sink.requests) == 3
+    assert "say what was dropped" in caplog.text
+
+
+def test_what_a_large_frame_lost_is_told_in_a_small_one(sink):
+    """Else it would be refused too, where a proxy takes only small bodies; what it counts stays exact."""
+    sink.script += [413]
+    sender = sender_to(sink)
+    tabs = [f"tab{number}" for number in range(1500)]
+    header = Header("web-1", "e", 1, 1.0, 1.25, tabs, ["counter"] * 1500, [1] * 1500)
+    sender.put(Encoded("web-1/e", 1, encode(header, bytes(8 * 1500))))
+    assert sender.finish(5, patient=True)
+    drops = sink.drops()
+    assert drops["other", "refused"] == 500
+    assert (len(drops), sum(drops.values())) == (1001, 1500)
+
+
+def test_of_frames_sent_together_only_the_bad_ones_are_refused(sink):
+    """Frames that piled up travel as one request; when that is refused, each is tried on its own."""
+    sender = Sender(parse_address(sink.address, "server"), 1 << 20)
+    for sequence in (1, 2, 3, 4):
+        put(sender, sequence)
+    sink.script[:] = [400, 200, 400, 200, 400, 200, 200]
     sender.start()
     assert sender.finish(5, patient=True)
-    assert [len(list(decode(request.body))) for request in sink.requests] == [3, 1, 1, 1]
-    assert received(sink) == [1, 3]
-    assert [frame.sequence for frame, _ in sender.lost] == [2]
+    assert [len(list(decode(request.body))) for request in sink.requests] == [4, 1, 1, 1, 1, 1, 1]
+    assert received(sink) == [1, 2, 3, 4]
+    assert [frame.header.drops is not None for frame in sink.frames] == [False, True, True, False]
 
 
 def test_after_an_outage_everything_arrives_in_order_and_fast(caplog):
@@ -139,15 +184,21 @@ def test_a_server_that_hangs_is_given_up_in_time_and_tried_again(sink, monkeypat
 
 
 def test_waiting_frames_are_bounded_and_those_given_up_are_told():
+    """However long the outage: memory is bounded, and no number and no event is missing afterwards."""
     sink = EventSink()
     sink.close()
     sender = sender_to(sink, limit=10_000)
     for sequence in range(1, 101):
         put(sender, sequence, size=100)
-    gone = [frame.sequence for frame, reason in sender.lost if reason == "pending_full"]
     assert len(sender) < 12
-    assert len(sender) + len(gone) == 100
-    assert gone == sorted(gone)
+    back = EventSink(port=sink.port)
+    try:
+        assert sender.finish(10, patient=True)
+        (account,) = back.accounts().values()
+        assert account.sequences == list(range(1, 101))
+        assert back.counts()["a"] + back.drops()["a", "pending_full"] == account.events == 100 * 101
+    finally:
+        back.close()
 
 
 def test_nobody_waits_for_a_server_that_was_never_there():
@@ -176,6 +227,22 @@ def test_over_a_unix_socket(tmp_path):
         sender = sender_to(sink)
         put(sender, 1)
         assert sender.finish(5, patient=True)
+        assert received(sink) == [1]
+    finally:
+        sink.close()
+
+
+def test_a_missing_socket_is_said_plainly(tmp_path, caplog):
+    """The path is wrong, or nothing was started yet; when it is, what waited is sent."""
+    path = tmp_path / "taba.sock"
+    sender = Sender(parse_address(f"unix://{path}", "TABA_AGENT"), 1 << 20)
+    sender.start()
+    put(sender, 1)
+    assert not sender.finish(0.3, patient=True)
+    assert f"there is no socket {path}" in caplog.text
+    sink = EventSink(unix=path)
+    try:
+        assert sender.finish(10, patient=True)
         assert received(sink) == [1]
     finally:
         sink.close()

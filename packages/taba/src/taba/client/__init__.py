@@ -17,6 +17,7 @@
 
 What is promised: each frame is counted once, whatever is repeated. Memory is bounded but for one thing: from
 one flush to the next, a quarter of a second, a tab's list grows with every value recorded. What exceeds a bound
-is dropped, counted by tab and reason, and reported in the next frame. A process that is killed loses what it
-recorded since its last flush, and the frames that were not answered yet.
+is dropped, counted by tab and reason, and reported in the next frame, or, where a whole frame is dropped, in the
+tombstone that goes in its place. So what was recorded is what was counted and what was dropped, exactly. A process
+that is killed loses what it recorded since its last flush, and the frames that were not answered yet.
 """

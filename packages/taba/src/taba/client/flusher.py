@@ -1,12 +1,10 @@
-"""One epoch of a client: drains the lists, numbers and encodes frames, keeps count of what was lost."""
+"""One epoch of a client: drains the lists, numbers and encodes frames, keeps count of what was recorded."""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
-from collections.abc import Iterator
-from itertools import repeat
 
 from taba.client.drain import Draft, Drain
 from taba.client.log import warn
@@ -14,14 +12,10 @@ from taba.client.pending import Encoded
 from taba.client.sender import Sender
 from taba.client.spans import QUARTER, Spans, boundary
 from taba.client.tabs import Registry
-from taba.frame import Header, decode, encode, pack_values
+from taba.frame import Header, encode, pack_values
 
 HEARTBEAT = 0.9
 """Seconds without a frame after which an empty one is due: once a second, at whole flushes."""
-LARGE_REPORT = 1000
-REFUSED_REPORTS = "taba.client.refused"
-"""Where a frame with a report of more than LARGE_REPORT drops is refused, perhaps for its size, all that it
-counted is reported as one number under this name, lest the report be refused for ever."""
 
 
 class Flusher:
@@ -32,11 +26,13 @@ class Flusher:
         self.epoch = os.urandom(8).hex()
         self.closed = False
         self.sequence = 0
+        self.recorded = 0
         self._registry = registry
         self._sender = sender
         self._drain = drain
         self._lock = threading.RLock()  # a signal handler may stop what its own thread was flushing
-        self._spans = Spans(time.time(), time.monotonic())
+        self._began = time.time()
+        self._spans = Spans(self._began, time.monotonic())
         self._last_frame = time.monotonic()
 
     def tick(self) -> None:
@@ -57,7 +53,6 @@ class Flusher:
                 return
             self.closed = closing
             drafts = self._drain.take(self._registry.active())
-            self._count_lost()
             ticks = time.monotonic()
             span = self._spans.next(time.time() if stop is None else stop, ticks)
             if not drafts and (closing or self._drain.drops or self._heartbeat_is_due(ticks)):
@@ -73,11 +68,10 @@ class Flusher:
         return not self._sender and ticks - self._last_frame >= HEARTBEAT
 
     def _send(self, draft: Draft, span: tuple[float, float], closing: bool) -> None:
-        self.sequence += 1
         header = Header(
             self.client,
             self.epoch,
-            self.sequence,
+            0,
             *span,
             draft.names,
             draft.types,
@@ -85,25 +79,11 @@ class Flusher:
             texts=draft.texts if draft.texts.names else None,
             drops=self._drain.report(),
             closing=closing,
+            began=self._began,
         )
+        events = header.events()
+        # Nothing is called between these two lines, so that no signal's handler runs there and makes a frame.
+        header.sequence = self.sequence = self.sequence + 1
+        header.recorded = self.recorded = self.recorded + events
         body = encode(header, pack_values(draft.numbers))
-        self._sender.put(Encoded(f"{self.client}/{self.epoch}", self.sequence, body))
-
-    def _count_lost(self) -> None:
-        """Count the events of frames that the sender gave up, and the drops that they were to report."""
-        while self._sender.lost:
-            lost, reason = self._sender.lost.popleft()
-            for frame in decode(lost.body):
-                drops = frame.header.drops
-                large = reason == "refused" and drops is not None and len(drops.names) > LARGE_REPORT
-                for name, why, count in _losses(frame.header, reason):
-                    self._drain.drops[REFUSED_REPORTS if large else name, why] += count
-
-
-def _losses(header: Header, reason: str) -> Iterator[tuple[str, str, int]]:
-    """What is lost with a frame, as tab, reason and count."""
-    for lists in (header, header.texts):
-        if lists is not None:
-            yield from zip(lists.names, repeat(reason), lists.counts, strict=False)
-    if header.drops is not None:
-        yield from zip(header.drops.names, header.drops.reasons, header.drops.counts, strict=True)
+        self._sender.put(Encoded(f"{self.client}/{self.epoch}", header.sequence, body))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import http.client
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -73,11 +73,12 @@ class TlsConnection(http.client.HTTPSConnection, Connection):
 
 
 class Link:
-    """Posts frames over one connection, which it opens when needed and keeps."""
+    """Posts frames over one connection, which it opens when needed and keeps. For one thread at a time."""
 
     def __init__(self, address: Address, timeout: float = TIMEOUT) -> None:
         self.address = address
         self._timeout = timeout
+        self._patience = timeout
         self._connection: http.client.HTTPConnection | None = None
         # As they are now: gevent may replace them in the module later, when a true thread runs this.
         self._socket = socket.socket
@@ -89,37 +90,53 @@ class Link:
             self.close()
             self.address = address
 
-    def post(self, body: bytes, source: str, sequence: int) -> Answer:
-        """Send `body` and wait for the answer; raises whatever goes wrong, of any type.
+    def post(self, body: bytes, headers: Mapping[str, str], timeout: float | None = None) -> Answer:
+        """Send `body`, which is frames, and wait for the answer; raises whatever goes wrong, of any type.
+
+        `headers` go with it, besides Content-Type. `timeout` takes the place of the link's for this request:
+        seconds of silence, in connecting, in sending or before the answer.
 
         A kept connection may have been closed by the other side, which is no failure: then it is opened anew
-        and the same bytes are sent again, as a repetition that the receiver knows by source and sequence.
+        and the same bytes are sent again, as a repetition that the receiver knows by the frames' own numbers.
         """
+        self._patience = self._timeout if timeout is None else timeout
         kept = self._connection is not None
         try:
-            return self._exchange(body, source, sequence)
+            return self._exchange(body, {"Content-Type": CONTENT_TYPE, **headers})
         except Exception as error:
             self.close()
             if not kept or isinstance(error, TimeoutError):
                 raise
         try:
-            return self._exchange(body, source, sequence)
+            return self._exchange(body, {"Content-Type": CONTENT_TYPE, **headers})
         except Exception:
             self.close()
             raise
 
+    def ping(self, timeout: float) -> Answer:
+        """Ask whether the other side is well, over a connection of its own; raises whatever goes wrong."""
+        self.close()
+        self._patience = timeout
+        try:
+            return self._exchange(None, {}, "GET", "/ping")
+        finally:
+            self.close()
+
     def close(self) -> None:
-        """Close the connection; the next `post` opens another."""
+        """Close the connection; the next request opens another."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _exchange(self, body: bytes, source: str, sequence: int) -> Answer:
+    def _exchange(
+        self, body: bytes | None, headers: Mapping[str, str], method: str = "POST", path: str = "/v1/events"
+    ) -> Answer:
         if self._connection is None:
             self._connection = self._opened()
+        elif self._connection.sock is not None:
+            self._connection.sock.settimeout(self._patience)
         prefix = "" if self.address.scheme == "unix" else self.address.path
-        headers = {"Content-Type": CONTENT_TYPE, "Taba-Source": source, "Taba-Sequence": str(sequence)}
-        self._connection.request("POST", f"{prefix}/v1/events", body, headers)
+        self._connection.request(method, f"{prefix}{path}", body, headers)
         response = self._connection.getresponse()
         text = response.read(MAX_ANSWER)
         if not response.isclosed():  # more than any answer has: leave the rest unread
@@ -130,12 +147,17 @@ class Link:
     def _opened(self) -> http.client.HTTPConnection:
         address = self.address
         kind = TlsConnection if address.scheme == "https" else Connection
-        connection = kind(address.host, address.port or None, timeout=self._timeout)
+        connection = kind(address.host, address.port or None)
         connection.opened = self._open_unix if address.scheme == "unix" else self._open_tcp
         return connection
 
     def _open_unix(self) -> socket.socket:
-        return self._connected(socket.AF_UNIX, 0, self.address.path)
+        path = self.address.path
+        try:
+            return self._connected(socket.AF_UNIX, 0, path)
+        except FileNotFoundError:
+            problem = f"there is no socket {path}: start the agent, or correct the path"
+            raise FileNotFoundError(problem) from None
 
     def _open_tcp(self) -> socket.socket:
         """A connection to the first of the host's addresses that takes one."""
@@ -153,7 +175,7 @@ class Link:
     def _connected(self, family: int, protocol: int, place: Any) -> socket.socket:
         opened = self._socket(family, socket.SOCK_STREAM, protocol)
         try:
-            opened.settimeout(self._timeout)
+            opened.settimeout(self._patience)
             opened.connect(place)
         except BaseException:
             opened.close()

@@ -1,7 +1,8 @@
 """Sends frames in order, one request at a time, each repeated with the same bytes until it is answered.
 
 200              the frames are counted
-400, 413         they cannot be: dropped, reason `refused`; frames sent as one are tried one by one first
+400, 413         they cannot be: frames sent as one are tried one by one; one that is refused by itself is
+                 dropped, reason `refused`, and its tombstone goes in its place
 anything else    repeated after a pause: 0.2 s, doubled each time up to 5 s, shortened at random by up to
                  half; or what Retry-After says
 """
@@ -12,7 +13,6 @@ import json
 import random
 import threading
 import time
-from collections import deque
 from contextlib import suppress
 
 from taba.client.link import Address, Answer, Link
@@ -52,16 +52,13 @@ class Signal:
 
 
 class Sender:
-    """Frames are put in from any thread; a thread of its own sends them.
-
-    `lost` holds the frames that were given up, with the reason, for whoever keeps count.
+    """Frames are put in from any thread; a thread of its own sends them, or tombstones in the place of some.
 
     All that blocks is taken from its module when the client starts, as its threads are. So a client that started
     before gevent patches the modules stays with threads and true locks, and never waits for one kind with the other.
     """
 
     def __init__(self, address: Address, limit: int) -> None:
-        self.lost: deque[tuple[Encoded, str]] = deque()
         self._lock = threading.RLock()
         self._wake = Signal()
         self._pending = Pending(limit)
@@ -77,17 +74,20 @@ class Sender:
 
     def __len__(self) -> int:
         """Frames that are not answered yet."""
-        return len(self._pending)
+        with self._lock:  # while a tombstone takes a frame's place, there is neither for a moment
+            return len(self._pending)
 
     def start(self) -> None:
         """Start the thread, which ends with the process."""
         threading.Thread(target=self._run, name="taba-send", daemon=True).start()
 
     def put(self, frame: Encoded) -> None:
-        """Take a frame; never waits. For want of room the oldest frame that is not under way is given up."""
+        """Take a frame; never waits. For want of room the oldest that were never sent become a tombstone."""
         with self._lock:
-            self.lost.extend((evicted, "pending_full") for evicted in self._pending.put(frame))
+            forgotten = self._pending.put(frame)
         self._wake.set()
+        if forgotten:
+            self._tell_once("crowded", "takes no frames, and there is no more room to say what was dropped")
 
     def configure(self, address: Address, limit: int) -> None:
         """Send to `address` from now on, also what waits already."""
@@ -107,9 +107,9 @@ class Sender:
         gives_up = not (patient or self._reached)
         failed = self._failed
         self._hurry()
-        while self._pending and time.monotonic() < deadline and not (gives_up and self._failed > failed):
+        while self and time.monotonic() < deadline and not (gives_up and self._failed > failed):
             time.sleep(POLL)
-        return not self._pending
+        return not self
 
     def _hurry(self) -> None:
         self._hurried = True
@@ -130,7 +130,7 @@ class Sender:
         body = b"".join(frame.body for frame in batch)
         failures = 0
         while True:
-            answer = self._try(body, batch[-1])
+            answer = self._try(body)
             if 200 <= answer.status < 300:
                 self._settle(batch, answer)
                 return
@@ -139,11 +139,11 @@ class Sender:
                 return
             failures = self._wait(answer, failures + 1)
 
-    def _try(self, body: bytes, last: Encoded) -> Answer:
-        """One attempt. A batch goes under its last frame's sequence, so that sequences rise."""
+    def _try(self, body: bytes) -> Answer:
+        """One attempt. The frames carry their own numbers, so nothing else need tell a repetition from a first."""
         self._link.move(self._address)
         try:
-            return self._link.post(body, last.source, last.sequence)
+            return self._link.post(body, {})
         except Exception as error:  # a name that cannot be one, an answer that is not HTTP: try again
             return Answer(UNANSWERED, None, str(error) or type(error).__name__)
 
@@ -154,19 +154,19 @@ class Sender:
         self._note_rejected(batch, answer)
 
     def _refused(self, batch: list[Encoded], answer: Answer) -> None:
+        frame = batch[0]
         with self._lock:
             if len(batch) > 1:
                 self._pending.recall()
                 self._one_by_one = len(batch)
-            else:
+            elif frame.is_tombstone:
                 self._pending.settle()
-                self.lost.append((batch[0], "refused"))
+            else:
+                self._pending.bury("refused")
+                self._one_by_one += 1
         self._note_answered()
         if len(batch) == 1:
-            size = len(batch[0].body)
-            self._tell_once(
-                "refused", f"refused a frame of {size} bytes ({_reason(answer)}), and its events are dropped"
-            )
+            self._note_refused(frame, answer)
 
     def _wait(self, answer: Answer, failures: int) -> int:
         """Pause after a failure; return the failures in a row, none where somebody is in a hurry."""
@@ -197,6 +197,15 @@ class Sender:
             self._away = False
             warn(f"{self._address.written} takes frames again: {len(self._pending)} wait")
 
+    def _note_refused(self, frame: Encoded, answer: Answer) -> None:
+        size = len(frame.body)
+        if frame.is_tombstone:
+            what = f"refused {size} bytes that say what was dropped ({_reason(answer)}): it is in no account"
+            self._tell_once("refused tombstone", what)
+        else:
+            what = f"refused a frame of {size} bytes ({_reason(answer)}), and its events are dropped"
+            self._tell_once("refused", what)
+
     def _note_rejected(self, batch: list[Encoded], answer: Answer) -> None:
         try:
             rejected = json.loads(answer.text)["rejected"]
@@ -209,7 +218,7 @@ class Sender:
     def _tell_once(self, kind: str, what: str) -> None:
         if kind not in self._told:
             self._told.add(kind)
-            warn(f"{self._address.written} {what}; further ones are only counted")
+            warn(f"{self._address.written} {what}; this is told once")
 
 
 def _reason(answer: Answer) -> str:

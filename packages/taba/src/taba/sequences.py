@@ -1,4 +1,4 @@
-"""Which sequences of a source have been seen: the greatest one, and the gaps below it. Pure.
+"""Which sequences of a source have been seen: the greatest one, and the gaps below it. Pure; standard library only.
 
     gaps = [ gap *( "," gap ) ]        ascending
     gap  = first "-" last              whole numbers that have not been seen, both ends included
@@ -14,7 +14,8 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from taba.store.protocol import MAX_GAPS
+MAX_GAPS = 1024
+"""How many gaps in a source's sequences are remembered; older ones count as seen."""
 
 Gap = tuple[int, int]
 

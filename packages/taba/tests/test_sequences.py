@@ -5,8 +5,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taba.store.protocol import MAX_GAPS
-from taba.store.sequences import Seen
+from taba.sequences import MAX_GAPS, Seen
 
 batches = st.lists(st.sets(st.integers(1, 60), max_size=5), max_size=30)
 

@@ -1,0 +1,67 @@
+"""Bodies that were compressed on their way, as gzip or zstd: unpacked within bounds, and packed. No I/O."""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+if sys.version_info >= (3, 14):
+    from compression import zstd  # pyright: ignore[reportMissingImports]
+else:
+    from backports import zstd
+
+MEMBERS = 1_000
+"""Compressed files, one after another, that one body may consist of."""
+WINDOW_LOG = 23
+"""What a zstd body may have its receiver keep in memory: 8 MB, as RFC 9659 bounds it for HTTP."""
+
+
+class PackingError(ValueError):
+    """A body that cannot be unpacked; the text says why."""
+
+
+class PackedTooLargeError(PackingError):
+    """A body that unpacks to more than is taken."""
+
+
+def in_words(size: int) -> str:
+    """A limit in bytes, for people."""
+    return f"{size >> 20} MB" if size % (1 << 20) == 0 else f"{size >> 10} kB"
+
+
+def pack(body: bytes, level: int) -> bytes:
+    """The body as zstd."""
+    return zstd.compress(body, level)
+
+
+def unpack(body: bytes, encoding: str, limit: int) -> bytes:
+    """The body as it was before compression, at most `limit` bytes of it. Raises PackingError."""
+    if encoding in ("", "identity"):
+        return body
+    unpacker = _UNPACKERS.get(encoding)
+    if unpacker is None:
+        raise PackingError(f"Content-Encoding {encoding!r} is not taken: send {', '.join(_UNPACKERS)}, or none")
+    plain = b""
+    for _ in range(MEMBERS):
+        if not body:
+            return plain
+        unpacking = unpacker()
+        try:
+            plain += unpacking.decompress(body, limit + 1 - len(plain))
+        except (zlib.error, zstd.ZstdError) as error:
+            raise PackingError(f"the body is not {encoding}: {error}") from None
+        if len(plain) > limit:
+            raise PackedTooLargeError(f"the body unpacks to more than {in_words(limit)}")
+        if not unpacking.eof:
+            raise PackingError(f"the body's {encoding} is cut off")
+        body = unpacking.unused_data
+    raise PackingError(f"the body's {encoding} is in more than {MEMBERS} pieces")
+
+
+_UNPACKERS: dict[str, Callable[[], Any]] = {
+    "gzip": lambda: zlib.decompressobj(wbits=31),
+    "zstd": lambda: zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG}),
+}
+"""Both kinds of file may follow one another in a body."""

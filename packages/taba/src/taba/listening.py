@@ -1,0 +1,58 @@
+"""Listening, as the agent and the server both do it."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+import socket
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
+
+
+class StartError(Exception):
+    """It cannot start; the text says why and what to do."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening TCP socket. Raises StartError."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        raise StartError(f"cannot listen on {host}:{port}: {error.strerror}; name another with --port") from error
+    if not ipaddress.ip_address(listening.getsockname()[0]).is_loopback:
+        log.warning("%s can be reached from other machines, and anyone who reaches it may read and write", host)
+    return listening
+
+
+def listen_unix(path: Path) -> socket.socket:
+    """A listening unix socket, for user and group; one that nobody listens on is replaced. Raises StartError."""
+    listening = socket.socket(socket.AF_UNIX)
+    try:
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as asking:
+            if path.exists() and asking.connect_ex(str(path)) == 0:
+                raise StartError(f"cannot listen on {path}: another process does; name another with --socket")
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        listening.bind(str(path))
+        path.chmod(0o660)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        why = error.strerror or error
+        raise StartError(f"cannot listen on {path}: {why}; name another with --socket") from error
+    return listening
+
+
+def url(listening: socket.socket) -> str:
+    """The address of a TCP socket, as `http://127.0.0.1:8300`."""
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
