@@ -69,6 +69,46 @@ def test_paths_in_a_file_start_at_its_folder(toml):
     assert settings.handlers == (str(file.parent / "own.py"), "/abs/other.py", "package.module:Type")
 
 
+def test_the_agents_settings_stand_beside_the_servers(toml):
+    """One file serves `taba up` and `taba agent`."""
+    file = toml(
+        'port = 9000\n[agent]\nport = 9001\nspool = "frames"\nsocket = "agent.sock"\n'
+        'servers = ["10.0.0.5:8300", "http://10.0.0.6:8300", "http://10.0.0.5:8300"]\nretry_s = 3\n'
+    )
+    settings = load(file, {"TABA_AGENT_LANES": "3", "TABA_AGENT_RETRY_S": "0.5"}, {"agent.sync": False})
+    agent = settings.agent
+    assert (settings.port, agent.port, agent.lanes, agent.retry_s, agent.sync) == (9000, 9001, 3, 0.5, False)
+    assert (agent.spool, agent.socket) == (file.parent / "frames", file.parent / "agent.sock")
+    assert agent.servers == ("http://10.0.0.5:8300", "http://10.0.0.6:8300"), "each once, with its scheme"
+
+
+def test_the_agents_spool_is_where_xdg_says():
+    assert load(None, {"XDG_STATE_HOME": "/srv/state"}).agent.spool == Path("/srv/state/taba/spool")
+    assert load(None, {"HOME": "/home/ann"}).agent.spool == Path("/home/ann/.local/state/taba/spool")
+
+
+def test_the_agent_inside_has_a_switch_whose_variable_is_not_the_clients():
+    """TABA_AGENT is an address that programs read."""
+    switch = config.SETTINGS["inner_agent"]
+    assert (switch.flag, switch.variable) == ("--agent", "TABA_INNER_AGENT")
+    assert load(None, {"TABA_AGENT": "http://127.0.0.1:8279"}).inner_agent is True
+    assert load(None, {"TABA_INNER_AGENT": "false"}).inner_agent is False
+
+
+def test_no_two_settings_share_a_flag_or_a_variable():
+    settings = list(config.SETTINGS.values())
+    assert len({setting.flag for setting in settings}) == len(settings)
+    assert len({setting.variable for setting in settings} | config.NOT_SETTINGS) == len(settings) + 5
+
+
+def test_defaults_of_the_caller_give_way_to_all_else(toml):
+    file = toml("port = 2")
+    defaults = {"port": 1, "agent.port": 0}
+    assert load(file, {}, defaults=defaults).port == 2
+    assert load(file, {}, defaults=defaults).agent.port == 0
+    assert load(file, {"TABA_AGENT_PORT": "8279"}, defaults=defaults).agent.port == 8279
+
+
 def test_a_pattern_keeps_the_general_tiers_that_it_does_not_say(toml):
     file = toml(
         '[tiers]\nclients = ["1s for 1m"]\n'
@@ -95,6 +135,14 @@ def test_a_pattern_keeps_the_general_tiers_that_it_does_not_say(toml):
         ('host = ""', "taba.toml: host is '': expected a text that is not empty"),
         ('log_level = "loud"', "taba.toml: log_level is 'loud': expected one of debug, error, info, warning"),
         ("handlers = [1]", r"taba.toml: handlers is \[1\]: expected a list of texts"),
+        ("agent = true", r"taba.toml: agent is True: expected a table, \[agent\]"),
+        ("[agent]\nprt = 1", "taba.toml: agent.prt is not a setting: did you mean agent.port?"),
+        ("[agent]\nservers = []", r"taba.toml: agent.servers is \[\]: expected a list of 1 text or more"),
+        ('[agent]\nservers = ["ftp://a"]', "taba.toml: agent.servers: 'ftp://a' is not an address"),
+        ("[agent]\nretry_s = nan", "taba.toml: agent.retry_s is nan: expected a number from 0.1 to 3600"),
+        ("[agent]\nretry_s = inf", "taba.toml: agent.retry_s is inf: expected a number from 0.1 to 3600"),
+        ('[agent]\nfull = "wait"', "taba.toml: agent.full is 'wait': expected one of drop_oldest, refuse"),
+        ('[agent]\nsocket = ""', "taba.toml: agent.socket is '': expected a path"),
         ("port =\nhost = 1", "taba.toml: is not TOML: .*line 1"),
         ("[tiers]\npatterns = 3", "taba.toml: tiers.patterns is 3: expected tables"),
         ("[[tiers.patterns]]\nmatsch = 1", r"taba.toml: tiers.patterns\[0\].matsch is not a setting"),
@@ -131,6 +179,10 @@ def test_variables_of_the_client_and_of_others_are_left_alone():
 def test_a_mistake_in_a_flag_names_it():
     with pytest.raises(ConfigError, match="--limits-tabs is 0: expected a whole number, 1 or more"):
         load(None, {}, {"limits.tabs": 0})
+    with pytest.raises(ConfigError, match="--agent-port is -1"):
+        load(None, {}, {"agent.port": -1})
+    with pytest.raises(ConfigError, match="--port is -1: expected a whole number from 0 to 65535"):
+        load(None, {}, {"agent.port": -1}, group="agent")
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
-"""The server's settings: declared once, here, and read from a file, the environment and flags.
+"""The settings of the server and of the agent, read from a file, the environment and flags.
+
+They are declared in `taba.settings`; `taba up` and `taba agent` may share one file.
 
     default < file < environment < flag                  the later wins, setting by setting
 
     file         TOML:  port = 8300
                         [limits]
                         tabs = 500_000
+                        [agent]
+                        servers = ["http://10.0.0.5:8300", "http://10.0.0.6:8300"]
                         [[tiers.patterns]]               tabs with tiers of their own; the first match counts
                         match = "audit.*"
                         fleet = ["1m for 2d", "1d for 10y"]
@@ -21,184 +25,66 @@ import itertools
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from taba import durations
+from taba.client.link import parse_address
+from taba.settings import (
+    PATTERNS,
+    SETTINGS,
+    Agent,
+    Limits,
+    Setting,
+    Settings,
+    TierPattern,
+    Tiers,
+    bare,
+    default_data,
+    default_file,
+    default_spool,
+)
+
+__all__ = [
+    "NOT_SETTINGS",
+    "PATTERNS",
+    "SETTINGS",
+    "Agent",
+    "ConfigError",
+    "Limits",
+    "Setting",
+    "Settings",
+    "TierPattern",
+    "Tiers",
+    "default_data",
+    "default_file",
+    "default_spool",
+    "load",
+]
 
 NOT_SETTINGS = frozenset({"TABA_CLIENT", "TABA_AGENT", "TABA_SERVER", "TABA_DISABLED", "TABA_CONFIG"})
-"""Variables that mean something to the client and the command line, and nothing to the server."""
+"""Variables that mean something to the client and the command line, and nothing to the server or the agent."""
 
 
 class ConfigError(ValueError):
     """A setting that cannot be used; the text names where it stands, its value and what is expected."""
 
 
-def default_data(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the data lies unless told otherwise."""
-    return _home(environ, "XDG_DATA_HOME", ".local/share") / "taba"
-
-
-def default_file(environ: Mapping[str, str] = os.environ) -> Path:
-    """The file that is read, where it exists, unless told otherwise."""
-    return _home(environ, "XDG_CONFIG_HOME", ".config") / "taba" / "taba.toml"
-
-
-def _home(environ: Mapping[str, str], variable: str, otherwise: str) -> Path:
-    return Path(environ.get(variable) or Path(environ.get("HOME") or Path.home()) / otherwise)
-
-
-class TierPattern(msgspec.Struct, frozen=True):
-    """Tiers for the tabs whose name matches a glob."""
-
-    match: str
-    clients: tuple[str, ...]
-    fleet: tuple[str, ...]
-
-
-class Tiers(msgspec.Struct, frozen=True):
-    """How finely and how long States are kept."""
-
-    clients: Annotated[tuple[str, ...], Meta(description="per client, as WIDTH for HOW LONG")] = (
-        "1s for 2m",
-        "1m for 2h",
-        "1h for 2d",
-    )
-    fleet: Annotated[tuple[str, ...], Meta(description="for all clients together")] = (
-        "1s for 10m",
-        "10s for 6h",
-        "1m for 2d",
-        "15m for 30d",
-        "1d for 2y",
-    )
-    patterns: tuple[TierPattern, ...] = ()
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """What is refused, and counted, instead of taken."""
-
-    body_mb: Annotated[int, Meta(description="largest request, in megabytes", ge=1, le=4096)] = 64
-    tabs: Annotated[int, Meta(description="tabs in all", ge=1)] = 1_000_000
-    pending_mb: Annotated[
-        int, Meta(description="requests that wait to be folded, in megabytes; more are told to retry", ge=1)
-    ] = 256
-    future_s: Annotated[
-        int, Meta(description="how far ahead of the server's clock an event may be, in seconds", ge=0)
-    ] = 60
-    answer_rows: Annotated[int, Meta(description="rows that one answer may have", ge=1)] = 2_000_000
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """All settings of `taba up`."""
-
-    host: Annotated[str, Meta(description="address to listen on", min_length=1)] = "127.0.0.1"
-    port: Annotated[int, Meta(description="port to listen on; 0 takes any free one", ge=0, le=65535)] = 8300
-    data: Annotated[Path, Meta(description="folder of the data; made if it is missing")] = msgspec.field(
-        default_factory=default_data
-    )
-    shards: Annotated[
-        int,
-        Meta(description="parts the tabs are spread over; fixed once there is data", ge=1, le=4096),
-    ] = 8
-    gather_ms: Annotated[
-        int, Meta(description="how long events are gathered before they are stored together", ge=1, le=10_000)
-    ] = 100
-    cache_mb: Annotated[int, Meta(description="memory for States that queries read again", ge=1)] = 512
-    handlers: Annotated[
-        tuple[str, ...], Meta(description="types of your own: a .py file, or package.module:Class")
-    ] = ()
-    host_metrics: Annotated[bool, Meta(description="record this machine's processor, memory and disks")] = True
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"],
-        Meta(description="least urgent message: debug, info, warning, error"),
-    ] = "info"
-    tiers: Tiers = Tiers()
-    limits: Limits = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting as declared; `path` is `port` or `limits.tabs`, `kind` the annotated type."""
-
-    path: str
-    kind: Any
-    default: Any
-    help: str
-
-    @property
-    def flag(self) -> str:
-        """As on the command line: `--limits-tabs`."""
-        return "--" + self.path.replace(".", "-").replace("_", "-")
-
-    @property
-    def variable(self) -> str:
-        """As in the environment: `TABA_LIMITS_TABS`."""
-        return "TABA_" + self.path.replace(".", "_").upper()
-
-    @property
-    def group(self) -> str:
-        """`limits` for `limits.tabs`, empty for `port`."""
-        return self.path.rpartition(".")[0]
-
-    def expected(self) -> str:
-        """What a value must be, in words."""
-        return _expected(_plain(self.kind))
-
-
-def _declared(group: type[msgspec.Struct], prefix: str = "") -> Iterator[Setting]:
-    """The settings of a group and of the groups in it, without `tiers.patterns`, which only a file has."""
-    kinds = get_type_hints(group, include_extras=True)
-    for field in msgspec.structs.fields(group):
-        kind = kinds[field.name]
-        if isinstance(kind, type):
-            yield from _declared(kind, f"{field.name}.")
-        elif prefix + field.name != PATTERNS:
-            default = default_data() if field.default is msgspec.NODEFAULT else field.default
-            yield Setting(prefix + field.name, kind, default, kind.__metadata__[0].description)
-
-
-_WORDS = {
-    msgspec.inspect.BoolType: "true or false",
-    msgspec.inspect.VarTupleType: "a list of texts",
-    msgspec.inspect.StrType: "a text that is not empty",
-}
-
-
-def _plain(kind: Any) -> Any:
-    """What msgspec knows of a type, without our help text around it."""
-    info = msgspec.inspect.type_info(kind)
-    return info.type if isinstance(info, msgspec.inspect.Metadata) else info
-
-
-def _expected(info: Any) -> str:
-    match info:
-        case msgspec.inspect.IntType(ge=low, le=high):
-            return f"a whole number, {low} or more" if high is None else f"a whole number from {low} to {high}"
-        case msgspec.inspect.LiteralType(values=values):
-            return "one of " + ", ".join(map(str, values))
-        case _:
-            return _WORDS.get(type(info), "a path")
-
-
-PATTERNS = "tiers.patterns"
-SETTINGS: dict[str, Setting] = {setting.path: setting for setting in _declared(Settings)}
-"""Every setting that has a flag and a variable, by its path, in the order declared."""
-
-
 def load(
     file: Path | None = None,
     environ: Mapping[str, str] = os.environ,
     flags: Mapping[str, Any] | None = None,
+    group: str = "",
+    defaults: Mapping[str, Any] | None = None,
 ) -> Settings:
     """The settings from `file`, `environ` and `flags` (path -> value, None where not given).
 
-    Raises ConfigError for the first thing that cannot be used.
+    `group` is the one whose flags are written without its name, as `taba agent --port`. `defaults` stand in the place
+    of those declared. Raises ConfigError for the first thing that cannot be used.
     """
-    values: dict[str, Any] = {"data": default_data(environ)}
+    values: dict[str, Any] = {"data": default_data(environ), "agent.spool": default_spool(environ), **(defaults or {})}
     patterns: list[TierPattern] = []
     if file is not None:
         raw = _read(file)
@@ -207,12 +93,12 @@ def load(
     values |= _from_environ(environ)
     for path, value in (flags or {}).items():
         if value is not None:
-            values[path] = _converted(SETTINGS[path].flag, SETTINGS[path], value)
+            values[path] = _converted(SETTINGS[path].flag_within(group), SETTINGS[path], value)
     return _filled(values, patterns)
 
 
 def _filled(values: Mapping[str, Any], patterns: Sequence[TierPattern]) -> Settings:
-    groups: dict[str, dict[str, Any]] = {"": {}, "tiers": {}, "limits": {}}
+    groups: dict[str, dict[str, Any]] = {"": {}, "tiers": {}, "limits": {}, "agent": {}}
     for path, value in values.items():
         group, _, name = path.rpartition(".")
         groups[group][name] = value
@@ -223,7 +109,8 @@ def _filled(values: Mapping[str, Any], patterns: Sequence[TierPattern]) -> Setti
         for pattern in patterns
     )
     tiers = msgspec.structs.replace(general, patterns=filled)
-    return Settings(**groups[""], tiers=tiers, limits=Limits(**groups["limits"]))
+    limits, agent = Limits(**groups["limits"]), Agent(**groups["agent"])
+    return Settings(**groups[""], tiers=tiers, limits=limits, agent=agent)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -295,7 +182,7 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
 def _converted(origin: str, setting: Setting, value: Any, written: bool = False) -> Any:
     """`value` as the setting's type; `written` values are texts that stand for numbers, lists and so on."""
     raw = value
-    if written and isinstance(_plain(setting.kind), msgspec.inspect.VarTupleType):
+    if written and isinstance(bare(setting.kind), msgspec.inspect.VarTupleType):
         raw = [part.strip() for part in value.split(",") if part.strip()]
     try:
         converted = msgspec.convert(raw, setting.kind, strict=not written, dec_hook=_path)
@@ -303,6 +190,8 @@ def _converted(origin: str, setting: Setting, value: Any, written: bool = False)
         raise ConfigError(f"{origin} is {value!r}: expected {setting.expected()}") from None
     if setting.group == "tiers":
         _check_tiers(origin, converted)
+    if setting.path == "agent.servers":
+        return _addresses(origin, converted)
     return converted
 
 
@@ -310,6 +199,17 @@ def _path(_kind: type, value: Any) -> Path:
     if isinstance(value, str | Path) and str(value):
         return Path(value).expanduser()
     raise ValueError("not a path")
+
+
+def _addresses(origin: str, written: Sequence[str]) -> tuple[str, ...]:
+    """Addresses of servers, each once; `10.0.0.5:8300` will do for one."""
+    full = [text if "://" in text else f"http://{text}" for text in written]
+    for text in full:
+        try:
+            parse_address(text, origin)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+    return tuple(dict.fromkeys(full))
 
 
 def _patterns(file: Path, raw: Mapping[str, Any]) -> list[TierPattern]:

@@ -1,0 +1,226 @@
+"""All settings of the server and of the agent, declared once, here; `taba.config` reads them.
+
+Settings        taba up, at the top of the file
+  tiers         [tiers]
+  limits        [limits]
+  agent         [agent]: the agent, as `taba agent` runs it and `taba up` has it inside
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+DEFAULT_SERVER = "http://127.0.0.1:8300"
+
+
+def default_data(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the data lies unless told otherwise."""
+    return _home(environ, "XDG_DATA_HOME", ".local/share") / "taba"
+
+
+def default_spool(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the agent's spool lies unless told otherwise."""
+    return _home(environ, "XDG_STATE_HOME", ".local/state") / "taba" / "spool"
+
+
+def default_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """The file that is read, where it exists, unless told otherwise."""
+    return _home(environ, "XDG_CONFIG_HOME", ".config") / "taba" / "taba.toml"
+
+
+def _home(environ: Mapping[str, str], variable: str, otherwise: str) -> Path:
+    return Path(environ.get(variable) or Path(environ.get("HOME") or Path.home()) / otherwise)
+
+
+class TierPattern(msgspec.Struct, frozen=True):
+    """Tiers for the tabs whose name matches a glob."""
+
+    match: str
+    clients: tuple[str, ...]
+    fleet: tuple[str, ...]
+
+
+class Tiers(msgspec.Struct, frozen=True):
+    """How finely and how long States are kept."""
+
+    clients: Annotated[tuple[str, ...], Meta(description="per client, as WIDTH for HOW LONG")] = (
+        "1s for 2m",
+        "1m for 2h",
+        "1h for 2d",
+    )
+    fleet: Annotated[tuple[str, ...], Meta(description="for all clients together")] = (
+        "1s for 10m",
+        "10s for 6h",
+        "1m for 2d",
+        "15m for 30d",
+        "1d for 2y",
+    )
+    patterns: tuple[TierPattern, ...] = ()
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What is refused, and counted, instead of taken."""
+
+    body_mb: Annotated[int, Meta(description="largest request, in megabytes", ge=1, le=4096)] = 64
+    tabs: Annotated[int, Meta(description="tabs in all", ge=1)] = 1_000_000
+    pending_mb: Annotated[
+        int, Meta(description="requests that wait to be folded, in megabytes; more are told to retry", ge=1)
+    ] = 256
+    future_s: Annotated[
+        int, Meta(description="how far ahead of the server's clock an event may be, in seconds", ge=0)
+    ] = 60
+    answer_rows: Annotated[int, Meta(description="rows that one answer may have", ge=1)] = 2_000_000
+
+
+class Agent(msgspec.Struct, frozen=True):
+    """All settings of the agent."""
+
+    host: Annotated[str, Meta(description="address to listen on", min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Meta(description="port to listen on; 0 takes any free one", ge=0, le=65535)] = 8279
+    socket: Annotated[Path | None, Meta(description="a unix socket to listen on as well")] = None
+    spool: Annotated[Path, Meta(description="folder of the spool; made if it is missing")] = msgspec.field(
+        default_factory=default_spool
+    )
+    servers: Annotated[tuple[str, ...], Meta(description="where frames go; several share the load", min_length=1)] = (
+        DEFAULT_SERVER,
+    )
+    spool_mb: Annotated[int, Meta(description="largest size of the spool, in megabytes", ge=1, le=1_000_000)] = 1024
+    full: Annotated[
+        Literal["refuse", "drop_oldest"],
+        Meta(description="when the spool is full: refuse (clients come back later), or drop_oldest (counted)"),
+    ] = "refuse"
+    sync: Annotated[bool, Meta(description="answer clients once a power cut loses nothing of theirs (fsync)")] = True
+    commit_ms: Annotated[
+        int, Meta(description="how long frames are gathered before they are synced together", ge=0, le=10_000)
+    ] = 2
+    lanes: Annotated[int, Meta(description="requests with fresh frames under way at once", ge=1, le=64)] = 8
+    body_mb: Annotated[int, Meta(description="largest request, in megabytes", ge=1, le=4096)] = 16
+    pending_mb: Annotated[
+        int, Meta(description="frames in memory, not synced or not sent yet, in megabytes", ge=1, le=65_536)
+    ] = 32
+    connections: Annotated[int, Meta(description="clients connected at once", ge=1, le=100_000)] = 1000
+    retry_s: Annotated[
+        float,
+        Meta(description="longest wait for an answer before another server is tried, in seconds", ge=0.1, le=3600),
+    ] = 10.0
+    drain_s: Annotated[
+        float, Meta(description="how long a stopping agent goes on sending, in seconds", ge=0, le=3600)
+    ] = 5.0
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """All settings of `taba up`."""
+
+    host: Annotated[str, Meta(description="address to listen on", min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Meta(description="port to listen on; 0 takes any free one", ge=0, le=65535)] = 8300
+    data: Annotated[Path, Meta(description="folder of the data; made if it is missing")] = msgspec.field(
+        default_factory=default_data
+    )
+    shards: Annotated[
+        int,
+        Meta(description="parts the tabs are spread over; fixed once there is data", ge=1, le=4096),
+    ] = 8
+    gather_ms: Annotated[
+        int, Meta(description="how long events are gathered before they are stored together", ge=1, le=10_000)
+    ] = 100
+    cache_mb: Annotated[int, Meta(description="memory for States that queries read again", ge=1)] = 512
+    handlers: Annotated[
+        tuple[str, ...], Meta(description="types of your own: a .py file, or package.module:Class")
+    ] = ()
+    host_metrics: Annotated[bool, Meta(description="record this machine's processor, memory and disks")] = True
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="least urgent message: debug, info, warning, error"),
+    ] = "info"
+    inner_agent: Annotated[bool, Meta(description="run an agent inside", extra={"flag": "agent"})] = True
+    tiers: Tiers = Tiers()
+    limits: Limits = Limits()
+    agent: Agent = msgspec.field(default_factory=Agent)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as declared; `path` is `port` or `limits.tabs`, `kind` the annotated type.
+
+    `word` is its name on the command line, where that is not its path.
+    """
+
+    path: str
+    kind: Any
+    default: Any
+    help: str
+    word: str = ""
+
+    @property
+    def flag(self) -> str:
+        """As on the command line: `--limits-tabs`."""
+        return "--" + (self.word or self.path).replace(".", "-").replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """As in the environment: `TABA_LIMITS_TABS`."""
+        return "TABA_" + self.path.replace(".", "_").upper()
+
+    @property
+    def group(self) -> str:
+        """`limits` for `limits.tabs`, empty for `port`."""
+        return self.path.rpartition(".")[0]
+
+    def flag_within(self, group: str) -> str:
+        """As on the command line of the command that is about one group: `--port` for `agent.port`."""
+        return "--" + self.path[len(group) + 1 :].replace("_", "-") if group and self.group == group else self.flag
+
+    def expected(self) -> str:
+        """What a value must be, in words."""
+        return _expected(bare(self.kind))
+
+
+def _declared(group: type[msgspec.Struct], prefix: str = "") -> Iterator[Setting]:
+    """The settings of a group and of the groups in it, without `tiers.patterns`, which only a file has."""
+    kinds = get_type_hints(group, include_extras=True)
+    for field in msgspec.structs.fields(group):
+        kind = kinds[field.name]
+        if isinstance(kind, type):
+            yield from _declared(kind, f"{field.name}.")
+        elif prefix + field.name != PATTERNS:
+            default = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
+            meta = kind.__metadata__[0]
+            yield Setting(prefix + field.name, kind, default, meta.description, (meta.extra or {}).get("flag", ""))
+
+
+_WORDS = {
+    msgspec.inspect.BoolType: "true or false",
+    msgspec.inspect.StrType: "a text that is not empty",
+}
+
+
+def bare(kind: Any) -> Any:
+    """What msgspec knows of a type, without our help text around it."""
+    info = msgspec.inspect.type_info(kind)
+    return info.type if isinstance(info, msgspec.inspect.Metadata) else info
+
+
+def _expected(info: Any) -> str:
+    match info:
+        case msgspec.inspect.IntType(ge=low, le=high):
+            return f"a whole number, {low} or more" if high is None else f"a whole number from {low} to {high}"
+        case msgspec.inspect.FloatType(ge=low, le=high):
+            return f"a number from {low:g} to {high:g}"
+        case msgspec.inspect.LiteralType(values=values):
+            return "one of " + ", ".join(map(str, values))
+        case msgspec.inspect.VarTupleType(min_length=least):
+            return f"a list of {least} text or more" if least else "a list of texts"
+        case _:
+            return _WORDS.get(type(info), "a path")
+
+
+PATTERNS = "tiers.patterns"
+SETTINGS: dict[str, Setting] = {setting.path: setting for setting in _declared(Settings)}
+"""Every setting that has a flag and a variable, by its path, in the order declared."""
