@@ -3,8 +3,9 @@
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from taba.store import Append, ChunkInfo, NewChunk, Receipt, Refusal, Store, TabEntry
+from taba.store import Append, ChunkInfo, Entry, NewChunk, Receipt, Refusal, Store, TabEntry
 from taba.store.sqlite import SqliteStore
 
 SHARDS = 4
@@ -41,13 +42,24 @@ def part(
     bodies: Sequence[bytes] = (b"states",),
     receipts: Sequence[tuple[str, int]] = (),
     tabs: Sequence[tuple[str, str]] = (),
+    entries: Sequence[Entry] = (),
 ) -> Append:
     """What is appended to one shard: `receipts` as (source, sequence), `tabs` as (tab, type)."""
     return Append(
         shard,
-        [Receipt(*receipt) for receipt in receipts],
+        [Receipt(*receipt) for receipt in receipts] + [entry.receipt for entry in entries if entry.sequence],
         [TabEntry(tab, tab.partition("{")[0], kind) for tab, kind in tabs],
         [new_chunk(body, shard) for body in bodies],
+        list(entries),
+    )
+
+
+def frame_entry(sequence: int, *, first: int | None = None, client: str = "c", folded: int = 1, **more: Any) -> Entry:
+    """What a frame that lasts a second adds to the account of a client's epoch e."""
+    start = first or sequence
+    fields: dict[str, Any] = {"began": None, "recorded": None, "dropped": {}}
+    return Entry(
+        client, "e", start, sequence, start=float(start), stop=sequence + 1.0, folded=folded, **(fields | more)
     )
 
 

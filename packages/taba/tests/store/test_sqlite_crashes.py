@@ -1,7 +1,7 @@
 """The SQLite store keeps what it acknowledged: through kill -9, damage, full and read-only disks, other programs."""
 
 import contextlib
-import os
+import fcntl
 import random
 import shutil
 import signal
@@ -13,13 +13,14 @@ import zlib
 
 import appender
 import pytest
-from store_cases import held, ids_of, part, sqlite
+from store_cases import frame_entry, held, ids_of, part, sqlite
 
-from taba.store import Refusal, StoreError
+from taba.store import Refusal, StoreError, locks
+from taba.store import sqlite as sqlite_module
 
 
-def start_appender(folder, first):
-    command = [sys.executable, appender.__file__, str(folder), str(first)]
+def start_appender(folder, first, source="s"):
+    command = [sys.executable, appender.__file__, str(folder), str(first), source]
     return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
@@ -48,26 +49,66 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path):
     assert len(acknowledged) > 100
 
 
-def test_a_second_process_is_refused(tmp_path):
-    """One process may have the directory open; the other is told which, and what to do. A kill gives it back."""
-    process = start_appender(tmp_path, 1)
-    with process, process.stdout as told:
-        told.readline()
-        with pytest.raises(
-            StoreError, match=rf"in use by the process {process.pid}: stop it, or name another directory"
-        ):
+def test_processes_share_the_directory(tmp_path):
+    """Two processes append at once: all that either acknowledged is there once, also when one of them is killed."""
+    first, second = start_appender(tmp_path, 1), start_appender(tmp_path, 1_000_001, "t")
+    told = {process: [] for process in (first, second)}
+    try:
+        for process in (first, second):
+            told[process] += [int(process.stdout.readline()) for _ in range(30)]
+        first.kill()
+        told[second] += [int(second.stdout.readline()) for _ in range(60)]
+    finally:
+        for process in (first, second):
+            process.kill()
+            told[process] += [int(line) for line in process.stdout if line.endswith(b"\n")]
+            process.wait()
+            process.stdout.close()
+    found = numbers_in(tmp_path)
+    assert len(found) == len(set(found))
+    assert {number for numbers in told.values() for number in numbers} <= set(found)
+
+
+def test_one_store_sees_what_another_writes(tmp_path):
+    """Receipts, accounts, tabs and chunks are the file's, whichever store object wrote them."""
+    one, other = sqlite(tmp_path), sqlite(tmp_path, 7)
+    assert other.shards == one.shards
+    ids_of(one.append([part(0, [b"1"], [("s", 1)], [("a", "counter")], [frame_entry(1)])]))
+    assert isinstance(other.append([part(0, [b"2"], [("s", 1)])])[0], Refusal)
+    assert isinstance(other.append([part(0, [b"2"], entries=[frame_entry(1)])])[0], Refusal)
+    assert other.append([part(0, [b"2"], tabs=[("a", "gauge")])]) == [Refusal(types={"a": "counter"})]
+    (chunk,) = other.chunks(0)
+    assert one.replace(0, [chunk.id], []) == []
+    assert other.replace(0, [chunk.id], []) is None
+    assert (other.tabs(), other.tabs_version()) == (one.tabs(), one.tabs_version())
+    assert other.accounts() == one.accounts()
+    one.close()
+    ids_of(other.append([part(0, [b"3"], entries=[frame_entry(2)])]))
+    other.close()
+
+
+def test_a_process_that_lets_nobody_in(tmp_path, monkeypatch):
+    """A directory that stays locked, as an older version locks it, is refused with the process that has it."""
+    monkeypatch.setattr(locks, "WAIT_SECONDS", 0.1)
+    with (tmp_path / "taba.lock").open("w") as held_alone:
+        held_alone.write("4711\n")
+        held_alone.flush()
+        fcntl.flock(held_alone, fcntl.LOCK_EX)
+        with pytest.raises(StoreError, match="is in use by the process 4711, which lets no other in: stop it"):
             sqlite(tmp_path)
-        process.kill()
     sqlite(tmp_path).close()
 
 
-def test_the_same_process_cannot_open_it_twice(tmp_path):
-    """Two stores on one file would know nothing of each other's ids."""
+def test_a_file_that_stays_locked(tmp_path, monkeypatch):
+    """Where another program holds the file, a write says so after a while, and goes through later."""
+    monkeypatch.setattr(sqlite_module, "BUSY_SECONDS", 0.1)
     store = sqlite(tmp_path)
-    with pytest.raises(StoreError, match=f"in use by the process {os.getpid()}"):
-        sqlite(tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / "taba.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match=r"was locked by another process for 0\.1 s"):
+            store.append([part(0)])
+    ids_of(store.append([part(0)]))
     store.close()
-    sqlite(tmp_path).close()
 
 
 def test_a_newer_schema_is_refused(tmp_path):
@@ -76,7 +117,7 @@ def test_a_newer_schema_is_refused(tmp_path):
     with contextlib.closing(sqlite3.connect(tmp_path / "taba.db")) as database:
         database.execute("PRAGMA user_version = 99")
     before = (tmp_path / "taba.db").read_bytes()
-    with pytest.raises(StoreError, match=r"has schema version 99; this program knows 1: run the newer program"):
+    with pytest.raises(StoreError, match=r"has schema version 99; this program knows 2: run the newer program"):
         sqlite(tmp_path)
     assert (tmp_path / "taba.db").read_bytes() == before
 
@@ -104,7 +145,8 @@ def filled(tmp_path_factory):
     for number in range(1, 60):
         body = rng.randbytes(rng.choice([10, 200, 9_000]))
         receipts = [("s", number * 2), (f"r{number % 7}", number)]
-        ids_of(store.append([part(number % 4, [body], receipts, [(f"t{number}{{k=v}}", "counter")])]))
+        tabs, entries = [(f"t{number}{{k=v}}", "counter")], [frame_entry(number * 2, client=f"c{number % 3}")]
+        ids_of(store.append([part(number % 4, [body], receipts, tabs, entries)]))
     everything = seen(store)
     store.close()
     return (folder / "taba.db").read_bytes(), everything
@@ -129,7 +171,8 @@ def seen(store):
         (result,) = store.append([part(0, [], [receipt, ("s", 2)])])
         assert isinstance(result, Refusal)
         taken.append(result.receipts)
-    return store.shards, chunks, bodies, tabs, taken
+    accounts = sorted(store.accounts(), key=lambda account: account.client)
+    return store.shards, chunks, bodies, tabs, accounts, taken
 
 
 def found_in(folder, data):

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from store_cases import SHARDS, STORES, held, ids_of, new_chunk, part
+from store_cases import SHARDS, STORES, frame_entry, held, ids_of, new_chunk, part
 
-from taba.store import Refusal, StoreError
-from taba.store.protocol import MAX_GAPS, Receipt, TabEntry
+from taba.sequences import MAX_GAPS
+from taba.store import Entry, Refusal, StoreError
+from taba.store.protocol import Receipt, TabEntry
 
 every_store = pytest.mark.parametrize("kind", STORES)
 
@@ -88,6 +89,91 @@ def test_sources_with_any_characters(store):
     for source in sources:
         (refusal,) = store.append([part(0, [b"2"], [(source, 1)])])
         assert refusal == Refusal(frozenset({Receipt(source, 1)}))
+
+
+def test_a_frame_is_in_one_account_once(store):
+    """An entry is kept with the append; a repeat of it is refused by its number, and adds to no account."""
+    ids_of(store.append([part(0, [b"1"], entries=[frame_entry(1, folded=3, recorded=3)])]))
+    ids_of(store.append([part(0, [b"3"], entries=[frame_entry(3, folded=2, recorded=9)])]))
+    both = [frame_entry(3, folded=2), frame_entry(4)]
+    assert store.append([part(0, [b"no"], entries=both)]) == [Refusal(frozenset({both[0].receipt}))]
+    (account,) = store.accounts()
+    assert (account.client, account.epoch, account.last) == ("c", "e", 3)
+    assert (account.recorded, account.folded, account.in_flight) == (9, 5, 4)
+    assert (account.complete_to, account.begun, account.heard) == (2.0, 1_700_000_000.0, 1_700_000_000.0)
+    assert held(store) == [b"1", b"3"]
+    assert store.account_count() == 1
+
+
+def test_a_frame_or_its_tombstone(store):
+    """Whichever comes first is taken, and the other is refused: also where both come in one append."""
+    grave = frame_entry(3, first=2, folded=0, dropped={"full": 5})
+    ids_of(store.append([part(0, [b"1"], entries=[frame_entry(1), grave])]))
+    for sequence in (2, 3):
+        frame = frame_entry(sequence, folded=2)
+        assert store.append([part(0, [b"no"], entries=[frame])]) == [Refusal(frozenset({frame.receipt}))]
+    frame, late = frame_entry(4), frame_entry(5, first=4, folded=0, dropped={"full": 9})
+    assert store.append([part(0, [b"no"], entries=[frame, late])]) == [Refusal(frozenset({late.receipt}))]
+    ids_of(store.append([part(0, [b"4"], entries=[frame])]))
+    (account,) = store.accounts()
+    assert (account.last, account.folded, account.dropped) == (4, 2, {"full": 5})
+
+
+def test_a_refused_append_changes_no_account(store):
+    """Where a receipt or a type is refused, the accounts stay as they were."""
+    ids_of(store.append([part(0, [b"1"], [("s", 1)], [("a", "counter")], [frame_entry(1)])]))
+    before = store.accounts()
+    for refused in ({"receipts": [("s", 1)]}, {"tabs": [("a", "gauge")]}):
+        (refusal,) = store.append([part(0, [b"no"], entries=[frame_entry(2), frame_entry(1, client="d")], **refused)])
+        assert isinstance(refusal, Refusal)
+        assert store.accounts() == before
+
+
+def test_events_without_frames_are_accounted_for(store):
+    """They add up in an account of their own, beside the receipts that tell their repeats."""
+    plain = Entry("c", "", 0, 0, 1.0, 1.0, None, None, 5, {"too_old": 1})
+    ids_of(store.append([part(0, [b"1"], [("s", 1)], entries=[plain])]))
+    assert isinstance(store.append([part(0, [b"no"], [("s", 1)], entries=[plain])])[0], Refusal)
+    ids_of(store.append([part(0, [b"2"], [("s", 2)], entries=[plain, plain])]))
+    (account,) = store.accounts()
+    assert (account.epoch, account.recorded, account.folded, account.dropped) == ("", 18, 15, {"too_old": 3})
+
+
+def test_epochs_with_any_characters(store):
+    """Client a/b in epoch c is another account than client a in epoch b/c; any text may be an epoch."""
+    pairs = [("a/b", "c"), ("a", "b/c"), ("a", "é' --"), ("a", " x "), ("a", "x\n")]
+    for client, epoch in pairs:
+        ids_of(store.append([part(0, [b"1"], entries=[replace(frame_entry(1, client=client), epoch=epoch)])]))
+    assert {(account.client, account.epoch) for account in store.accounts()} == set(pairs)
+
+
+@every_store
+def test_accounts_by_when_they_were_heard(kind, tmp_path):
+    """Those that were heard at a time or later; the silent ones are forgotten with the receipts."""
+    now = [100.0]
+    store = STORES[kind](tmp_path, clock=lambda: now[0])
+    store.append([part(0, [b"1"], [("old", 1)], entries=[frame_entry(1), frame_entry(1, client="d")])])
+    now[0] = 200.0
+    store.append([part(0, [b"2"], entries=[frame_entry(2)])])
+    assert [(account.client, account.begun, account.heard) for account in store.accounts(200.0)] == [("c", 100, 200)]
+    assert len(store.accounts(100.0)) == 2
+    assert store.accounts(201.0) == []
+    assert store.forget_receipts(150.0) == 2
+    assert [account.client for account in store.accounts()] == ["c"]
+    store.close()
+
+
+def test_the_catalogue_tells_what_is_new(store):
+    """Its version rises with each append that brings a new tab, and with no other; `after` gives what came since."""
+    assert (store.tabs_version(), store.tabs()) == (0, [])
+    versions = []
+    for tabs in (["a", "b"], ["a"], [], ["b", "c"]):
+        ids_of(store.append([part(0, [b"1"], tabs=[(tab, "counter") for tab in tabs])]))
+        versions.append(store.tabs_version())
+    assert 0 < versions[0] == versions[1] == versions[2] < versions[3]
+    assert store.tabs(versions[2]) == [TabEntry("c", "c", "counter")]
+    assert store.tabs(versions[3]) == []
+    assert len(store.tabs(0)) == 3
 
 
 def test_a_name_has_one_type(store):
@@ -172,6 +258,9 @@ def test_nothing_works_after_close(kind, tmp_path):
         lambda: store.bodies(0, [1]),
         lambda: store.replace(0, [1], []),
         store.tabs,
+        store.tabs_version,
+        store.accounts,
+        store.account_count,
         lambda: store.forget_receipts(0.0),
     ):
         with pytest.raises(StoreError, match="closed"):

@@ -4,12 +4,15 @@
     chunks    what is there now
     replace   chunks by their merge, or not at all
 
-A store does no arithmetic: to it a chunk is bytes.
+A store does no arithmetic on States: to it a chunk is bytes. Of each epoch of a client it keeps an account: which
+frames it has seen, and what became of the events.
 """
 
+from taba.store.accounts import Account
 from taba.store.protocol import (
     Append,
     ChunkInfo,
+    Entry,
     NewChunk,
     Receipt,
     Refusal,
@@ -20,8 +23,10 @@ from taba.store.protocol import (
 )
 
 __all__ = [
+    "Account",
     "Append",
     "ChunkInfo",
+    "Entry",
     "NewChunk",
     "Receipt",
     "Refusal",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-MAX_GAPS = 1024
-"""How many gaps in a source's sequences are remembered; older ones count as seen."""
+if TYPE_CHECKING:
+    from taba.store.accounts import Account
 
 
 class StoreError(Exception):
@@ -62,13 +62,54 @@ class TabEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """What one frame adds to the account of its client and epoch: the grammar's fields, and what became of its events.
+
+    Events that came without a frame have the epoch "" and the sequence 0, and their numbers are not checked.
+    """
+
+    client: str
+    epoch: str
+    first: int
+    sequence: int
+    start: float
+    stop: float
+    began: float | None
+    recorded: int | None
+    folded: int
+    dropped: Mapping[str, int]
+    """Events lost, by reason."""
+    closing: bool = False
+
+    @property
+    def source(self) -> str:
+        """What the account is known by. No client has a space in it, so two clients' epochs are never one source."""
+        return f"{self.client} {self.epoch}"
+
+    @property
+    def receipt(self) -> Receipt:
+        """The receipt that the account keeps in the place of others."""
+        return Receipt(self.source, self.sequence)
+
+    @property
+    def events(self) -> int:
+        """All events of the frame."""
+        return self.folded + sum(self.dropped.values())
+
+
+@dataclass(frozen=True, slots=True)
 class Append:
-    """What is written to one shard at once."""
+    """What is written to one shard at once.
+
+    `entries` are of the frames whose receipts are among `receipts`, or of events that came without frames. An entry
+    is in one shard's part alone.
+    """
 
     shard: int
     receipts: Sequence[Receipt]
     tabs: Sequence[TabEntry]
     chunks: Sequence[NewChunk]
+    entries: Sequence[Entry] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +122,18 @@ class Refusal:
 
 
 class Store(Protocol):
-    """Shards that hold chunks, receipts and tabs. Methods may be called from any thread."""
+    """Shards that hold chunks, receipts, accounts and tabs. Methods may be called from any thread.
+
+    Several processes may have a store open: each sees what the others have written.
+    """
 
     shards: int
 
     def append(self, appends: Sequence[Append]) -> list[list[int] | Refusal]:
         """Write each shard's part atomically and durably: for each append the new chunks' ids, or a refusal.
 
-        A shard that refuses has taken nothing. It refuses where it has seen one of the receipts, or where a new
-        tab's name has another type.
+        A shard that refuses has taken nothing. It refuses where it has seen one of the receipts, or any of the
+        frames that an entry stands for, or where a new tab's name has another type.
         """
         ...
 
@@ -105,12 +149,24 @@ class Store(Protocol):
         """Put `new` in the place of the chunks `old`, atomically; the new ids, or None where an old one is gone."""
         ...
 
-    def tabs(self) -> list[TabEntry]:
-        """The catalogue, of all shards."""
+    def tabs(self, after: int = 0) -> list[TabEntry]:
+        """The catalogue, of all shards: the tabs that came to be after the catalogue had the version `after`."""
+        ...
+
+    def tabs_version(self) -> int:
+        """The catalogue's version, a number that rises whenever a tab comes to be."""
+        ...
+
+    def accounts(self, heard_since: float = 0.0) -> list[Account]:
+        """The accounts of all epochs that were heard at a time or later."""
+        ...
+
+    def account_count(self) -> int:
+        """How many accounts there are."""
         ...
 
     def forget_receipts(self, before: float) -> int:
-        """Drop the receipts of sources that were last heard before a time; how many there were."""
+        """Drop the receipts and accounts of sources that were last heard before a time; how many there were."""
         ...
 
     def close(self) -> None:

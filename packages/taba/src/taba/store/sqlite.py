@@ -1,72 +1,51 @@
 """The embedded store: all shards in one SQLite file, in WAL mode, every append durable when it returns.
 
-All shards' parts of an append share a transaction, so receipts are kept once for the file, not for each shard.
+All shards' parts of an append share a transaction, so receipts and accounts are kept once for the file, not for each
+shard. Several processes of one machine may have the store open; their writes take turns.
 
     DIR/taba.db       the file (with taba.db-wal and taba.db-shm while open)
-    DIR/taba.lock     held by the process that has the store open
-
-SQLite checks the structure of its file, and nobody the values in it. So each row keeps a seal, a checksum of its
-other columns (a chunk's bytes have one of their own), and opening the store checks both.
+    DIR/taba.lock     locked by the processes that have the store open
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, fields
-from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
 
+from taba.store import books, schema
+from taba.store.accounts import Account
+from taba.store.books import Books
+from taba.store.locks import DirectoryLock
 from taba.store.protocol import (
     Append,
     ChunkInfo,
     NewChunk,
-    Receipt,
     Refusal,
     StoreError,
     StoreFullError,
     TabEntry,
 )
-from taba.store.sequences import Seen
+from taba.store.schema import INFO_COLUMNS, NEW_COLUMNS, SCHEMA_VERSION, sealed
 
-SCHEMA_VERSION = 1
 CHECK_BYTES = 4 << 30
 """A larger file is not read through when it is opened (about a second for each gigabyte)."""
+BUSY_SECONDS = 30.0
+"""How long a write waits for those of other processes."""
+BUSY_RETRY_SECONDS = 0.001
+"""SQLite itself would wait for up to a tenth of a second between two tries."""
 
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, seal INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE tabs (tab TEXT PRIMARY KEY, name TEXT NOT NULL, type TEXT NOT NULL, seal INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX tabs_by_name ON tabs (name, type);
-CREATE TABLE receipts (source TEXT PRIMARY KEY, last INTEGER NOT NULL, gaps TEXT NOT NULL, heard REAL NOT NULL,
-    seal INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE chunks (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, shard INTEGER NOT NULL, type TEXT NOT NULL, version INTEGER NOT NULL,
-    view TEXT NOT NULL, policy TEXT NOT NULL, width INTEGER NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL,
-    rows INTEGER NOT NULL, checksum INTEGER NOT NULL, created REAL NOT NULL, seal INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE INDEX chunks_by_shard ON chunks (shard);
-"""
-_INFO_COLUMNS = ", ".join(column.name for column in fields(ChunkInfo))
-_NEW_COLUMNS = ", ".join(column.name for column in fields(ChunkInfo)[1:])
-_SEALED = {
-    "meta": "key, value",
-    "tabs": "tab, name, type",
-    "receipts": "source, last, gaps, heard",
-    "chunks": _NEW_COLUMNS,
-}
 _INSERT_CHUNK = (
-    f"INSERT INTO chunks ({_NEW_COLUMNS}, seal, body) VALUES ({', '.join('?' * (len(fields(ChunkInfo)) + 1))})"  # noqa: S608
+    f"INSERT INTO chunks ({NEW_COLUMNS}, seal, body) VALUES ({', '.join('?' * (len(fields(ChunkInfo)) + 1))})"  # noqa: S608
 )
 
 
 class SqliteStore:
-    """The Store protocol on one SQLite file. One process may have it open."""
+    """The Store protocol on one SQLite file."""
 
     def __init__(self, directory: str | Path, shards: int, clock: Callable[[], float] = time.time) -> None:
         """Open the store in `directory`; make it, with `shards` shards, where there is none."""
@@ -76,7 +55,7 @@ class SqliteStore:
         self._connections: list[sqlite3.Connection] = []
         self._writing = threading.Lock()
         self._closed = False
-        self._lock_file = _locked(Path(directory))
+        self._lock = DirectoryLock(Path(directory))
         try:
             with self._told():
                 self._writer = self._connect()
@@ -87,21 +66,18 @@ class SqliteStore:
 
     def append(self, appends: Sequence[Append]) -> list[list[int] | Refusal]:
         """As in the protocol; a refusal is every shard's, because the file takes all or nothing."""
-        receipts = sorted({receipt for part in appends for receipt in part.receipts}, key=attrgetter("source"))
         with self._transaction() as database:
-            seen = {source: self._seen(source) for source in {receipt.source for receipt in receipts}}
-            repeated = frozenset(receipt for receipt in receipts if receipt.sequence in seen[receipt.source])
+            own = Books(database, appends, self._clock())
             types = self._conflicts(database, [tab for part in appends for tab in part.tabs])
-            if repeated or types:
-                return [Refusal(repeated, types) for _ in appends]
-            self._write_receipts(database, receipts, seen)
-            tabs = [_sealed(tab.tab, tab.name, tab.type) for part in appends for tab in part.tabs]
-            database.executemany("INSERT OR IGNORE INTO tabs VALUES (?, ?, ?, ?)", tabs)
+            if own.repeated or types:
+                return [Refusal(own.repeated, types) for _ in appends]
+            own.write()
+            self._insert_tabs(database, [tab for part in appends for tab in part.tabs])
             return [_insert(database, part.chunks) for part in appends]
 
     def chunks(self, shard: int) -> list[ChunkInfo]:
         """As in the protocol."""
-        query = f"SELECT {_INFO_COLUMNS} FROM chunks WHERE shard = ?"  # noqa: S608
+        query = f"SELECT {INFO_COLUMNS} FROM chunks WHERE shard = ?"  # noqa: S608
         with self._told():
             return [ChunkInfo(*row) for row in self._reader().execute(query, (shard,))]
 
@@ -127,15 +103,34 @@ class SqliteStore:
                 return None
             return _insert(database, new)
 
-    def tabs(self) -> list[TabEntry]:
+    def tabs(self, after: int = 0) -> list[TabEntry]:
+        """As in the protocol."""
+        query = "SELECT tab, name, type FROM tabs WHERE added > ?"
+        with self._told():
+            return [TabEntry(*row) for row in self._reader().execute(query, (after,))]
+
+    def tabs_version(self) -> int:
         """As in the protocol."""
         with self._told():
-            return [TabEntry(*row) for row in self._reader().execute("SELECT tab, name, type FROM tabs")]
+            return _tabs_version(self._reader())
+
+    def accounts(self, heard_since: float = 0.0) -> list[Account]:
+        """As in the protocol."""
+        with self._told():
+            return books.accounts(self._reader(), heard_since)
+
+    def account_count(self) -> int:
+        """As in the protocol."""
+        with self._told():
+            return self._reader().execute("SELECT count(*) FROM accounts").fetchone()[0]
 
     def forget_receipts(self, before: float) -> int:
         """As in the protocol."""
         with self._transaction() as database:
-            return database.execute("DELETE FROM receipts WHERE heard < ?", (before,)).rowcount
+            return sum(
+                database.execute(f"DELETE FROM {table} WHERE heard < ?", (before,)).rowcount  # noqa: S608
+                for table in ("receipts", "accounts")
+            )
 
     def close(self) -> None:
         """As in the protocol."""
@@ -145,7 +140,7 @@ class SqliteStore:
             self._closed = True
             while self._connections:
                 self._connections.pop().close()
-            os.close(self._lock_file)
+            self._lock.close()
 
     def _prepared(self, shards: int) -> int:
         """Check the file, or make its tables; the number of its shards."""
@@ -156,44 +151,35 @@ class SqliteStore:
                 f"{self._path} has schema version {version}; this program knows {SCHEMA_VERSION}: "
                 "run the newer program, or name another data directory"
             )
-        if version == 0:
-            self._make(shards)
-        self._check()
+        if version < SCHEMA_VERSION:
+            self._make(version, shards)
+        problem = schema.problem(database, whole=self._path.stat().st_size <= CHECK_BYTES)
+        if problem is not None:
+            raise StoreError(f"{self._path} is damaged ({problem}): restore it from a backup, or move it away")
+        if self._lock.alone:
+            self._lock.share()
         return int(database.execute("SELECT value FROM meta WHERE key = 'shards'").fetchone()[0])
 
-    def _make(self, shards: int) -> None:
-        """Make the tables in a new file."""
+    def _make(self, version: int, shards: int) -> None:
+        """Make the tables in a new file, or bring those of an older version to this one."""
+        if not self._lock.alone:
+            raise StoreError(
+                f"{self._path} has to be brought to this version, and another process has it open: stop that one first"
+            )
         with self._transaction() as database:
-            if database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            if version:
+                schema.migrate(database)
+            elif schema.is_empty(database):
+                schema.make(database, shards)
+            else:
                 raise StoreError(f"{self._path} is another program's database: move it away, or name another directory")
-            for statement in _SCHEMA.strip().split(";\n"):
-                database.execute(statement)
-            database.execute("INSERT INTO meta VALUES (?, ?, ?)", _sealed("shards", str(shards)))
-            database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
-    def _check(self) -> None:
-        """Raise StoreError unless the file's structure is sound and every row fits its seal."""
-        problem = "ok"
-        if self._path.stat().st_size <= CHECK_BYTES:
-            problem = self._writer.execute("PRAGMA integrity_check(1)").fetchone()[0]
-        for table, columns in _SEALED.items():
-            for *row, seal in self._writer.execute(f"SELECT {columns}, seal FROM {table}"):  # noqa: S608
-                if _sealed(*row)[-1] != seal:
-                    problem = f"a row of the table {table} was changed"
-        if problem != "ok":
-            raise StoreError(f"{self._path} is damaged ({problem}): restore it from a backup, or move it away")
-
-    def _seen(self, source: str) -> Seen:
-        row = self._writer.execute("SELECT last, gaps FROM receipts WHERE source = ?", (source,)).fetchone()
-        return Seen() if row is None else Seen.read(*row)
-
-    def _write_receipts(self, database: sqlite3.Connection, receipts: list[Receipt], seen: dict[str, Seen]) -> None:
-        now = self._clock()
-        rows = []
-        for source, group in groupby(receipts, key=attrgetter("source")):
-            after = seen[source].add(receipt.sequence for receipt in group)
-            rows.append(_sealed(source, after.last, after.written(), now))
-        database.executemany("INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?)", rows)
+    @staticmethod
+    def _insert_tabs(database: sqlite3.Connection, tabs: Sequence[TabEntry]) -> None:
+        if tabs:
+            version = _tabs_version(database) + 1
+            rows = [sealed(tab.tab, tab.name, tab.type, version) for tab in tabs]
+            database.executemany("INSERT OR IGNORE INTO tabs VALUES (?, ?, ?, ?, ?)", rows)
 
     @staticmethod
     def _conflicts(database: sqlite3.Connection, tabs: list[TabEntry]) -> dict[str, str]:
@@ -204,7 +190,7 @@ class SqliteStore:
     def _connect(self) -> sqlite3.Connection:
         if self._closed:
             raise StoreError(f"{self._path} is closed")
-        database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=30)
+        database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
         self._connections.append(database)
         database.execute("PRAGMA page_size = 8192")
         database.execute("PRAGMA journal_mode = WAL")
@@ -226,7 +212,7 @@ class SqliteStore:
         with self._writing, self._told():
             if self._closed:
                 raise StoreError(f"{self._path} is closed")
-            self._writer.execute("BEGIN IMMEDIATE")
+            self._begin()
             try:
                 yield self._writer
                 if self._writer.in_transaction:
@@ -235,6 +221,22 @@ class SqliteStore:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
+
+    def _begin(self) -> None:
+        """Begin to write, once no other process does."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        self._writer.execute("PRAGMA busy_timeout = 0")
+        try:
+            while True:
+                try:
+                    self._writer.execute("BEGIN IMMEDIATE")
+                    return
+                except sqlite3.OperationalError as error:
+                    if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                        raise
+                time.sleep(BUSY_RETRY_SECONDS)
+        finally:
+            self._writer.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -247,6 +249,10 @@ class SqliteStore:
                 raise StoreFullError(f"the disk that holds {self._path} is full: make room on it") from error
             if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
                 raise StoreError(f"{self._path} cannot be written ({error}): check its owner and mode") from error
+            if code.startswith("SQLITE_BUSY"):
+                raise StoreError(
+                    f"{self._path} was locked by another process for {BUSY_SECONDS:g} s: see whether it hangs"
+                ) from error
             if code.startswith("SQLITE_IOERR"):
                 raise StoreError(
                     f"{self._path}: the disk failed ({error}, {code}): check its health and space"
@@ -256,33 +262,10 @@ class SqliteStore:
             ) from error
 
 
-def _sealed(*row: object) -> tuple[object, ...]:
-    """A row with its seal."""
-    return *row, zlib.crc32(repr(row).encode())
+def _tabs_version(database: sqlite3.Connection) -> int:
+    return database.execute("SELECT coalesce(max(added), 0) FROM tabs").fetchone()[0]
 
 
 def _insert(database: sqlite3.Connection, chunks: Sequence[NewChunk]) -> list[int]:
-    rows = ((*_sealed(*astuple(chunk.info)[1:]), chunk.body) for chunk in chunks)
+    rows = ((*sealed(*astuple(chunk.info)[1:]), chunk.body) for chunk in chunks)
     return [database.execute(_INSERT_CHUNK, row).lastrowid or 0 for row in rows]
-
-
-def _locked(directory: Path) -> int:
-    """The lock file's descriptor: while it is open, no other process opens the store."""
-    path = directory / "taba.lock"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StoreError(f"the data directory {directory} cannot be used: {error.strerror}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
-        os.close(descriptor)
-        raise StoreError(
-            f"the data directory {directory} is in use by the process {holder or '(unknown)'}: "
-            "stop it, or name another directory"
-        ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor
