@@ -1,11 +1,14 @@
 """A real server in a process of its own, and a plain HTTP client for it.
 
-python server_process.py SETTINGS       serve with the settings (JSON), and write the URL to standard output
+python server_process.py SETTINGS [FILE]
+
+Serves with the settings (JSON), and writes the URL to standard output. At SIGHUP it takes the settings in the file.
 """
 
 import contextlib
 import http.client
 import json
+import logging
 import signal
 import sqlite3
 import subprocess
@@ -21,7 +24,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from taba import frame
-from taba.config import Settings
+from taba.config import ConfigError, Settings
 
 JSON, NDJSON, FRAME = "application/json", "application/x-ndjson", frame.CONTENT_TYPE
 
@@ -47,18 +50,25 @@ class ServerProcess:
     def __init__(self, folder: Path, **settings: Any) -> None:
         self._settings = {"data": str(folder / "data"), "port": 0, "host_metrics": False} | settings
         self._log = folder / "server.log"
+        self._file = folder / "settings.json"
         self._local = threading.local()
         self.url = ""
         self.start()
 
     def start(self) -> None:
         """Start, and wait until requests are taken."""
-        command = [sys.executable, __file__, json.dumps(self._settings)]
+        command = [sys.executable, __file__, json.dumps(self._settings), str(self._file)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().decode().strip()
         assert self.url, f"the server did not start: {self.log()}"
+
+    def reload(self, **settings: Any) -> None:
+        """Change settings, and have the running server read them."""
+        self._settings |= settings
+        self._file.write_text(json.dumps(self._settings))
+        self._process.send_signal(signal.SIGHUP)
 
     @property
     def pid(self) -> int:
@@ -87,7 +97,6 @@ class ServerProcess:
     def settle(self, seconds: float = 20.0) -> None:
         """Wait until the compactor has taken every chunk that is raw now."""
         raw = self._chunks("raw")
-        assert raw
         wait_until(lambda: not raw & self._chunks("raw"), seconds)
 
     def types(self, view: str) -> set[str]:
@@ -201,6 +210,7 @@ def lines(events: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def _serve() -> None:
+    logging.basicConfig()
     from taba.server import service
     from taba.server.main import StartError, serve
     from taba.states import tiers
@@ -209,14 +219,18 @@ def _serve() -> None:
     service.COMPACT_SECONDS = 0.4
     tiers.SETTLE_SECONDS = 1
 
-    settings = msgspec.convert(json.loads(sys.argv[1]), Settings, dec_hook=lambda kind, value: kind(value))
+    def load(written: str) -> Settings:
+        try:
+            return msgspec.convert(json.loads(written), Settings, dec_hook=lambda kind, value: kind(value))
+        except msgspec.ValidationError as error:
+            raise ConfigError(str(error)) from None
 
     def ready(url: str) -> None:
         sys.stdout.write(f"{url}\n")
         sys.stdout.flush()
 
     try:
-        serve(settings, ready)
+        serve(load(sys.argv[1]), ready, lambda: load(Path(sys.argv[2]).read_text()))
     except (StartError, StoreError) as error:
         sys.exit(str(error))
 

@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import json
+import sys
 import time
 import zlib
 from collections import Counter
@@ -11,6 +12,11 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 from server_process import FRAME, JSON, NDJSON, ServerProcess, frame_bytes, lines
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 GOOD = {"tab": "good", "value": 1}
 
@@ -224,6 +230,10 @@ def test_content_types_with_parameters(server):
 
 BODY = msgspec.json.encode({"client": "c", "events": [GOOD] * 100})
 GZIPPED = gzip.compress(BODY)
+ZSTD = zstd.compress(BODY)
+CHECKED = zstd.compress(BODY, options={zstd.CompressionParameter.checksum_flag: 1})
+# Of unknown length, so that whoever unpacks it must have room for the window.
+HUGE_WINDOW = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 27})
 ENCODINGS = {
     "unknown": (BODY, "br", 400, "Content-Encoding 'br' is not taken"),
     "two": (GZIPPED, "gzip, gzip", 400, "is not taken"),
@@ -235,13 +245,24 @@ ENCODINGS = {
     "wrong checksum": (GZIPPED[:-8] + b"\0" * 8, "gzip", 400, "not gzip"),
     "garbage behind": (GZIPPED + b"garbage", "gzip", 400, "not gzip"),
     "bomb": (gzip.compress(b" " * (200 << 20)), "gzip", 413, "unpacks to more than 1 MB"),
+    "not zstd": (GZIPPED, "zstd", 400, "the body is not zstd"),
+    "zstd, cut off": (ZSTD[:-3], "zstd", 400, "zstd is cut off"),
+    "zstd, only the beginning": (ZSTD[:3], "zstd", 400, "zstd is cut off"),
+    "zstd, empty": (b"", "zstd", 400, "JSON"),
+    "zstd, garbled": (CHECKED[:20] + b"\xff\xff" + CHECKED[22:], "zstd", 400, "not zstd"),
+    "zstd, garbage behind": (ZSTD + b"garbage", "zstd", 400, "not zstd"),
+    "zstd, bomb": (zstd.compress(b" " * (200 << 20)), "zstd", 413, "unpacks to more than 1 MB"),
+    "zstd, bomb in parts": (zstd.compress(b" " * (900 << 10)) * 50, "zstd", 413, "unpacks to more than 1 MB"),
+    "zstd, many pieces of nothing": (zstd.compress(b"") * 2_000, "zstd", 400, "in more than 1000 pieces"),
+    "gzip, many pieces of nothing": (gzip.compress(b"") * 2_000, "gzip", 400, "in more than 1000 pieces"),
+    "zstd, a huge window": (HUGE_WINDOW.compress(BODY) + HUGE_WINDOW.flush(), "zstd", 400, "not zstd"),
     "bomb in members": (gzip.compress(b" " * (900 << 10)) * 50, "gzip", 413, "unpacks to more than 1 MB"),
 }
 
 
 @pytest.mark.parametrize(("body", "encoding", "status", "word"), ENCODINGS.values(), ids=ENCODINGS)
 def test_encodings_that_cannot_be_read(server, body, encoding, status, word):
-    """What is no whole gzip, or unpacks to more than a body may be, is refused as a whole."""
+    """What is no whole gzip or zstd, or unpacks to more than a body may be, is refused as a whole."""
     refused(server.post(body, content_encoding=encoding), status, word)
 
 
@@ -252,6 +273,16 @@ def test_gzip_counts_every_member(server):
     assert server.post(members, NDJSON, content_encoding="gzip").content["accepted"] == 12
     assert server.post(GZIPPED, content_encoding="GZIP").content["accepted"] == 100
     assert server.totals("good")["good"] == before + 112
+
+
+def test_zstd_counts_every_part(server):
+    """Bodies of either kind may be packed with zstd, in several parts one after another."""
+    before = server.totals("good").get("good", 0)
+    parts = b"".join(zstd.compress(lines([GOOD | {"client": "c"}] * 3)) for _ in range(4))
+    assert server.post(parts, NDJSON, content_encoding="zstd").content["accepted"] == 12
+    packed = zstd.compress(frame_bytes("z", 1, {"good": [1.0] * 50}), 19)
+    assert server.post(packed, FRAME, content_encoding="zstd").content["accepted"] == 50
+    assert server.totals("good")["good"] == before + 62
 
 
 def raw_request(server, headers, parts):

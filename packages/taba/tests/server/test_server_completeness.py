@@ -8,7 +8,8 @@ import time
 from server_process import FRAME, ServerProcess, frame_bytes, wait_until
 from starlette.requests import Request
 
-from taba.config import Limits, Settings
+from taba import frame
+from taba.config import Settings
 from taba.server import submissions
 from taba.server.app import Handlers
 from taba.server.service import Service
@@ -53,11 +54,57 @@ def test_complete_to_waits_for_the_slowest_live_client(server):
 
 
 def test_a_silent_client_is_not_waited_for_for_ever(server):
-    """A client that has died holds answers back for ten seconds, no longer."""
+    """A client that has died holds answers back for ten seconds since it was heard, no longer; it stays known."""
     now = time.time()
     server.post(frame_bytes("dead", 1, {"a": [1]}, start=now - 9, stop=now - 8.5), FRAME)
     assert complete_to(server) == now - 8.5
-    wait_until(lambda: complete_to(server) > now, 4)
+    wait_until(lambda: complete_to(server) > now, 30)
+    assert time.time() > now + 9
+    assert clients(server) == {"current": 0, "known": 1}
+
+
+def clients(server):
+    return server.get("/v1/aggregates", tab="none")["clients"]
+
+
+def test_complete_to_waits_for_frames_that_are_missing(server):
+    """What is complete ends where a frame is missing, and goes on once it or its tombstone has come."""
+    now = time.time()
+
+    def post(sequence, **more):
+        body = frame_bytes(
+            "gap", sequence, {"a": [1]}, start=now - 6 + sequence, stop=now - 5 + sequence, began=now - 5, **more
+        )
+        assert server.post(body, FRAME).status == 200
+
+    post(4)
+    wait_until(lambda: complete_to(server) == now - 5)
+    post(1)
+    wait_until(lambda: complete_to(server) == now - 4)
+    post(3)
+    assert complete_to(server) == now - 4
+    drops = frame.Drops(["a"], ["full"], [1])
+    grave = frame.Header("gap", "e", 2, now - 4, now - 3, drops=drops, began=now - 5, first=2)
+    server.post(frame.encode(grave), FRAME)
+    wait_until(lambda: complete_to(server) == now - 1)
+
+
+def test_answers_say_of_how_many_clients_they_are(server):
+    """Current are the clients that are heard and of which nothing is missing; known also the others, until they end."""
+    assert clients(server) == {"current": 0, "known": 0}
+    now = time.time()
+    for name in ("one", "two", "late", "gap"):
+        behind = 20 if name == "late" else 0
+        server.post(frame_bytes(name, 1, {"a": [1]}, start=now - behind, stop=now - behind), FRAME)
+    server.record([{"tab": "a", "value": 1}], client="json")
+    wait_until(lambda: clients(server) == {"current": 4, "known": 5})
+    server.post(frame_bytes("gap", 3, {"a": [1]}, start=now, stop=now), FRAME)
+    server.post(frame_bytes("two", 2, {"a": [1]}, start=now, stop=now, closing=True), FRAME)
+    wait_until(lambda: clients(server) == {"current": 3, "known": 4})
+    for path in ("/v1/aggregates", "/v1/projections", "/v1/series", "/v1/tabs", "/v1/ledger"):
+        assert server.get(path)["clients"] == {"current": 3, "known": 4}
+    plain = server.get("/v1/aggregates", accept="text/plain", tab="a").body.decode()
+    assert plain.splitlines()[1] == "# clients 3 of 4"
 
 
 def test_complete_to_survives_a_restart(server):
@@ -120,7 +167,7 @@ def test_an_answer_is_complete_to_before_it_was_read(tmp_path):
 
     post(1, 1_699_999_999.0)
     scope = {"type": "http", "method": "GET", "query_string": b"tab=a&window=1m", "headers": []}
-    response = asyncio.run(Handlers(Busy(), Limits()).aggregates(Request(scope)))
+    response = asyncio.run(Handlers(Busy()).aggregates(Request(scope)))
     answer = json.loads(response.body)
     assert (answer["complete_to"], answer["tabs"]["a"]["1m"]["count"]) == (1_699_999_999.0, 1)
     service.store.close()

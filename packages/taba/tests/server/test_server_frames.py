@@ -46,12 +46,35 @@ def test_each_frame_of_a_body_counts_by_itself(server):
     assert total(server, "f.each") == 1_110
 
 
-def test_headers_take_the_frames_place(server):
-    """With Taba-Source and Taba-Sequence the request is one unit, whatever frames are in it."""
-    body = frame_bytes("h", 1, {"f.headers": [1]}) + frame_bytes("h", 2, {"f.headers": [2]})
-    assert server.post(body, FRAME, taba_source="lane", taba_sequence="1").content["accepted"] == 2
-    assert server.post(body, FRAME, taba_source="lane", taba_sequence="1").content["duplicate"] is True
+def test_headers_of_frames_say_nothing(server):
+    """Frames count by their own numbers, whatever way they come: with the same headers, others, none, or bad ones."""
+    one, two = frame_bytes("h", 1, {"f.headers": [1]}), frame_bytes("h", 2, {"f.headers": [2]})
+    assert server.post(one, FRAME, taba_source="lane", taba_sequence="1").content["accepted"] == 1
+    assert server.post(two, FRAME, taba_source="lane", taba_sequence="1").content["accepted"] == 1
+    for headers in ({"taba_source": "lane", "taba_sequence": "2"}, {"taba_source": "other"}, {}):
+        assert server.post(one + two, FRAME, **headers).content["duplicate"] is True
     assert total(server, "f.headers") == 3
+
+
+def test_a_tombstone_or_its_frames(server):
+    """Of a frame and its tombstone the first that comes counts, in the same body too; the other changes nothing."""
+    frames = [frame_bytes("grave", number, {"f.grave": [1, 1]}) for number in range(1, 7)]
+
+    def grave(first, last):
+        drops = frame.Drops(["f.grave"], ["spool_full"], [2 * (last - first + 1)])
+        now = time.time()
+        return frame.encode(frame.Header("grave", "e", last, now, now, drops=drops, first=first))
+
+    assert server.post(frames[0], FRAME).content["accepted"] == 2
+    assert server.post(grave(1, 1), FRAME).content["duplicate"] is True
+    assert server.post(grave(2, 4), FRAME).content == {"accepted": 0, "rejected": []}
+    for number in (2, 3, 4):
+        assert server.post(frames[number - 1], FRAME).content["duplicate"] is True
+    assert server.post(frames[4] + grave(5, 5) + frames[5], FRAME).content["accepted"] == 4
+    assert total(server, "f.grave") == 6
+    assert server.dropped()["spool_full", "f.grave"] == 6
+    ledger = server.get("/v1/ledger", client="grave")["ledger"]["grave"]
+    assert (ledger["folded"], ledger["dropped"], ledger["in_flight"]) == (6, {"spool_full": 6}, 0)
 
 
 def test_clients_and_epochs_are_not_mixed_up(server):

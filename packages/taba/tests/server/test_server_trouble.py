@@ -177,15 +177,6 @@ def test_a_server_that_cannot_start(tmp_path, settings, words):
         ServerProcess(tmp_path, **settings)
 
 
-def test_two_servers_on_one_folder(started, tmp_path):
-    """The second does not start, and the first is not harmed."""
-    server = started()
-    with pytest.raises(AssertionError, match=rf"in use by the process {server.pid}"):
-        ServerProcess(tmp_path)
-    server.record([{"tab": "a", "value": 1}])
-    assert server.totals("a") == {"a": 1.0}
-
-
 def test_connections_that_say_nothing(started):
     """Hundreds of idle and half-open connections keep nobody from being answered."""
     server = started()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 
 import anyio
@@ -19,7 +18,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from taba import names
-from taba.config import Limits
 from taba.server import formats, parameters
 from taba.server.events import Events
 from taba.server.intake import REFUSED, OverloadedError
@@ -29,8 +27,6 @@ from taba.server.submissions import BadRequest, TooLarge
 from taba.states.chunks import ChunkError
 from taba.states.matching import PatternError
 from taba.store import StoreError
-
-log = logging.getLogger(__name__)
 
 EVENTS = "/v1/events"
 RETRY_AFTER = "1"
@@ -49,15 +45,14 @@ STATUS: dict[type[Exception], int] = {
 """What a request is answered with that cannot be done."""
 
 
-def make_app(service: Service, limits: Limits, started: Callable[[], None]) -> Starlette:
-    """The application around a service; `started` is called when it takes requests."""
-    handlers = Handlers(service, limits)
+def make_app(service: Service) -> Starlette:
+    """The application around a service."""
+    handlers = Handlers(service)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         intake = asyncio.create_task(service.intake.run())
         service.start()
-        started()
         yield
         intake.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -70,9 +65,11 @@ def make_app(service: Service, limits: Limits, started: Callable[[], None]) -> S
         ("/v1/aggregates", handlers.aggregates),
         ("/v1/projections", handlers.projections),
         ("/v1/series", handlers.series),
+        ("/v1/ledger", handlers.ledger),
+        ("/v1/status", handlers.status),
         ("/ping", handlers.ping),
     ]
-    routes = [Route(EVENTS, Events(service, limits.body_mb << 20), methods=["POST"])]
+    routes = [Route(EVENTS, Events(service), methods=["POST"])]
     routes += [Route(path, endpoint, methods=["GET"]) for path, endpoint in get]
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
@@ -81,9 +78,8 @@ def make_app(service: Service, limits: Limits, started: Callable[[], None]) -> S
 class Handlers:
     """One method for each route."""
 
-    def __init__(self, service: Service, limits: Limits) -> None:
+    def __init__(self, service: Service) -> None:
         self._service = service
-        self._answer_rows = limits.answer_rows
         self._queries = anyio.CapacityLimiter(QUERIES)
 
     async def tabs(self, request: Request) -> Response:
@@ -95,7 +91,7 @@ class Handlers:
     async def clients(self, request: Request) -> Response:
         """GET /v1/clients"""
         parameters.known(request.query_params, "match")
-        glob = parameters.one(request.query_params, "match") or "*"
+        glob = parameters.client_glob(request.query_params, "match")
         return await self._rows(request, "clients", lambda: self._service.clients(glob))
 
     async def aggregates(self, request: Request) -> Response:
@@ -118,14 +114,32 @@ class Handlers:
 
         def answer() -> tuple[bytes, str]:
             # First what is complete, then what is there: events that come between are in the answer at least.
-            head = {
-                "complete_to": self._service.complete_to(),
-                "from": asked.start,
-                "to": asked.stop,
-                "step": asked.step,
-            }
+            head = self._head() | {"from": asked.start, "to": asked.stop, "step": asked.step}
             found = list(self._service.query.series(selection, asked.start, asked.stop, asked.step))
             return self._formatted(request, head, found, ["tab", "bucket"], points=True)
+
+        return await self._answered(answer)
+
+    async def ledger(self, request: Request) -> Response:
+        """GET /v1/ledger"""
+        parameters.known(request.query_params, "client")
+        glob = parameters.client_glob(request.query_params, "client")
+
+        def answer() -> tuple[bytes, str]:
+            form = formats.accepted(request.headers.get("accept", ""))
+            return formats.ledger(form, self._head(), self._service.ledger(glob)), form
+
+        return await self._answered(answer)
+
+    async def status(self, request: Request) -> Response:
+        """GET /v1/status"""
+        parameters.known(request.query_params)
+
+        def answer() -> tuple[bytes, str]:
+            fields = self._service.status()
+            if formats.accepted(request.headers.get("accept", "")) == formats.PLAIN:
+                return formats.plain_fields(fields), formats.PLAIN
+            return msgspec.json.encode(fields), formats.JSON
 
         return await self._answered(answer)
 
@@ -142,7 +156,7 @@ class Handlers:
         asked = parameters.windows(request.query_params, self._service.clock())
 
         def answer() -> tuple[bytes, str]:
-            head = {"complete_to": self._service.complete_to()}
+            head = self._head()
             found = self._service.windows(selection, asked)
             return self._formatted(request, head, found, [*selection.keys, "window"])
 
@@ -151,23 +165,29 @@ class Handlers:
     async def _rows(self, request: Request, name: str, table: Callable[[], pl.DataFrame]) -> Response:
         def answer() -> tuple[bytes, str]:
             form = formats.accepted(request.headers.get("accept", ""))
-            return formats.rows(form, {"complete_to": self._service.complete_to()}, name, table()), form
+            return formats.rows(form, self._head(), name, table()), form
 
         return await self._answered(answer)
+
+    def _head(self) -> dict[str, object]:
+        """What every answer says of itself. To be called before what is answered is read."""
+        self._service.freshness.look()
+        return self._service.completeness().head()
 
     def _formatted(
         self,
         request: Request,
-        head: dict[str, float],
+        head: Mapping[str, object],
         found: formats.Answers,
         levels: list[str],
         *,
         points: bool = False,
     ) -> tuple[bytes, str]:
         size = sum(table.height for _, table in found)
-        if size > self._answer_rows:
+        most = self._service.settings.limits.answer_rows
+        if size > most:
             raise ParameterError(
-                f"tab: the answer would have {size} rows, and at most {self._answer_rows} are given "
+                f"tab: the answer would have {size} rows, and at most {most} are given "
                 "(limits.answer_rows): ask for fewer tabs, clients or windows"
             )
         form = formats.accepted(request.headers.get("accept", ""))

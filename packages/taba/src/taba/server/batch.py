@@ -16,7 +16,7 @@ import polars as pl
 
 from taba.frame import Frame
 from taba.handlers.registry import Registry
-from taba.server.bookkeeping import own_events
+from taba.server.bookkeeping import Entries, own_events
 from taba.server.rules import Rules, check, resolve
 from taba.server.submissions import Submission
 from taba.states.catalogue import Catalogue
@@ -38,13 +38,15 @@ _EVENT_SCHEMA: dict[str, Any] = {
 class Batch:
     """Events to fold (EVENT_SCHEMA with submission, type and shard), new tabs by how they were written, refusals.
 
-    `accepted` has the number of events by submission; `rejected` the columns submission, index, error.
+    `accepted` has the number of events by submission; `rejected` the columns submission, index, error; `entries` what
+    each submission adds to accounts.
     """
 
     events: pl.DataFrame
     tabs: dict[str, TabEntry]
     accepted: dict[int, int]
     rejected: pl.DataFrame
+    entries: Entries
 
 
 def assemble(
@@ -61,10 +63,10 @@ def assemble(
     used = set(good.filter(pl.col("tab_number") >= len(catalogue))["tab"].cast(pl.String)) if new else set()
     new = {written: entry for written, entry in new.items() if entry.tab in used}
     accepted = good.group_by("submission", "client").len()
-    own, own_tabs = own_events(submissions, frames, accepted, bad, catalogue, rules, now)
+    own, own_tabs, entries = own_events(submissions, frames, accepted, bad, catalogue, rules, now)
     by_submission = dict(accepted.group_by("submission").agg(pl.col("len").sum()).iter_rows())
     rejected = bad.select("submission", "index", "error")
-    return Batch(pl.concat([good.select(own.columns), own]), new | own_tabs, by_submission, rejected)
+    return Batch(pl.concat([good.select(own.columns), own]), new | own_tabs, by_submission, rejected, entries)
 
 
 class TabNumbers:

@@ -1,15 +1,15 @@
-"""What Taba counts of its clients, as events of its own that are folded with theirs, so exactly as often.
+"""What Taba counts of its clients: as events of its own that are folded with theirs, so exactly as often, and as
+entries for the store's accounts.
 
 taba.client.events                      counter   events taken, by client, at the time they came
 taba.client.dropped{reason=…,tab=…}     counter   events lost, by client: here or in the client before
-taba.client.complete_to                 gauge     until when the client has sent all, or "closed"
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import polars as pl
@@ -19,14 +19,10 @@ from taba.frame import Frame
 from taba.server.rules import Rules
 from taba.server.submissions import Submission
 from taba.states.catalogue import Catalogue
-from taba.store.protocol import TabEntry
+from taba.store.protocol import Entry, TabEntry
 
 EVENTS = "taba.client.events"
 DROPPED = "taba.client.dropped"
-COMPLETE_TO = "taba.client.complete_to"
-CLOSED = "closed"
-"""The value of COMPLETE_TO for a client that has said that it ends."""
-
 MOST = 1 << 53
 """Lost events that one entry of a frame may tell of: whole numbers are exact up to here."""
 
@@ -41,8 +37,12 @@ _SCHEMA: dict[str, Any] = {
     "number": pl.Float64,
     "text": pl.String,
 }
-_Row = tuple[int, TabEntry, str, float, float | None, str | None]
+_Row = tuple[int, TabEntry, str, float, float, None]
 """(submission, tab, client, time, number, text)"""
+_Lost = tuple[int, str, str, str, int]
+"""(submission, reason, name, client, count)"""
+Entries = dict[int, list[Entry]]
+"""What each submission adds to accounts."""
 
 
 def own_events(
@@ -53,17 +53,17 @@ def own_events(
     catalogue: Catalogue,
     rules: Rules,
     now: float,
-) -> tuple[pl.DataFrame, dict[str, TabEntry]]:
-    """What Taba counts of its clients, as events of its own, and the tabs of them that are new.
+) -> tuple[pl.DataFrame, dict[str, TabEntry], Entries]:
+    """What Taba counts of its clients, as events of its own; the tabs of them that are new; and the entries.
 
     `accepted` has (submission, client, len); a few rows for each request, whatever the number of its events.
     """
-    rows = [
-        *_taken(frames, accepted, now),
-        *_dropped(submissions, frames, bad, catalogue, rules, now),
-        *_completeness(frames),
+    lost = [
+        (number, re.sub(r"[^a-z0-9_]", "_", reason)[:64] or "unknown", name, client, min(count, MOST))
+        for number, reason, name, client, count in (*_refused_here(submissions, bad), *_lost_in_clients(frames))
     ]
-    rows = [row for row in rows if rules.oldest <= row[3] <= rules.newest]
+    counts = {(number, client): taken for number, client, taken in accepted.iter_rows()}
+    rows = [*_taken(frames, counts, now), *_dropped(lost, catalogue, rules, now)]
     tabs = {row[1].tab: row[1] for row in rows}
     columns = [
         [row[0] for row in rows],
@@ -74,40 +74,62 @@ def own_events(
         *([row[place] for row in rows] for place in range(2, 6)),
     ]
     table = pl.DataFrame(dict(zip(_SCHEMA, columns, strict=True)), schema=_SCHEMA)
-    return table, {tab: entry for tab, entry in tabs.items() if not catalogue.knows(tab)}
+    new = {tab: entry for tab, entry in tabs.items() if not catalogue.knows(tab)}
+    return table, new, _entries(submissions, counts, lost, now)
 
 
-def _taken(frames: Sequence[tuple[int, Frame]], accepted: pl.DataFrame, now: float) -> Iterator[_Row]:
+def _entries(
+    submissions: Sequence[Submission], counts: dict[tuple[int, str], int], lost: Iterable[_Lost], now: float
+) -> Entries:
+    """An entry for each frame; and one for each client of a request without frames."""
+    dropped: defaultdict[tuple[int, str], Counter[str]] = defaultdict(Counter)
+    for number, reason, _, client, count in lost:
+        dropped[number, client][reason] += count
+    entries: Entries = {}
+    for number, submission in enumerate(submissions):
+        for one in submission.frames:
+            of = (number, one.header.client)
+            entries[number] = [_of_frame(one, counts.get(of, 0), dropped.pop(of, {}))]
+    unframed = {of for of in (*counts, *dropped) if of[0] not in entries and not submissions[of[0]].own}
+    for of in unframed:
+        entry = Entry(of[1], "", 0, 0, now, now, None, None, counts.get(of, 0), dropped.get(of, {}))
+        entries.setdefault(of[0], []).append(entry)
+    return entries
+
+
+def _of_frame(one: Frame, folded: int, dropped: dict[str, int]) -> Entry:
+    header = one.header
+    return Entry(
+        header.client,
+        header.epoch,
+        header.sequence if header.first is None else header.first,
+        header.sequence,
+        header.start,
+        header.stop,
+        header.began,
+        header.recorded,
+        folded,
+        dropped,
+        header.closing,
+    )
+
+
+def _taken(frames: Sequence[tuple[int, Frame]], counts: dict[tuple[int, str], int], now: float) -> Iterator[_Row]:
     """How many events were taken of each client; 0 says that it is alive."""
-    counts = {(number, one.header.client): 0 for number, one in frames}
-    counts |= {(number, client): taken for number, client, taken in accepted.iter_rows()}
     entry = TabEntry(EVENTS, EVENTS, "counter")
-    for (number, client), taken in counts.items():
+    for (number, client), taken in ({(number, one.header.client): 0 for number, one in frames} | counts).items():
         yield number, entry, client, now, float(taken), None
 
 
-def _dropped(
-    submissions: Sequence[Submission],
-    frames: Sequence[tuple[int, Frame]],
-    bad: pl.DataFrame,
-    catalogue: Catalogue,
-    rules: Rules,
-    now: float,
-) -> Iterator[_Row]:
+def _dropped(lost: Sequence[_Lost], catalogue: Catalogue, rules: Rules, now: float) -> Iterator[_Row]:
     """Events lost, by client, reason and name: by the rules here, or in the client before."""
-    lost = [*_refused_here(submissions, bad), *_lost_in_clients(frames)]
     # Of names that have no tab only as many are told as there may be tabs; the others are unnamed.
     strange = sorted({name for _, _, name, _, _ in lost if catalogue.type_of(name) is None})
     beyond = set(strange[max(rules.tabs - len(catalogue), 0) :])
     for number, reason, name, client, count in lost:
         shown = name if name not in beyond and re.fullmatch(names.NAME_PATTERN, name) else "unnamed"
-        tags = {"reason": re.sub(r"[^a-z0-9_]", "_", reason)[:64] or "unknown", "tab": shown}
-        entry = TabEntry(names.join(DROPPED, tags), DROPPED, "counter")
-        yield number, entry, client, now, float(min(count, MOST)), None
-
-
-_Lost = tuple[int, str, str, str, int]
-"""(submission, reason, name, client, count)"""
+        entry = TabEntry(names.join(DROPPED, {"reason": reason, "tab": shown}), DROPPED, "counter")
+        yield number, entry, client, now, float(count), None
 
 
 def _refused_here(submissions: Sequence[Submission], bad: pl.DataFrame) -> Iterator[_Lost]:
@@ -124,14 +146,3 @@ def _lost_in_clients(frames: Sequence[tuple[int, Frame]]) -> Iterator[_Lost]:
         if (drops := one.header.drops) is not None:
             for tab, reason, count in zip(drops.names, drops.reasons, drops.counts, strict=True):
                 yield number, reason, names.split(tab)[0], one.header.client, count
-
-
-def _completeness(frames: Sequence[tuple[int, Frame]]) -> Iterator[_Row]:
-    """Until when each frame's client has sent all that it recorded."""
-    entry = TabEntry(COMPLETE_TO, COMPLETE_TO, "gauge")
-    for number, one in frames:
-        header = one.header
-        complete_to, closed = (None, CLOSED) if header.closing else (header.stop, None)
-        # A client may close at the very moment of its last frame, and has closed then.
-        moment = math.nextafter(header.stop, math.inf) if header.closing else header.stop
-        yield number, entry, header.client, moment, complete_to, closed

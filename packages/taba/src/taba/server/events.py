@@ -22,10 +22,13 @@ INLINE_BYTES = 64 << 10
 class Events:
     """Takes events, and answers once they are in the store."""
 
-    def __init__(self, service: Service, body_limit: int) -> None:
-        """`body_limit` is in bytes, and holds before and after decompression."""
+    def __init__(self, service: Service) -> None:
         self._service = service
-        self._body_limit = body_limit
+
+    @property
+    def _body_limit(self) -> int:
+        """In bytes; it holds before and after decompression."""
+        return self._service.settings.limits.body_mb << 20
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises what a request can be refused with; others turn it into an answer."""

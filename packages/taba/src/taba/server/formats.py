@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 import polars as pl
 
 from taba.handlers.base import Handler, json_text
+from taba.server.ledger import Ledger
 
 JSON, CSV, ARROW, PLAIN = "application/json", "text/csv", "application/vnd.apache.arrow.stream", "text/plain"
 _COLUMNS = {"bucket": "time"}
@@ -51,6 +52,59 @@ def rows(form: str, head: Mapping[str, Any], name: str, table: pl.DataFrame) -> 
         shown = table.drop("tags", strict=False).rows()
         return "".join("  ".join("-" if cell is None else str(cell) for cell in row) + "\n" for row in shown).encode()
     return _table(form, [table.drop("tags", strict=False)])
+
+
+def ledger(form: str, head: Mapping[str, Any], found: Ledger) -> bytes:
+    """The ledger: with its total and its warnings in JSON and in lines, its rows alone in tables."""
+    if form == JSON:
+        return msgspec.json.encode({**head, "total": found.total, "ledger": found.clients, "warnings": found.warnings})
+    if form == PLAIN:
+        told = [*_head(head), *(f"# warning: {text}" for text in found.warnings)]
+        told += [_ledger_line(name, row) for name, row in [("total", found.total), *found.clients.items()]]
+        return ("\n".join(told) + "\n").encode()
+    rows = [_ledger_row(client, row) for client, row in found.clients.items()]
+    return _table(form, [pl.DataFrame(rows, schema=_LEDGER_COLUMNS, orient="row")])
+
+
+def _ledger_line(name: str, row: Mapping[str, Any]) -> str:
+    cells = []
+    for field, value in row.items():
+        shown = sum(value.values()) if field == "dropped" else value
+        cells.append(f"{field} {'-' if shown is None else shown}")
+        if field == "dropped":
+            cells += [f"dropped_{reason} {count}" for reason, count in value.items()]
+    return "  ".join([name, *cells])
+
+
+_LEDGER_COLUMNS: dict[str, Any] = {
+    "client": pl.String,
+    "recorded": pl.Int64,
+    "folded": pl.Int64,
+    "dropped": pl.Int64,
+    "dropped_by_reason": pl.String,
+    "in_flight": pl.Int64,
+    "in_flight_since": pl.Float64,
+    "complete_to": pl.Float64,
+    "heard": pl.Float64,
+    "processes": pl.Int64,
+    "unaccounted": pl.Int64,
+}
+
+
+def _ledger_row(client: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    dropped = row["dropped"]
+    told = {**row, "client": client, "dropped": sum(dropped.values())}
+    told["dropped_by_reason"] = msgspec.json.encode(dropped).decode()
+    # A column holds whole numbers of 64 bits, and a client may claim more.
+    for name, kind in _LEDGER_COLUMNS.items():
+        if kind == pl.Int64 and told.get(name) is not None:
+            told[name] = max(-(1 << 63), min(told[name], (1 << 63) - 1))
+    return {name: told.get(name) for name in _LEDGER_COLUMNS}
+
+
+def plain_fields(fields: Mapping[str, Any]) -> bytes:
+    """One field a line."""
+    return "".join(f"{name}  {'-' if value is None else value}\n" for name, value in fields.items()).encode()
 
 
 def _table(form: str, tables: Iterable[pl.DataFrame]) -> bytes:
@@ -110,6 +164,11 @@ def _lines(head: Mapping[str, Any], found: Answers, levels: Sequence[str]) -> by
             for name in texts:
                 answer[name] = None if answer[name] is None else msgspec.json.decode(answer[name])
             lines.append((tab, f"{where}  {handler.render(answer)}"))
-    told = [f"# {name} {value}" for name, value in head.items()]
-    told += [line for _, line in sorted(lines, key=itemgetter(0))]
+    told = [*_head(head), *(line for _, line in sorted(lines, key=itemgetter(0)))]
     return ("\n".join(told) + "\n").encode()
+
+
+def _head(head: Mapping[str, Any]) -> Iterator[str]:
+    """The fields of an answer's head as lines."""
+    for name, value in head.items():
+        yield f"# {name} {value['current']} of {value['known']}" if name == "clients" else f"# {name} {value}"

@@ -22,6 +22,8 @@ import polars as pl
 
 from taba.handlers.registry import Registry
 from taba.server.batch import Batch, assemble
+from taba.server.bookkeeping import EVENTS, Entries
+from taba.server.freshness import Freshness
 from taba.server.rules import Rules
 from taba.server.submissions import Submission
 from taba.server.submissions import own as submission_of_notes
@@ -83,6 +85,7 @@ class Intake:
         store: Store,
         registry: Registry,
         catalogue: Catalogue,
+        freshness: Freshness,
         cache: ChunkCache,
         bounds: Bounds,
         clock: Callable[[], float] = time.time,
@@ -90,8 +93,9 @@ class Intake:
         self._store = store
         self._registry = registry
         self._catalogue = catalogue
+        self._freshness = freshness
         self._cache = cache
-        self._bounds = bounds
+        self.bounds = bounds
         self._clock = clock
         self._waiting: list[tuple[Submission, asyncio.Future[Outcome]]] = []
         self._weight = 0
@@ -106,6 +110,11 @@ class Intake:
         self.failure: str | None = None
         """Why the last batch could not be stored; None while all is well."""
 
+    @property
+    def waiting(self) -> int:
+        """Bytes of requests that wait to be folded, or are being folded."""
+        return self._weight
+
     def note(self, tab: str, kind: str, value: float) -> None:
         """Record an event of the server's own, with the next batch; beyond NOTES of them they are left out."""
         if len(self._notes) < NOTES:
@@ -114,7 +123,7 @@ class Intake:
     async def submit(self, submissions: Sequence[Submission]) -> Outcome:
         """The outcome of a request's submissions, once they are in the store. Raises OverloadedError, StoreError."""
         weight = sum(submission.weight for submission in submissions)
-        if self._weight + weight > self._bounds.pending:
+        if self._weight + weight > self.bounds.pending:
             raise OverloadedError("more events wait to be folded than may wait (limits.pending_mb): send this again")
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Outcome]] = [loop.create_future() for _ in submissions]
@@ -132,7 +141,7 @@ class Intake:
                 await self._something()
                 # Gathering counts from the first arrival: what came while a batch was folded has waited already.
                 waited = asyncio.get_running_loop().time() - self._since
-                await asyncio.sleep(max(self._bounds.gather - waited, 0))
+                await asyncio.sleep(max(self.bounds.gather - waited, 0))
                 await self._take()
         finally:
             while self._waiting:
@@ -202,7 +211,7 @@ class Intake:
             if not conflict:
                 break
             # Another server gave a name its type first: work out the batch anew with what the store knows.
-            self._catalogue.add({entry.tab: entry for entry in self._store.tabs()})
+            self._freshness.catch_up()
         self._catalogue.add(batch.tabs)
         outcomes = _outcomes(first, batch, duplicates - written)
         by_receipt = {sub.receipts: outcome for sub, outcome in zip(first, outcomes, strict=True)}
@@ -226,9 +235,11 @@ class Intake:
         return first, repeated
 
     def _assemble(self, submissions: Sequence[Submission]) -> Batch:
+        self._freshness.look()
         now = self._clock()
-        rules = Rules(self._bounds.tabs, max(now - self._bounds.past, 0.0), now + self._bounds.future)
-        return assemble(submissions, self._catalogue, self._registry, rules, now)
+        rules = Rules(self.bounds.tabs, max(now - self.bounds.past, 0.0), now + self.bounds.future)
+        with self._catalogue.changing:
+            return assemble(submissions, self._catalogue, self._registry, rules, now)
 
     def _write(self, submissions: Sequence[Submission], batch: Batch, written: set[int]) -> tuple[set[int], bool]:
         """Append the batch shard by shard: which submissions had been seen, and whether a type was taken.
@@ -237,10 +248,11 @@ class Intake:
         """
         by_receipt = {receipt: n for n, submission in enumerate(submissions) for receipt in submission.receipts}
         tabs = _tabs_by_shard(batch, self._catalogue)
+        homes = _homes(_touched(batch.events), self._catalogue.shard_of(EVENTS))
         duplicates: set[int] = set()
         events = batch.events
         while events.height:
-            parts = self._parts(events, submissions, tabs)
+            parts = self._parts(events, submissions, tabs, batch.entries, homes)
             results = self._store.append([append for append, _ in parts])
             again = []
             for (append, states), result in zip(parts, results, strict=True):
@@ -259,7 +271,12 @@ class Intake:
         return duplicates, False
 
     def _parts(
-        self, events: pl.DataFrame, submissions: Sequence[Submission], tabs: dict[int, list[TabEntry]]
+        self,
+        events: pl.DataFrame,
+        submissions: Sequence[Submission],
+        tabs: dict[int, list[TabEntry]],
+        entries: Entries,
+        homes: dict[int, int],
     ) -> list[tuple[Append, list[pl.DataFrame]]]:
         """What to append to each shard, and the States in it."""
         now = self._clock()
@@ -272,7 +289,7 @@ class Intake:
             ):
                 chunk = chunks.make(handler, states, shard=int(str(shard)), view=RAW, policy="", width=1, created=now)
                 new.setdefault(int(str(shard)), []).append((chunk, states))
-        touched = dict(events.group_by("shard").agg(pl.col("submission").unique()).iter_rows())
+        touched = _touched(events)
         return [
             (
                 Append(
@@ -280,11 +297,26 @@ class Intake:
                     [receipt for number in touched[shard] for receipt in submissions[number].receipts],
                     tabs.get(shard, []),
                     [chunk for chunk, _ in made],
+                    [entry for number in touched[shard] if homes[number] == shard for entry in entries.get(number, ())],
                 ),
                 [states for _, states in made],
             )
             for shard, made in new.items()
         ]
+
+
+def _touched(events: pl.DataFrame) -> dict[int, list[int]]:
+    """The submissions that have events in each shard."""
+    return dict(events.group_by("shard").agg(pl.col("submission").unique()).iter_rows())
+
+
+def _homes(touched: dict[int, list[int]], events_shard: int) -> dict[int, int]:
+    """The shard in whose part each submission's entries travel: that of the counts of events, or else its first."""
+    homes: dict[int, int] = {}
+    for shard in sorted(touched, key=lambda shard: (shard != events_shard, shard)):
+        for number in touched[shard]:
+            homes.setdefault(number, shard)
+    return homes
 
 
 def _tabs_by_shard(batch: Batch, catalogue: Catalogue) -> dict[int, list[TabEntry]]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
-import ipaddress
 import logging
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from types import FrameType
 
@@ -14,8 +14,11 @@ import uvicorn
 
 from taba.config import Settings
 from taba.handlers.registry import HandlerError
+from taba.listening import BACKLOG, StartError, listen, url
 from taba.server.app import make_app
 from taba.server.service import Service
+
+__all__ = ["StartError", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -23,33 +26,43 @@ STOP_SECONDS = 5
 """How long requests that are under way may take once the server was told to stop."""
 
 
-class StartError(Exception):
-    """The server cannot start; the text says why and what to do."""
-
-
-def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+def serve(settings: Settings, ready: Callable[[str], None], reload: Callable[[], Settings] | None = None) -> None:
     """Serve until SIGINT or SIGTERM; `ready` is called with the URL once requests are taken.
 
+    At SIGHUP the server takes the settings that `reload` gives; where that raises a ConfigError, the old ones hold.
     Raises StartError, and StoreError where the data cannot be used.
     """
-    listening = _listen(settings.host, settings.port)
+    listening = listen(settings.host, settings.port)
     try:
         service = Service(settings)
     except HandlerError as error:
         raise StartError(str(error)) from error
-    host, port = listening.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    app = make_app(service, settings.limits, lambda: ready(url))
+    where = url(listening)
     config = uvicorn.Config(
-        app,
+        make_app(service),
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
-        backlog=2048,
+        backlog=BACKLOG,
     )
     _spare_the_collector()
-    _Server(config).run(sockets=[listening])
+    if reload is not None:
+        # In a thread, because the requests need this one, and reading a file may take its time.
+        act = threading.Thread
+        signal.signal(signal.SIGHUP, lambda *_: act(target=_reload, args=(service, reload), daemon=True).start())
+    _Server(config, lambda: ready(where)).run(sockets=[listening])
+
+
+def _reload(service: Service, reload: Callable[[], Settings]) -> None:
+    try:
+        settings = reload()
+    except ValueError as error:
+        log.error("the settings stay as they were: %s", error)  # noqa: TRY400 (the text says it all)
+        return
+    restart = service.reload(settings)
+    logging.getLogger().setLevel(settings.log_level.upper())
+    log.info("the settings were read again%s", f"; {', '.join(restart)} need a restart" if restart else "")
 
 
 def _spare_the_collector() -> None:
@@ -60,24 +73,23 @@ def _spare_the_collector() -> None:
 
 
 class _Server(uvicorn.Server):
-    """Told to stop, it ends the process as one that has done its work, and not as one that was killed."""
+    """A uvicorn server that tells when it takes requests.
+
+    Told to stop, it ends the process as one that has done its work, and not as one that was killed.
+    """
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take requests, and say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop once the requests under way are answered; at a second interrupt, at once."""
         del frame
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(2048)
-    except OSError as error:
-        raise StartError(f"cannot listen on {host}:{port}: {error.strerror}; name another with --port") from error
-    if not ipaddress.ip_address(listening.getsockname()[0]).is_loopback:
-        log.warning("%s can be reached from other machines, and anyone who reaches it may read and write", host)
-    return listening

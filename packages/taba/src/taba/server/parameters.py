@@ -66,6 +66,16 @@ def selection(fields: Parameters, *, per_client: bool = False) -> Selection:
     return Selection(tabs, client, None if by is None else tuple(tag for tag in by if tag), per_client)
 
 
+def client_glob(fields: Parameters, name: str) -> str:
+    """A glob over clients; all of them where it is not given."""
+    glob = one(fields, name) or "*"
+    try:
+        client_pattern(glob)
+    except PatternError as error:
+        raise ParameterError(f"{name}: {error}") from None
+    return glob
+
+
 def windows(fields: Parameters, now: float) -> list[Window]:
     """The windows asked for, ending now: `window` (may repeat), or `from` and `to`."""
     names = listed(fields, "window")

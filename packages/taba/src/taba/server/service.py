@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from itertools import cycle
+from itertools import compress, count
+from typing import Any
 
 import polars as pl
 
+from taba import __version__
 from taba.config import Settings
 from taba.handlers.registry import Registry
-from taba.server.bookkeeping import COMPLETE_TO, EVENTS
+from taba.server.bookkeeping import EVENTS
+from taba.server.completeness import KNOWN_SECONDS, Completeness, completeness
 from taba.server.formats import Answers
+from taba.server.freshness import Freshness
 from taba.server.intake import UNFORESEEN, Bounds, Intake
+from taba.server.ledger import RESTORED_SECONDS, Ledger, ledger, warnings
 from taba.states.catalogue import Catalogue
 from taba.states.chunks import ChunkError
 from taba.states.compactor import Compactor
@@ -27,43 +34,53 @@ from taba.store import StoreError, open_store
 
 log = logging.getLogger(__name__)
 
-LIVE_SECONDS = 10
-"""A client that has sent nothing for so long is no longer waited for in `complete_to`."""
 COMPLETE_SECONDS = 0.2
+WARN_SECONDS = 5.0
+"""How often the accounts are looked at for what an operator should know of."""
 LISTED_SECONDS = 3600
 """The lists of tabs and clients count who recorded what within this time."""
 COMPACT_SECONDS = 10.0
 """Each shard is compacted this often. They take turns: all at once, they would hold up what is being folded."""
 FORGET_SECONDS = 3600.0
+LIVE = ("gather_ms", "log_level", "limits", "agent")
+"""The settings that a running server takes anew, or that are not the server's."""
 
 
 class Service:
     """Everything behind the HTTP interface. `clock` gives seconds since 1970."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        """Open the store and load the handlers; raises StoreError, HandlerError."""
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+        choose: Callable[[int], int] = random.randrange,
+    ) -> None:
+        """Open the store and load the handlers; raises StoreError, HandlerError.
+
+        `choose` gives a number below another: the shard with which to begin, because several servers that share a
+        store had better not do the same work at once.
+        """
         self.clock = clock
+        self.settings = settings
+        self.started = clock()
+        self._choose = choose
         self.registry = Registry(settings.handlers)
         for handler in self.registry:
             verify(handler)
         patterns = [(pattern.match, pattern.clients, pattern.fleet) for pattern in settings.tiers.patterns]
         self.tiers = Tiers.parse(settings.tiers.clients, settings.tiers.fleet, patterns)
         self.store = open_store(str(settings.data), settings.shards)
-        self.catalogue = Catalogue(self.registry, self.store.shards, self.store.tabs())
+        self.catalogue = Catalogue(self.registry, self.store.shards)
+        self.freshness = Freshness(self.store, self.catalogue)
         cache = ChunkCache(settings.cache_mb << 20)
         reader = Reader(self.store, self.registry, cache)
         self.query = Query(self.registry, self.catalogue, reader)
         self.compactor = Compactor(self.store, self.registry, self.tiers, reader, cache)
-        bounds = Bounds(
-            gather=settings.gather_ms / 1000,
-            pending=settings.limits.pending_mb << 20,
-            tabs=settings.limits.tabs,
-            past=self.tiers.reach(FLEET),
-            future=settings.limits.future_s,
+        self.intake = Intake(
+            self.store, self.registry, self.catalogue, self.freshness, cache, self._bounds(settings), clock
         )
-        self.intake = Intake(self.store, self.registry, self.catalogue, cache, bounds, clock)
-        self.future = settings.limits.future_s
-        self._complete_to = (0.0, 0.0)
+        self._complete = (0.0, Completeness(0.0, 0, 0))
+        self._warned: set[str] = set()
         self._begun = 0.0
         self._stopping = threading.Event()
         self._compacting = threading.Thread(target=self._compact, name="taba-compactor", daemon=True)
@@ -79,19 +96,42 @@ class Service:
             self._compacting.join()
         self.store.close()
 
+    @property
+    def _future(self) -> int:
+        return self.settings.limits.future_s
+
+    def _bounds(self, settings: Settings) -> Bounds:
+        return Bounds(
+            gather=settings.gather_ms / 1000,
+            pending=settings.limits.pending_mb << 20,
+            tabs=settings.limits.tabs,
+            past=self.tiers.reach(FLEET),
+            future=settings.limits.future_s,
+        )
+
+    def reload(self, settings: Settings) -> list[str]:
+        """Take other settings; the names of those that changed and need a restart."""
+        before, self.settings = self.settings, settings
+        self.intake.bounds = self._bounds(settings)
+        return [
+            name
+            for name in Settings.__struct_fields__
+            if name not in LIVE and getattr(before, name) != getattr(settings, name)
+        ]
+
     def _compact(self) -> None:
         """Take one shard after the other, each every COMPACT_SECONDS; what fails is told once and tried again."""
         failed: dict[int, str] = {}
-        forgotten = self.clock()
-        for shard in cycle(range(self.store.shards)):
-            if self._stopping.wait(COMPACT_SECONDS / self.store.shards):
+        shards = self.store.shards
+        self._forgotten = self._looked = self.clock()
+        for turn in count(self._choose(shards)):
+            shard = turn % shards
+            if self._stopping.wait(COMPACT_SECONDS / shards):
                 return
             try:
                 self._begun = time.perf_counter()
                 self.compactor.run_shard(shard, self.clock(), self._breathe)
-                if self.clock() - forgotten > FORGET_SECONDS:
-                    forgotten = self.clock()
-                    self.store.forget_receipts(forgotten - self.tiers.reach(FLEET))
+                self._tidy(self.clock())
                 failed.pop(shard, None)
             except _Stopping:
                 return
@@ -101,45 +141,72 @@ class Service:
                     log.warning("compaction failed and will be tried again: %s", error, exc_info=trace)
                 failed[shard] = str(error)
 
+    def _tidy(self, now: float) -> None:
+        """Now and then: forget sources that are silent, and warn of what looks wrong, once for each client."""
+        if not 0 <= now - self._forgotten <= FORGET_SECONDS:
+            self._forgotten = now
+            self.store.forget_receipts(now - self.tiers.reach(FLEET))
+        if not 0 <= now - self._looked <= WARN_SECONDS:
+            self._looked = now
+            found = warnings(self.store.accounts(now - RESTORED_SECONDS), now)
+            for client in found.keys() - self._warned:
+                log.warning("%s", found[client])
+            self._warned = set(found)
+
     def _breathe(self) -> None:
         """After a job: leave the processor for as long as the job had it, and end when told to."""
         if self._stopping.wait(time.perf_counter() - self._begun):
             raise _Stopping
         self._begun = time.perf_counter()
 
-    def complete_to(self) -> float:
-        """Until when every client that is alive has sent all that it recorded, in seconds since 1970.
+    def completeness(self) -> Completeness:
+        """What answers may say of themselves that are worked out from now on.
 
         Worked out anew after COMPLETE_SECONDS; until then an answer says a little less than is true, never more.
         """
         now = self.clock()
-        worked_out, complete_to = self._complete_to
+        worked_out, found = self._complete
         if not 0 <= now - worked_out < COMPLETE_SECONDS:
-            complete_to = self._least_complete(now)
-            self._complete_to = (now, complete_to)
-        return complete_to
+            found = completeness(self.store.accounts(now - KNOWN_SECONDS), now, now - self.tiers.reach(FLEET))
+            self._complete = (now, found)
+        return found
 
-    def _least_complete(self, now: float) -> float:
-        stops = [now]
-        for _, states in self.query.states(
-            Selection([COMPLETE_TO], per_client=True), now - LIVE_SECONDS, now + self.future
-        ):
-            last = states.group_by("client").agg(pl.col("number").sort_by("time").last())
-            stops += last["number"].drop_nulls().to_list()
-        return min(stops)
+    def ledger(self, glob: str) -> Ledger:
+        """What became of the events of the clients that match."""
+        accounts = self.store.accounts()
+        # Not Python's regular expressions, which a glob of many stars would keep busy for ever.
+        clients = pl.Series([account.client for account in accounts], dtype=pl.String)
+        return ledger(list(compress(accounts, clients.str.contains(client_pattern(glob)))), self.clock())
+
+    def status(self) -> dict[str, Any]:
+        """What an operator asks of a running server."""
+        complete = self.completeness()
+        return {
+            "status": self.intake.failure or "ok",
+            "version": __version__,
+            "started": self.started,
+            "pid": os.getpid(),
+            "data": str(self.settings.data),
+            "shards": self.store.shards,
+            "tabs": len(self.catalogue),
+            "accounts": self.store.account_count(),
+            "clients": complete.known,
+            "complete_to": complete.complete_to,
+            "waiting_bytes": self.intake.waiting,
+        }
 
     def tabs(self, globs: Sequence[str]) -> pl.DataFrame:
         """The tabs that match: tab, name, type, clients (that recorded to it in the last hour), last_seen."""
         now = self.clock()
         matched = self.catalogue.match(globs).select("tab", "name", type="full_type")
-        pairs = self.query.pairs(globs, now - LISTED_SECONDS, now + self.future)
+        pairs = self.query.pairs(globs, now - LISTED_SECONDS, now + self._future)
         recent = pairs.group_by(pl.col("tab").cast(pl.String)).agg(
             clients=pl.col("client").n_unique(), last_seen=pl.col("last").max()
         )
         listed = matched.join(recent, on="tab", how="left").with_columns(pl.col("clients").fill_null(0))
         quiet = listed.filter(pl.col("last_seen").is_null())["tab"].to_list()
         if quiet:
-            earlier = self.query.last_seen(globs, now + self.future).with_columns(pl.col("tab").cast(pl.String))
+            earlier = self.query.last_seen(globs, now + self._future).with_columns(pl.col("tab").cast(pl.String))
             listed = (
                 listed.join(earlier, on="tab", how="left")
                 .with_columns(last_seen=pl.coalesce("last_seen", "last"))
@@ -151,8 +218,8 @@ class Service:
         """The clients that match: client, last_seen, tabs (that it recorded to in the last hour)."""
         now = self.clock()
         reach = self.tiers.reach(CLIENTS)
-        seen = self.query.pairs([EVENTS], now - reach, now + self.future)
-        recent = self.query.pairs(["*"], now - LISTED_SECONDS, now + self.future)
+        seen = self.query.pairs([EVENTS], now - reach, now + self._future)
+        recent = self.query.pairs(["*"], now - LISTED_SECONDS, now + self._future)
         tabs = recent.group_by("client").agg(tabs=pl.col("tab").n_unique())
         listed = seen.select("client", last_seen="last").join(tabs, on="client", how="left")
         name = pl.col("client").cast(pl.String)

@@ -7,7 +7,6 @@ among the submission's `refused` and counts nothing.
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -18,6 +17,7 @@ import msgspec
 import polars as pl
 
 from taba import frame, names
+from taba.compression import PackedTooLargeError, PackingError, unpack
 from taba.frame import Frame
 from taba.store.protocol import Receipt
 
@@ -90,15 +90,15 @@ def read(
 
     `client` is the default for events that name none.
     """
-    receipts = _receipts(headers)
     if content_type == frame.CONTENT_TYPE:
-        return _read_frames(body, receipts)
+        return _read_frames(body)
     if content_type not in CONTENT_TYPES:
         raise BadRequest(f"Content-Type {content_type!r} is not taken: send {', '.join(CONTENT_TYPES)}")
     try:
         events, refused, client = _read_lines(body, client) if content_type == NDJSON else _read_body(body, client)
     except RecursionError:
         raise BadRequest("the body is nested more deeply than an event can be") from None
+    receipts = _receipts(headers)
     return [Submission(receipts, len(body), events=_columns(events, client, now, refused), refused=refused)]
 
 
@@ -110,24 +110,12 @@ def own(client: str, notes: Sequence[tuple[str, str, float]], now: float) -> Sub
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     """The body as it was before compression, at most `limit` bytes of it. Raises BadRequest."""
-    if encoding in ("", "identity"):
-        return body
-    if encoding != "gzip":
-        raise BadRequest(f"Content-Encoding {encoding!r} is not taken: send gzip, or none")
-    plain = b""
-    # A gzip file may have several members, one after another.
-    while body:
-        inflater = zlib.decompressobj(wbits=31)
-        try:
-            plain += inflater.decompress(body, limit + 1 - len(plain))
-        except zlib.error as error:
-            raise BadRequest(f"the body is not gzip: {error}") from None
-        if len(plain) > limit:
-            raise TooLarge(f"the body unpacks to more than {limit >> 20} MB: send it in parts")
-        if not inflater.eof:
-            raise BadRequest("the body's gzip is cut off")
-        body = inflater.unused_data
-    return plain
+    try:
+        return unpack(body, encoding, limit)
+    except PackedTooLargeError as error:
+        raise TooLarge(f"{error} (limits.body_mb): send it in parts") from None
+    except PackingError as error:
+        raise BadRequest(str(error)) from None
 
 
 def _receipts(headers: Mapping[str, str]) -> tuple[Receipt, ...]:
@@ -141,7 +129,8 @@ def _receipts(headers: Mapping[str, str]) -> tuple[Receipt, ...]:
     return (Receipt(source, int(sequence)),)
 
 
-def _read_frames(body: bytes, receipts: tuple[Receipt, ...]) -> list[Submission]:
+def _read_frames(body: bytes) -> list[Submission]:
+    """Each frame by itself: its own number is its receipt, in whatever company it comes."""
     try:
         frames = list(frame.decode(body, _parse_header))
         for one in frames:
@@ -150,8 +139,6 @@ def _read_frames(body: bytes, receipts: tuple[Receipt, ...]) -> list[Submission]
         raise BadRequest(str(error)) from None
     if not frames:
         raise BadRequest("the body holds no frame")
-    if receipts:
-        return [Submission(receipts, len(body), frames)]
     # No client has a space in it, so two clients' epochs are never one source.
     own = [Receipt(f"{one.header.client} {one.header.epoch}", one.header.sequence) for one in frames]
     return [Submission((receipt,), len(body) // len(own), [one]) for receipt, one in zip(own, frames, strict=True)]

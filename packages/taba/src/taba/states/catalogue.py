@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable, Sequence
 
 import polars as pl
@@ -31,7 +32,9 @@ RESERVED = r"^taba\.(client|server)\."
 
 
 class Catalogue:
-    """Tabs and their types. One thread adds; any may read `frame`, which is replaced, never changed.
+    """Tabs and their types. Any thread may add, and read `frame`, which is replaced, never changed.
+
+    Who needs `rows` and `frame` to agree with each other holds `changing` meanwhile.
 
     A row of `frame` is a way in which a tab was written; the tab itself is written with its tags sorted.
     `value` is the kind of values that its handler takes, null where no handler of the type is loaded.
@@ -40,6 +43,7 @@ class Catalogue:
     def __init__(self, registry: Registry, shards: int, entries: Iterable[TabEntry] = ()) -> None:
         self.registry = registry
         self.shards = shards
+        self.changing = threading.RLock()
         self.rows: dict[str, int] = {}
         """The row of `frame` for each way in which a tab was written."""
         self._types: dict[str, str] = {}
@@ -63,12 +67,13 @@ class Catalogue:
 
     def add(self, entries: dict[str, TabEntry]) -> None:
         """Take tabs in, by the way in which each was written."""
-        new = {written: entry for written, entry in entries.items() if written not in self.rows}
-        if new:
-            self.frame = pl.concat([self.frame, self.described(new)])
-            for written, entry in new.items():
-                self.rows[written] = len(self.rows)
-                self._types.setdefault(entry.name, entry.type)
+        with self.changing:
+            new = {written: entry for written, entry in entries.items() if written not in self.rows}
+            if new:
+                self.frame = pl.concat([self.frame, self.described(new)])
+                for written, entry in new.items():
+                    self.rows[written] = len(self.rows)
+                    self._types.setdefault(entry.name, entry.type)
 
     def described(self, entries: dict[str, TabEntry]) -> pl.DataFrame:
         """Rows as those of `frame`, for tabs that need not be in it."""

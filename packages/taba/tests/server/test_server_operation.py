@@ -1,0 +1,58 @@
+"""What an operator does with a running server: asks how it is, and gives it other settings."""
+
+import time
+
+import msgspec
+from server_process import FRAME, frame_bytes, wait_until
+
+
+def test_status(server, tmp_path):
+    """How the server is and what it has, as JSON and as lines."""
+    server.post(frame_bytes("c", 1, {"a": [1]}), FRAME)
+    server.record([{"tab": "b", "value": 1}], client="j")
+    found = server.get("/v1/status")
+    assert found["status"] == "ok"
+    assert found["pid"] == server.pid
+    assert found["data"] == str(tmp_path / "data")
+    assert found["shards"] == 8
+    assert found["accounts"] == found["clients"] == 2
+    assert found["waiting_bytes"] == 0
+    assert time.time() - 60 < found["started"] < time.time()
+    assert found["tabs"] == len(server.get("/v1/tabs", match=["*", "taba.*"])["tabs"])
+    plain = server.get("/v1/status", accept="text/plain").body.decode().splitlines()
+    assert [line.split("  ")[0] for line in plain] == list(found)
+    assert f"pid  {server.pid}" in plain
+    assert server.request("GET", "/v1/status?verbose=1").status == 400
+
+
+def refusal(server):
+    return server.post(msgspec.json.encode({"client": "c", "events": [{"tab": "new", "value": 1}]})).content["rejected"]
+
+
+def test_limits_can_be_changed_while_it_runs(server):
+    """After SIGHUP the new limits hold, nothing is lost meanwhile, and what needs a restart is named."""
+    server.record([{"tab": "a", "value": 1}])
+    pid = server.pid
+    server.reload(limits={"tabs": 1, "body_mb": 1, "answer_rows": 1, "future_s": 7200}, gather_ms=20, shards=3)
+    wait_until(lambda: "the settings were read again" in server.log())
+    assert "the settings were read again; shards need a restart" in server.log()
+    assert "the limit of 1 tabs" in refusal(server)[0]["error"]
+    assert server.post(b" " * (2 << 20)).status == 413
+    assert server.request("GET", "/v1/aggregates?tab=a").status == 400
+    server.record([{"tab": "a", "value": 1, "time": time.time() + 3600}])
+    server.reload(limits={})
+    wait_until(lambda: server.log().count("the settings were read again") == 2)
+    assert refusal(server) == []
+    assert server.totals("a", "1h") == {"a": 1.0}
+    assert server.pid == pid
+
+
+def test_bad_settings_change_nothing(server):
+    """Settings that cannot be read are told, and the old ones hold; the log's level can change too."""
+    server.reload(limits={"tabs": -3})
+    wait_until(lambda: "the settings stay as they were" in server.log())
+    assert refusal(server) == []
+    server.reload(limits={}, log_level="error")
+    wait_until(lambda: server.get("/ping"))
+    server.reload(limits={"tabs": "many"})
+    wait_until(lambda: server.log().count("the settings stay as they were") == 2)
