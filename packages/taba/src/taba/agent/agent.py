@@ -1,0 +1,239 @@
+"""An agent's parts put together: spool, writer, lanes, servers and its own report, without HTTP."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from taba import __version__
+from taba.agent import identity
+from taba.agent.counts import Counts
+from taba.agent.held import Held
+from taba.agent.lane import BacklogLane, Lane, LiveLane
+from taba.agent.report import Report
+from taba.agent.salvage import pieces
+from taba.agent.servers import Servers
+from taba.agent.spool import Bounds, Spool
+from taba.agent.writer import BusyError, WriteError, Writer
+from taba.frame import Frame, Header
+from taba.settings import Agent as Settings
+
+log = logging.getLogger(__name__)
+
+REPORT_SECONDS = 1.0
+POLL_SECONDS = 0.02
+LIVE = ("servers", "spool_mb", "full", "commit_ms", "pending_mb", "retry_s", "drain_s", "body_mb")
+"""The settings that a running agent can take anew."""
+
+
+class Agent:
+    """Everything behind the agent's door."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the spool and read what is in it. Raises SpoolError, and ValueError for an address that is none."""
+        self.settings = settings
+        self.counts = Counts()
+        self.servers = Servers(settings.servers)
+        self._lock = identity.lock(settings.spool)
+        try:
+            self.identity = identity.begin(settings.spool)
+            self.spool = Spool(settings.spool, _bounds(settings), sync=settings.sync, dropped=self._note_dropped)
+            self.held = Held()
+            self.spool.recover(self.held.add)
+        except OSError as error:
+            os.close(self._lock)
+            raise identity.SpoolError(f"the spool {settings.spool} cannot be read: {error}") from error
+        except BaseException:
+            os.close(self._lock)
+            raise
+        if self.spool.waiting:
+            log.info("%.1f MB of frames wait in the spool since before the start", self.spool.waiting / (1 << 20))
+        self.writer = Writer(
+            self.spool,
+            settings.commit_ms / 1000,
+            settings.pending_mb << 19,
+            lambda seconds: self.counts.time("commit.ms", seconds),
+        )
+        self.lanes = self._made_lanes()
+        self.started = time.time()
+        self._being_written: set[tuple[str, str, int]] = set()
+        self._report = Report(self.identity, self.started)
+        self._ending = threading.Event()
+        self._reporter = threading.Thread(target=self._tell, name="taba-report", daemon=True)
+
+    def _made_lanes(self) -> list[Lane]:
+        source = f"{self.identity.id}/{self.identity.start}"
+        common = (source, self.spool, self.servers, self.counts, self.writer.write, self.settings.retry_s)
+        live = [LiveLane(f"live-{number}", *common) for number in range(1, self.settings.lanes + 1)]
+        return [*live, BacklogLane("backlog", *common, live=live)]
+
+    def start(self) -> None:
+        """Begin to write, to send and to report."""
+        self.writer.start()
+        for lane in self.lanes:
+            lane.start()
+        self._reporter.start()
+
+    def stop(self) -> None:
+        """Send what is spooled, for `drain_s` at most and while a server answers, and give back what is held."""
+        self._ending.set()
+        self._reporter.join()
+        self._write_report(closing=True)
+        self.writer.close()
+        deadline = time.monotonic() + self.settings.drain_s
+        while self.spool.waiting and time.monotonic() < deadline and any(one.up for one in self.servers.known()):
+            time.sleep(POLL_SECONDS)
+        for lane in self.lanes:
+            lane.end()
+        self.spool.wake()
+        self.servers.close()
+        self.spool.close()
+        for lane in self.lanes:
+            lane.join(0.5)
+        self.spool.close()  # again: a lane may have settled its last bundle meanwhile
+        if self.spool.waiting:
+            log.info("%.1f MB of frames stay in the spool for the next start", self.spool.waiting / (1 << 20))
+        os.close(self._lock)
+
+    def take(self, frames: Sequence[Frame], body: bytes, done: Callable[[Exception | None, int, int], None]) -> None:
+        """Have the frames of a body on the disk.
+
+        `done` is called on the event loop then: with an error or None, how many events the frames hold, and how many
+        of the frames were there already. Raises BusyError, WriteError.
+        """
+        new = [one for one in frames if one.header not in self.held]
+        events = sum(map(_events, frames))
+        if not new:
+            self.counts.add("duplicates", len(frames))
+            done(None, events, len(frames))
+            return
+
+        def written(error: Exception | None) -> None:
+            self._being_written.difference_update(map(_number, headers))
+            if error is None:
+                if lost:
+                    self.spool.buried_missing()
+                self._note_taken(new, len(body), len(frames))
+            done(error, events, len(frames) - len(new))
+
+        headers = [one.header for one in new]
+        for header in headers:
+            # A repetition of what is being written now is written twice.
+            if not self.held.knows(header) or _number(header) in self._being_written:
+                self.spool.alone.add(header)
+        lost = self.spool.bury_missing(*headers) if self.spool.missing.damaged else b""
+        self._being_written.update(map(_number, headers))
+        try:
+            self.writer.submit(lost + (body if len(new) == len(frames) else _only(body, frames, new)), written)
+        except (BusyError, WriteError):
+            self._being_written.difference_update(map(_number, headers))
+            raise
+
+    def _note_taken(self, new: Sequence[Frame], size: int, came: int) -> None:
+        for one in new:
+            self.held.add(one.header)
+        grown = {"frames{way=in}": len(new), "events{way=in}": sum(map(_events, new)), "bytes{way=in}": size}
+        self.counts.add_all(grown)
+        if len(new) < came:
+            self.counts.add("duplicates", came - len(new))
+
+    def reload(self, settings: Settings) -> list[str]:
+        """Take other settings; which changed ones need a restart. Raises ValueError: then none hold."""
+        self.servers.replace(settings.servers)
+        self.spool.bounds = _bounds(settings)
+        self.writer.gather = settings.commit_ms / 1000
+        self.writer.limit = settings.pending_mb << 19
+        for lane in self.lanes:
+            lane.patience = settings.retry_s
+        before, self.settings = self.settings, settings
+        return [
+            name
+            for name in settings.__struct_fields__
+            if name not in LIVE and getattr(before, name) != getattr(settings, name)
+        ]
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the agent takes no frames; None while it does."""
+        return self.writer.failure
+
+    def status(self) -> dict[str, Any]:
+        """What an operator asks of a running agent."""
+        spool = self.spool
+        return {
+            "status": self.trouble or "ok",
+            "version": __version__,
+            "pid": os.getpid(),
+            "started": self.started,
+            "agent": {"id": self.identity.id, "start": self.identity.start, "client": self.identity.client},
+            "spool": {
+                "folder": str(spool.folder),
+                "bytes": spool.bytes,
+                "waiting_bytes": spool.waiting,
+                "backlog_bytes": spool.backlog,
+                "backlog_s": round(spool.backlog_age(), 3),
+                "limit_bytes": spool.bounds.disk,
+                "full": self.settings.full,
+                "aside_bytes": spool.aside.bytes,
+            },
+            "lanes": [
+                {"lane": lane.name, "state": lane.state, "sequence": lane.sequence, "seconds": round(lane.seconds, 4)}
+                for lane in self.lanes
+            ],
+            "servers": [
+                {
+                    "url": one.address.written,
+                    "up": one.up,
+                    "under_way": one.under_way,
+                    "answers": one.answers,
+                    "seconds": round(one.seconds, 4),
+                    "failures": one.failures,
+                    "error": one.error,
+                }
+                for one in self.servers.known()
+            ],
+            "clients": len(self.held),
+            "counts": {name: round(total) for name, total in sorted(self.counts.totals().items())},
+        }
+
+    def _note_dropped(self, cause: str, events: int) -> None:
+        self.counts.add(f"drops{{cause={cause}}}", events)
+
+    def _tell(self) -> None:
+        while not self._ending.wait(REPORT_SECONDS - time.time() % REPORT_SECONDS):
+            self._write_report()
+
+    def _write_report(self, closing: bool = False) -> None:
+        gauges = {"spool.bytes": float(self.spool.waiting), "spool.age_s": self.spool.backlog_age()}
+        frame = self._report.frame(time.time(), self.counts.totals(), gauges, self.counts.take_times(), closing)
+        try:
+            self.writer.write(frame)
+        except (BusyError, WriteError):
+            return  # the same frame is written next time
+        self._report.written()
+
+
+def _bounds(settings: Settings) -> Bounds:
+    """A half of `pending_mb` is for what is fresh, the other for what waits to be written."""
+    return Bounds(settings.spool_mb << 20, settings.pending_mb << 19, settings.full == "drop_oldest")
+
+
+def _only(body: bytes, frames: Sequence[Frame], wanted: Sequence[Frame]) -> bytes:
+    """The bytes of some of a body's frames, as they came."""
+    parts = [body[piece.start : piece.stop] for piece in pieces(body)]
+    kept = {id(one) for one in wanted}
+    return b"".join(part for part, one in zip(parts, frames, strict=True) if id(one) in kept)
+
+
+def _number(header: Header) -> tuple[str, str, int]:
+    """What a frame is known by."""
+    return header.client, header.epoch, header.sequence
+
+
+def _events(frame: Frame) -> int:
+    texts = frame.header.texts
+    return len(frame.values) // 8 + (len(texts.values) if texts else 0)

@@ -1,0 +1,253 @@
+"""HTTP/1.1 on one connection: requests in, answers out in their order. It knows nothing of what is asked.
+
+An ASGI server makes a task and some messages for each request, which cost twice as much as all that an agent does
+with a frame; and an agent shares its machine with those that it serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+import httptools
+
+log = logging.getLogger(__name__)
+
+MOST_WAITING = 100
+"""Requests of one connection that may be under way; beyond that nothing more is read until one is answered."""
+MOST_HEADERS = 100
+MOST_HEAD_BYTES = 64 << 10
+REASONS = {
+    200: b"OK",
+    400: b"Bad Request",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    413: b"Content Too Large",
+    500: b"Internal Server Error",
+    503: b"Service Unavailable",
+}
+RETRY_AFTER = b"1"
+
+
+@dataclass(slots=True)
+class Request:
+    """What was asked. `body` is whole; header names are in lower case. `too_large` has no body."""
+
+    method: str
+    path: str
+    headers: dict[bytes, bytes]
+    body: bytes = b""
+    too_large: bool = False
+
+
+Respond = Callable[[int, bytes], None]
+"""To be called once, on the event loop, with a status and a JSON body."""
+Handle = Callable[[Request, Respond], None]
+
+
+@dataclass(slots=True)
+class _Slot:
+    """The place of an answer among a connection's."""
+
+    keeps: bool
+    answer: bytes = b""
+
+
+@dataclass(slots=True)
+class Listener:
+    """What the connections of a server share. `limit` bounds a body's bytes; `most` how many connections there are."""
+
+    handle: Handle
+    limit: Callable[[], int]
+    most: int
+    connections: set[Connection] = field(default_factory=set)
+    closing: bool = False
+
+    def __call__(self) -> Connection:
+        """A protocol for a new connection."""
+        return Connection(self)
+
+    def finish(self) -> None:
+        """Take no more requests; connections end once what was asked is answered."""
+        self.closing = True
+        for connection in list(self.connections):
+            connection.finish()
+
+    def sweep(self, seconds: float) -> None:
+        """End the connections on which nothing was asked or answered for so long."""
+        oldest = asyncio.get_running_loop().time() - seconds
+        for connection in [one for one in self.connections if one.active < oldest]:
+            connection.abandon()
+
+
+class Connection(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._slots: deque[_Slot] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._reads = True
+        self._choked = self._failed = False
+        self._head_bytes = 0
+        self._in_head = True
+        self._begin()
+        self.active = self._loop.time()
+
+    def _begin(self) -> None:
+        self._url = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection, or say that there are too many."""
+        self._transport = transport = cast(asyncio.Transport, transport)
+        if len(self._listener.connections) >= self._listener.most or self._listener.closing:
+            transport.write(_head(503, 0, False))
+            transport.close()
+        self._listener.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody waits for an answer any more."""
+        del exc
+        self._transport = None
+        self._listener.connections.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; whole requests are handled as they end."""
+        self.active = self._loop.time()
+        if self._failed:
+            return
+        self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail("this is no place to upgrade to another protocol")
+        except httptools.HttpParserError as error:
+            self._fail(f"this is not HTTP/1.1: {error}")
+        if self._in_head and self._head_bytes > MOST_HEAD_BYTES and not self._failed:
+            self._fail("the request's head has more bytes than are taken")
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._begin()
+        self._in_head = True
+        self._head_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """The path, in parts where it is long."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header."""
+        if len(self._headers) >= MOST_HEADERS:
+            raise httptools.HttpParserError("more headers than are taken")
+        self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        """A body may follow, if the other side thinks that it is welcome."""
+        self._in_head = False
+        if self._headers.get(b"expect", b"").lower() == b"100-continue" and self._transport and not self._slots:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body; what is beyond the limit is read and forgotten."""
+        self._size += len(body)
+        if self._size <= self._listener.limit():
+            self._parts.append(body)
+        else:
+            self._parts.clear()
+
+    def on_message_complete(self) -> None:
+        """A request is whole; the next one's head may begin."""
+        self._in_head = True
+        self._head_bytes = 0
+        too_large = self._size > self._listener.limit()
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        path = self._url.partition(b"?")[0].decode("latin-1")
+        request = Request(self._parser.get_method().decode("latin-1"), path, self._headers, body, too_large)
+        slot = _Slot(self._parser.should_keep_alive() and not self._listener.closing)
+        self._slots.append(slot)
+        self._pace()
+        try:
+            self._listener.handle(request, lambda status, answer: self._respond(slot, status, answer))
+        except Exception:
+            log.exception("a request to %s failed", path)
+            self._respond(slot, 500, b'{"error":"the agent failed at this; its log says how"}')
+
+    # Answers.
+
+    def _respond(self, slot: _Slot, status: int, body: bytes) -> None:
+        slot.answer = _head(status, len(body), slot.keeps) + body
+        self.active = self._loop.time()
+        ready = []
+        keeps = True
+        while self._slots and self._slots[0].answer and keeps:
+            first = self._slots.popleft()
+            ready.append(first.answer)
+            keeps = first.keeps
+        transport = self._transport
+        if transport is None or not ready:
+            return
+        transport.write(b"".join(ready))
+        if not keeps or (self._listener.closing and not self._slots):
+            transport.close()
+        self._pace()
+
+    def _fail(self, why: str) -> None:
+        """What came is no request: say so, and end the connection behind the answers that are due."""
+        slot = _Slot(keeps=False)
+        self._slots.append(slot)
+        self._failed = True
+        self._pace()
+        self._respond(slot, 400, b'{"error":"%s"}' % why.replace('"', "'").encode("ascii", "replace"))
+
+    def pause_writing(self) -> None:
+        """The other side does not read: then neither do we."""
+        self._choked = True
+        self._pace()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._choked = False
+        self._pace()
+
+    def _pace(self) -> None:
+        """Read, or do not, as things stand."""
+        reads = not (self._failed or self._choked or len(self._slots) >= MOST_WAITING)
+        if self._transport and reads != self._reads and not self._transport.is_closing():
+            self._reads = reads
+            (self._transport.resume_reading if reads else self._transport.pause_reading)()
+
+    def finish(self) -> None:
+        """End once all that was asked is answered."""
+        if self._transport and not self._slots:
+            self._transport.close()
+
+    def abandon(self) -> None:
+        """End now."""
+        if self._transport:
+            self._transport.abort()
+
+
+def _head(status: int, length: int, keeps: bool) -> bytes:
+    retry = b"retry-after: %b\r\n" % RETRY_AFTER if status == 503 else b""
+    connection = b"" if keeps else b"connection: close\r\n"
+    return b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n" % (
+        status,
+        REASONS[status],
+        length,
+        retry,
+        connection,
+    )

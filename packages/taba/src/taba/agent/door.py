@@ -1,0 +1,130 @@
+"""What an agent answers.
+
+POST /v1/events    frames; answered once they are on the disk
+GET /ping          200 while the agent takes frames, 503 with the reason while it does not
+GET /v1/status     what it holds, where it sends, how the lanes do
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from taba import names
+from taba.agent.agent import Agent
+from taba.agent.connection import Request, Respond
+from taba.agent.writer import BusyError, WriteError
+from taba.compression import PackedTooLargeError, PackingError, in_words, unpack
+from taba.frame import CONTENT_TYPE, Frame, FrameError, Header, decode
+
+_parse_header = msgspec.json.Decoder(Header).decode
+_encode = msgspec.json.encode
+_CONTENT_TYPE = CONTENT_TYPE.encode()
+
+
+class _RefusedError(Exception):
+    """Why a request is not taken, with the status that says so."""
+
+    def __init__(self, status: int, cause: str, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+        self.cause = cause
+
+
+class Door:
+    """Answers requests; nothing that comes in harms what comes beside it."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def body_limit(self) -> int:
+        """The most bytes that a body may have, as the settings say now."""
+        return min(self._agent.settings.body_mb << 20, self._agent.spool.largest())
+
+    def handle(self, request: Request, respond: Respond) -> None:
+        """Answer one request, now or once its frames are on the disk."""
+        try:
+            if request.path == EVENTS and request.method == "POST":
+                self._events(request, respond)
+                return
+            if request.path not in _ROUTES:
+                raise _RefusedError(404, "path", f"there is no {request.path} here: an agent has {', '.join(_ROUTES)}")
+            method, give = _ROUTES[request.path]
+            if method != request.method:
+                raise _RefusedError(405, "method", f"{request.path} does not take {request.method}")
+            status, answer = give(self._agent)
+            respond(status, _encode(answer))
+        except _RefusedError as refusal:
+            self._refuse(refusal, respond)
+
+    def _refuse(self, refusal: _RefusedError, respond: Respond) -> None:
+        self._agent.counts.add(f"refused{{cause={refusal.cause}}}")
+        respond(refusal.status, _encode({"error": str(refusal)}))
+
+    def _events(self, request: Request, respond: Respond) -> None:
+        body = _unpacked(request, self.body_limit())
+        frames = _frames(body)
+
+        def done(error: Exception | None, events: int, duplicates: int) -> None:
+            if error is not None:
+                self._refuse(_unwritten(error), respond)
+            elif duplicates == len(frames):
+                respond(200, b'{"accepted":%d,"rejected":[],"duplicate":true}' % events)
+            else:
+                respond(200, b'{"accepted":%d,"rejected":[]}' % events)
+
+        try:
+            self._agent.take(frames, body, done)
+        except (BusyError, WriteError) as error:
+            raise _unwritten(error) from None
+
+
+EVENTS = "/v1/events"
+
+
+def _ping(agent: Agent) -> tuple[int, dict[str, Any]]:
+    return (503 if agent.trouble else 200), {"status": agent.trouble or "ok"}
+
+
+_ROUTES: dict[str, tuple[str, Callable[[Agent], tuple[int, dict[str, Any]]]]] = {
+    EVENTS: ("POST", _ping),
+    "/ping": ("GET", _ping),
+    "/v1/status": ("GET", lambda agent: (200, agent.status())),
+}
+
+
+def _unwritten(error: Exception) -> _RefusedError:
+    return _RefusedError(503, "busy" if isinstance(error, BusyError) else "spool", f"{error}; send this again")
+
+
+def _unpacked(request: Request, limit: int) -> bytes:
+    try:
+        if request.too_large:
+            raise PackedTooLargeError(f"the body has more than {in_words(limit)}")
+        encoding = request.headers.get(b"content-encoding", b"").decode("latin-1").lower()
+        body = unpack(request.body, encoding, limit)
+    except PackedTooLargeError as error:
+        why = f"{error} (agent.body_mb, and half of agent.spool_mb): send it in parts"
+        raise _RefusedError(413, "too_large", why) from None
+    except PackingError as error:
+        raise _RefusedError(400, "invalid", str(error)) from None
+    kind = request.headers.get(b"content-type", b"")
+    if kind != _CONTENT_TYPE and kind.partition(b";")[0].strip().lower() != _CONTENT_TYPE:
+        shown = kind.decode("latin-1")
+        why = f"Content-Type {shown!r} is not taken: an agent takes {CONTENT_TYPE}; send JSON to a server"
+        raise _RefusedError(400, "invalid", why)
+    return body
+
+
+def _frames(body: bytes) -> list[Frame]:
+    try:
+        frames = list(decode(body, _parse_header))
+        for one in frames:
+            names.check_client(one.header.client)
+    except (FrameError, names.NameRuleError) as error:
+        raise _RefusedError(400, "invalid", str(error)) from None
+    if not frames:
+        raise _RefusedError(400, "invalid", "the body holds no frame")
+    return frames
