@@ -122,6 +122,10 @@ def test_a_window_between_two_times_is_named_by_the_clock(taba, asked):
         (["tabs", "--server", "ftp://x"], "--server ftp://x: expected an address such as http://127.0.0.1:8300"),
         (["tail", "/nowhere/access.log", "--once"], "there is no such file"),
         (["up", "--limits-tabs", "0"], "--limits-tabs is 0: expected a whole number, 1 or more"),
+        (["agent", "--port", "70000"], "--port is 70000: expected a whole number from 0 to 65535"),
+        (["agent", "--servers", "ftp://x"], "--servers: 'ftp://x' is not an address"),
+        (["agent", "--config", "/nowhere/taba.toml"], "/nowhere/taba.toml: cannot be read"),
+        (["up", "--agent-lanes", "0"], "--agent-lanes is 0: expected a whole number from 1 to 64"),
         (["up", "--config", "/nowhere/taba.toml"], "/nowhere/taba.toml: cannot be read"),
     ],
 )
@@ -131,7 +135,7 @@ def test_wrong_use_ends_with_2_and_says_what_is_right(taba, arguments, told):
     assert told in ended.err
 
 
-@pytest.mark.parametrize("query", [["tabs"], ["agg", "a"], ["watch", "a"], ["record", "a", "1"]])
+@pytest.mark.parametrize("query", [["tabs"], ["agg", "a"], ["watch", "a"], ["ledger"], ["record", "a", "1"]])
 def test_where_no_server_answers_it_says_how_to_start_one(taba, query):
     ended = taba(*query, "--server", "http://127.0.0.1:9")
     assert (ended.code, ended.out) == (1, "")
@@ -190,6 +194,21 @@ class Terminal(Console):
 
     def __init__(self) -> None:
         super().__init__(force_terminal=True, width=80, height=8, record=True, markup=False, highlight=False)
+
+
+@pytest.mark.parametrize("query", ["agg", "proj", "series"])
+def test_a_person_is_told_where_clients_are_missing_in_an_answer(taba, asked, monkeypatch, query):
+    """And a program that reads the table is not, nor one that reads JSON."""
+    for path in ("aggregates", "projections", "series"):
+        asked.answers[f"/v1/{path}"][1]["clients"] = {"current": 3, "known": 4}
+    assert "clients are in it" not in taba(query, "bids*", "--server", asked.url).out
+    terminal = Terminal()
+    monkeypatch.setattr(queries, "output", lambda: terminal)
+    taba(query, "bids*", "--server", asked.url)
+    assert "3 of 4 clients are in it" in terminal.export_text()
+    asked.answers["/v1/aggregates"][1]["clients"] = {"current": 4, "known": 4}
+    taba("agg", "bids*", "--server", asked.url)
+    assert "clients are in it" not in terminal.export_text()
 
 
 def test_watch_draws_until_it_is_interrupted_and_waits_for_a_server_that_went(taba, asked, monkeypatch):
@@ -251,7 +270,17 @@ def test_without_its_libraries_the_command_says_how_to_get_them():
     program = "import sys; sys.modules['typer'] = None; from taba.cli import main; main()"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
     assert ended.returncode == 1
-    assert ended.stderr == "taba: the command line needs typer: install this package with its extra, taba[server]\n"
+    extras = "taba[agent] or taba[server]"
+    assert ended.stderr == f"taba: this needs typer: install this package with its extra, {extras}\n"
+
+
+def test_without_the_servers_libraries_up_says_how_to_get_them(tmp_path):
+    """On a machine with `taba[agent]` alone the other commands run, and this one tells what it lacks."""
+    program = "import sys; sys.modules['polars'] = None; from taba.cli import main; main()"
+    arguments = ["up", "--port", "0", "--no-agent", "--data", tmp_path]
+    ended = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=20)
+    assert ended.returncode == 1
+    assert ended.stderr == "taba: this needs polars: install this package with its extra, taba[server]\n"
 
 
 def test_a_reader_that_leaves_is_no_error(asked):

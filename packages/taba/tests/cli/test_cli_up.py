@@ -1,94 +1,26 @@
 """The command line and a real server together, as a person uses them."""
 
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-from urllib.request import urlopen
+from collections.abc import Iterator
 
 import pytest
-
-COMMAND = [sys.executable, "-c", "from taba.cli import main; main()"]
-PATIENCE = 20.0
-
-
-def environment(home: Path) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("TABA_", "XDG_"))}
-    return clean | {"HOME": str(home)}
-
-
-@dataclass
-class Up:
-    """A running `taba up`."""
-
-    process: subprocess.Popen[str]
-    url: str
-    home: Path
-
-    def run(self, *arguments: object, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*COMMAND, *map(str, arguments)],
-            env=environment(self.home) | {"TABA_SERVER": self.url},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-
-    def json(self, *arguments: object) -> Any:
-        ended = self.run(*arguments, "--json")
-        assert ended.returncode == 0, ended.stderr
-        return json.loads(ended.stdout)
-
-    def count(self, tab: str) -> int:
-        """How many events of a tab there are."""
-        with urlopen(f"{self.url}/v1/aggregates?tab={tab}&window=1d&by=none", timeout=PATIENCE) as answer:
-            tabs = json.load(answer)["tabs"]
-        return tabs[tab]["1d"]["count"] if tab in tabs else 0
-
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
-        """The exit code, and what it had to say."""
-        self.process.send_signal(how)
-        _, told = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, told
-
-
-def start(home: Path, *arguments: object, **variables: str) -> Up:
-    process = subprocess.Popen(
-        [*COMMAND, "up", "--port", "0", "--json", *map(str, arguments)],
-        env=environment(home) | variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=home,
-    )
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise AssertionError(process.communicate(timeout=PATIENCE)[1])
-    return Up(process, json.loads(line)["url"], home)
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+from command_process import COMMAND, PATIENCE, Serving, environment, start, until
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory) -> Iterator[Up]:
-    up = start(tmp_path_factory.mktemp("home"))
-    yield up
-    if up.process.poll() is None:
+def up(tmp_path_factory) -> Iterator[Serving]:
+    up = start(tmp_path_factory.mktemp("home"), "up", "--no-agent")
+    try:
+        yield up
         assert up.stop() == (0, "")
+    finally:
+        up.close()
 
 
 def test_what_is_recorded_is_shown(up):
@@ -193,7 +125,11 @@ def test_a_port_that_is_taken_is_told(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = subprocess.run(
-            [*COMMAND, "up", "--port", str(port)], env=environment(tmp_path), capture_output=True, text=True, timeout=30
+            [*COMMAND, "up", "--port", str(port), "--no-agent"],
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=30,
         )
     assert (ended.returncode, ended.stdout) == (1, "")
     assert f"taba: cannot listen on 127.0.0.1:{port}: Address already in use" in ended.stderr
@@ -203,7 +139,7 @@ def test_a_port_that_is_taken_is_told(tmp_path):
 def test_data_that_cannot_be_used_is_told(tmp_path):
     (tmp_path / "data").write_text("no folder")
     ended = subprocess.run(
-        [*COMMAND, "up", "--port", "0", "--data", tmp_path / "data"],
+        [*COMMAND, "up", "--port", "0", "--no-agent", "--data", tmp_path / "data"],
         env=environment(tmp_path),
         capture_output=True,
         text=True,
@@ -217,19 +153,98 @@ def test_data_that_cannot_be_used_is_told(tmp_path):
 def test_settings_come_from_file_and_variables_and_data_outlives_the_server(tmp_path):
     (tmp_path / "taba.toml").write_text('data = "store"\nhost_metrics = false\n')
     arguments = ["--config", tmp_path / "taba.toml"]
-    first = start(tmp_path, *arguments, TABA_SHARDS="2")
+    first = start(tmp_path, "up", "--no-agent", *arguments, TABA_SHARDS="2")
     first.run("record", "kept", 1)
     assert first.stop(signal.SIGINT) == (0, "")
-    again = start(tmp_path, *arguments, TABA_SHARDS="2")
+    again = start(tmp_path, "up", "--no-agent", *arguments, TABA_SHARDS="2")
     assert again.count("kept") == 1
     assert again.run("tabs", "host.*").returncode == 1, "host_metrics is off"
     assert again.stop() == (0, "")
     assert (tmp_path / "store").is_dir()
 
 
+RECORD = "import sys, taba\ntaba.start(client=sys.argv[1])\ntaba.counter('inside').record(1)\nassert taba.flush()"
+
+
+def record_through(agent: str, up: Serving) -> None:
+    """A program records one event to `inside` through an agent."""
+    variables = environment(up.home) | {"TABA_AGENT": agent}
+    subprocess.run([sys.executable, "-c", RECORD, "web-1"], env=variables, check=True, timeout=PATIENCE)
+
+
+def test_an_agent_inside_takes_what_programs_record_and_keeps_it_beside_the_data(tmp_path):
+    up = start(tmp_path, "up", "--no-host-metrics", "--data", "store")
+    try:
+        assert up.told["agent"] != up.url
+        record_through(up.told["agent"], up)
+        until(lambda: up.count("inside") == 1)
+        assert (tmp_path / "store/spool").is_dir()
+        record_through(up.told["agent"], up)
+        assert up.stop()[0] == 0
+        again = start(tmp_path, "up", "--no-host-metrics", "--data", "store")
+        try:
+            until(lambda: again.count("inside") == 2)
+        finally:
+            again.close()
+    finally:
+        up.close()
+
+
+def test_an_agent_that_stops_has_sent_what_it_holds_before_the_server_stops(tmp_path):
+    """The agent inside is told first, so that the server still takes what is left."""
+    up = start(tmp_path, "up", "--no-host-metrics", "--data", "store")
+    try:
+        for _ in range(3):
+            record_through(up.told["agent"], up)
+        assert up.stop()[0] == 0
+        alone = start(tmp_path, "up", "--no-host-metrics", "--no-agent", "--data", "store")
+        try:
+            assert "agent" not in alone.told
+            assert alone.count("inside") == 3, "no agent could have sent it now"
+        finally:
+            alone.close()
+    finally:
+        up.close()
+
+
+def test_where_the_agents_port_is_taken_the_server_says_so_and_goes_on(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        up = start(tmp_path, "up", "--no-host-metrics", "--agent-port", port)
+        try:
+            assert "agent" not in up.told
+            assert up.run("record", "a", 1).returncode == 0
+            code, told = up.stop()
+        finally:
+            up.close()
+    assert code == 0
+    assert told == f"no agent inside: 127.0.0.1:{port} is taken, perhaps by an agent that runs already\n"
+
+
+def test_a_hangup_reads_the_settings_again_and_a_mistake_in_them_ends_nothing(tmp_path):
+    """For the server and for the agent inside it."""
+    file = tmp_path / "taba.toml"
+    file.write_text("host_metrics = false\n[limits]\ntabs = 1000\n")
+    up = start(tmp_path, "up", "--config", file)
+    try:
+        assert up.run("record", "first", 1).returncode == 0
+        file.write_text("limits = 3")
+        up.process.send_signal(signal.SIGHUP)
+        assert "limits is 3: expected a table, [limits]" in up.await_told("limits is 3")
+        assert up.run("record", "second", 1).returncode == 0
+        file.write_text("host_metrics = false\n[limits]\ntabs = 1\n[agent]\nport = 1\n")
+        up.process.send_signal(signal.SIGHUP)
+        assert "need a restart" in up.await_told("of the agent inside, port")
+        until(lambda: up.run("record", f"tab{time.monotonic_ns()}", 1).returncode == 1)
+        code, told = up.stop()
+    finally:
+        up.close()
+    assert (code, "Traceback" in told) == (0, False), told
+
+
 def test_the_demo_shows_what_to_try(tmp_path):
     process = subprocess.Popen(
-        [*COMMAND, "up", "--demo", "--port", "0"],
+        [*COMMAND, "up", "--demo", "--port", "0", "--no-host-metrics"],
         env=environment(tmp_path),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -246,6 +261,7 @@ def test_the_demo_shows_what_to_try(tmp_path):
     assert process.wait(PATIENCE) == 0
     process.communicate()
     assert "listens at  http://127.0.0.1:" in shown
+    assert "agent at    http://127.0.0.1:" in shown
     assert "data in     demo-data" in shown
     assert all(f" {words} " in shown for words in ("watch 'host.*'", "record hello 1", "agg hello"))
     assert (tmp_path / "demo-data").is_dir()

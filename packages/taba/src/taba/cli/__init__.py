@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import sys
 
-NEEDED = frozenset({"msgspec", "psutil", "rich", "typer"})
-"""What the command line imports beyond the client, all of it in `taba[server]`."""
+AGENT = frozenset({"backports", "httptools", "msgspec", "rich", "typer", "uvloop"})
+"""What the command line and the agent import beyond the client: all of it is in `taba[agent]`."""
+SERVER = frozenset({"polars", "psutil", "starlette", "uvicorn"})
+"""What the server imports besides: all of it is in `taba[server]`."""
 
 
 def main() -> None:
     """Run the command line; where its libraries are missing, say in one line how to get them."""
     try:
         from taba.cli.app import run
+
+        run()
     except ModuleNotFoundError as error:
-        if error.name not in NEEDED:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in AGENT | SERVER:
             raise
-        sys.exit(f"taba: the command line needs {error.name}: install this package with its extra, taba[server]")
-    run()
+        # The server's extra has the command line too, and is what most want.
+        wanted = "taba[agent] or taba[server]" if missing in AGENT else "taba[server]"
+        sys.exit(f"taba: this needs {missing}: install this package with its extra, {wanted}")

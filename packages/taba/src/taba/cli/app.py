@@ -10,8 +10,10 @@ import typer
 
 from taba import __version__
 from taba.cli import queries
+from taba.cli.agent import agent
 from taba.cli.failure import Failure
 from taba.cli.importing import import_files
+from taba.cli.ledger import ledger
 from taba.cli.recording import record
 from taba.cli.screen import messages
 from taba.cli.tailing import tail
@@ -66,6 +68,15 @@ app.command(
         "TABA_LIMITS_TABS=50000 taba up # any setting is a variable too",
     ),
 )(up)
+app.command(
+    rich_help_panel=SERVING,
+    epilog=_examples(
+        "taba agent # for a server on this machine",
+        "taba agent --servers http://10.0.0.5:8300 # for one elsewhere",
+        "taba agent --spool /var/spool/taba # frames are kept there",
+        "TABA_AGENT_SPOOL_MB=4096 taba agent # any setting is a variable",
+    ),
+)(agent)
 app.command(
     rich_help_panel=RECORDING,
     # A number below zero is a value and no option.
@@ -122,6 +133,10 @@ app.command(
         "taba series http.ms --from 1d --step 15m # a day, a point for each quarter",
     ),
 )(queries.over_time)
+app.command(
+    rich_help_panel=ASKING,
+    epilog=_examples("taba ledger # all clients", "taba ledger 'web-*' --json # for a program"),
+)(ledger)
 app.command(
     rich_help_panel=ASKING,
     epilog=_examples(

@@ -22,7 +22,8 @@ LEAST_FLEXIBLE = 12
 class Column:
     """A column: how it is headed, on which side it is aligned, what it does where room is short.
 
-    `spare` 0 is always shown; of the others the greatest goes first. Cells of a flexible column may be cut.
+    `spare` 0 is always shown; of the others the greatest goes first. Cells of a flexible column may be cut. A zero
+    has no style: there is nothing to see.
     """
 
     head: str
@@ -47,28 +48,40 @@ class Grid:
     columns: Sequence[Column]
     title_head: str = "tab"
     groups: list[Group] = field(default_factory=list)
+    titles_inline: bool = False
+    """Rather leave out columns than give titles lines of their own."""
 
 
 def lines(grid: Grid, width: int) -> tuple[list[Text], list[str]]:
     """The grid as lines of at most `width` cells, where that can be; and the heads left out."""
     widths = _widths(grid)
     titles = max([cell_len(grid.title_head), *(group.title.cell_len for group in grid.groups)])
-    shown = list(range(len(grid.columns)))
-    if titles + _span(widths, shown) + GAP <= width:
-        return list(_inline(grid, widths, titles)), []
-    left_out = []
-    while INDENT + _span(widths, shown) > width:
-        spare = max(shown, key=lambda index: grid.columns[index].spare)
-        if not grid.columns[spare].spare:
-            break
-        shown.remove(spare)
-        left_out.append(spare)
+    everything = list(range(len(grid.columns)))
+    inline = _fitting(grid, widths, width - titles - GAP) if grid.titles_inline else everything
+    if titles + GAP + _span(widths, inline) <= width:
+        return list(_inline(grid, widths, inline, titles)), _left_out(grid, inline)
+    shown = _fitting(grid, widths, width - INDENT)
     room = width - INDENT - _span(widths, shown)
     for index in shown:
         if room < 0 and grid.columns[index].flexible:
             widths[index] = max(LEAST_FLEXIBLE, widths[index] + room)
             break
-    return list(_headed(grid, widths, shown)), [grid.columns[index].head for index in sorted(left_out)]
+    return list(_headed(grid, widths, shown)), _left_out(grid, shown)
+
+
+def _fitting(grid: Grid, widths: Sequence[int], width: int) -> list[int]:
+    """The columns that are left once enough of those that can be spared have gone, the greatest spare first."""
+    shown = list(range(len(grid.columns)))
+    while _span(widths, shown) > width:
+        spare = max(shown, key=lambda index: grid.columns[index].spare)
+        if not grid.columns[spare].spare:
+            break
+        shown.remove(spare)
+    return shown
+
+
+def _left_out(grid: Grid, shown: Sequence[int]) -> list[str]:
+    return [column.head for index, column in enumerate(grid.columns) if index not in shown]
 
 
 def _widths(grid: Grid) -> list[int]:
@@ -83,9 +96,8 @@ def _span(widths: Sequence[int], shown: Sequence[int]) -> int:
     return sum(widths[index] for index in shown) + GAP * (len(shown) - 1)
 
 
-def _inline(grid: Grid, widths: Sequence[int], titles: int) -> Iterator[Text]:
+def _inline(grid: Grid, widths: Sequence[int], shown: Sequence[int], titles: int) -> Iterator[Text]:
     """With the title as the first column, in the first row of its group."""
-    shown = range(len(grid.columns))
     yield _joined([_cell(grid.title_head, titles, True, "dim"), *_heads(grid, widths, shown)])
     for group in grid.groups:
         title = group.title
@@ -110,7 +122,10 @@ def _heads(grid: Grid, widths: Sequence[int], shown: Sequence[int]) -> list[Text
 
 
 def _cells(grid: Grid, row: Sequence[str], widths: Sequence[int], shown: Sequence[int]) -> list[Text]:
-    return [_cell(row[index], widths[index], grid.columns[index].left, grid.columns[index].style) for index in shown]
+    def style(index: int) -> str:
+        return "" if row[index] == "0" else grid.columns[index].style
+
+    return [_cell(row[index], widths[index], grid.columns[index].left, style(index)) for index in shown]
 
 
 def _joined(cells: Sequence[Text]) -> Text:

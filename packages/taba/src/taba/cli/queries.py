@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from rich.console import Console
 from rich.text import Text
 
 from taba.cli import options, series
@@ -18,6 +19,7 @@ from taba.cli.charts import step_for
 from taba.cli.connection import DEFAULT, Connection
 from taba.cli.failure import USAGE, Failure
 from taba.cli.grid import Column, Grid, Group, lines
+from taba.cli.ledger import clients_missing
 from taba.cli.numbers import ago, clock, number
 from taba.cli.screen import output, show, tab_text, write_json
 
@@ -131,7 +133,9 @@ def over_time(
     if not _shown_json(body, json, "tabs"):
         raise nothing_matched(connection, pattern, client)
     if not json:
-        show(console, series.pictured(msgspec.json.decode(body), console.width))
+        answer = msgspec.json.decode(body)
+        show(console, series.pictured(answer, console.width))
+        _print_completeness(console, answer)
 
 
 def nothing_matched(connection: Connection, pattern: str | None, client: str | None = None) -> Failure:
@@ -187,9 +191,18 @@ def _shown_json(body: bytes, json: bool, key: str) -> Any:
 def _print_answers(entries: list[Entry], body: bytes) -> None:
     console = output()
     show(console, pictured(entries, console.width))
-    complete_to = msgspec.json.decode(body).get("complete_to")
-    if complete_to is not None and console.is_terminal:
-        console.print(Text(f"  complete to {clock(complete_to)}", style="dim italic"))
+    _print_completeness(console, msgspec.json.decode(body))
+
+
+def _print_completeness(console: Console, answer: Mapping[str, Any]) -> None:
+    """To a person, up to when an answer is complete, and whether clients are missing in it."""
+    if not console.is_terminal:
+        return
+    complete_to, missing = answer.get("complete_to"), clients_missing(answer)
+    told = [f"complete to {clock(complete_to)}"] if complete_to is not None else []
+    told += [missing] if missing else []
+    if told:
+        console.print(Text(f"  {', '.join(told)}", style="dim italic"))
 
 
 def _print_grid(grid: Grid) -> None:

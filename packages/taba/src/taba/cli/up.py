@@ -1,17 +1,15 @@
-"""The command `up`: the server, with a flag for each setting that is declared in `taba.config`."""
+"""The command `up`: the server, an agent inside it, and this machine's metrics; a flag for each setting."""
 
 from __future__ import annotations
 
-import inspect
+import errno
 import logging
-import os
 import shutil
-import signal
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -20,112 +18,159 @@ from rich.table import Table
 from rich.text import Text
 
 from taba import config
+from taba.cli import flags, serving
 from taba.cli.connection import DEFAULT
-from taba.cli.failure import USAGE, Failure
+from taba.cli.failure import Failure
 from taba.cli.screen import output
-from taba.config import Setting, Settings
+from taba.config import Agent, Settings
 
-SWITCHES = "Switches"
-PANELS = {"": "Settings", "tiers": "Tiers: how finely and how long", "limits": "Limits"}
-DEMO_DATA = Path("demo-data")
-
-
-def _near_home(path: Path) -> str:
-    home = Path.home()
-    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
-
-
-File = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        envvar="TABA_CONFIG",
-        help=f"Settings in TOML; if left out, TABA_CONFIG or {_near_home(config.default_file())}.",
-        show_envvar=False,
-        show_default=False,
-    ),
-]
-Demo = Annotated[bool, typer.Option("--demo", metavar="", help="Show what to try; data in ./demo-data.")]
-Json = Annotated[bool, typer.Option("--json", metavar="", help='Write {"url": …} once it listens.')]
-
-
-def up(config_file: File = None, demo: Demo = False, json: Json = False, **flags: Any) -> None:
-    """Run the server until it is stopped with Ctrl-C or SIGTERM."""
-    given = {path: flags[_parameter(path)] for path in config.SETTINGS}
-    if demo and given["data"] is None:
-        given["data"] = DEMO_DATA
-    try:
-        settings = config.load(config_file or _default_file(), os.environ, given)
-    except config.ConfigError as error:
-        raise Failure(str(error), USAGE) from None
-    _serve(settings, lambda url: _tell(url, settings, demo, json))
-
-
-def _serve(settings: Settings, tell: Callable[[str], None]) -> None:
-    level = settings.log_level.upper()
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if level == "INFO":  # which libraries start and stop beneath us is news for those who debug
-        logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    # The server's libraries take a moment to load, and no other command needs them.
+if TYPE_CHECKING:
+    from taba.agent.main import AgentThread
     from taba.host import Collector
+
+log = logging.getLogger(__name__)
+
+DEMO_DATA = Path("demo-data")
+OF_THE_SERVER = ("agent.spool", "agent.servers")
+"""Not for the agent inside: its frames go to this server, and its spool lies beside the server's data."""
+SPOOL = "spool"
+
+Demo = Annotated[bool, typer.Option("--demo", metavar="", help="Show what to try; data in ./demo-data.")]
+Json = Annotated[bool, typer.Option("--json", metavar="", help='Write {"url": …, "agent": …} once it listens.')]
+
+
+def up(config_file: flags.File = None, demo: Demo = False, json: Json = False, **given: Any) -> None:
+    """Run the server, with an agent inside, until it is stopped with Ctrl-C or SIGTERM."""
+    chosen = flags.given(given)
+    if demo and chosen["data"] is None:
+        chosen["data"] = DEMO_DATA
+
+    def load() -> Settings:
+        settings = flags.load(config_file, chosen)
+        # Where any port will do for the server, it will for the agent, unless one was asked for.
+        return settings if settings.port else flags.load(config_file, chosen, defaults={"agent.port": 0})
+
+    settings = flags.load_or_fail(load)
+    serving.start_logging(settings.log_level)
+    _serve(settings, load, lambda url, agent: _tell(url, agent, settings, demo, json))
+
+
+def _serve(settings: Settings, load: Callable[[], Settings], tell: Callable[[str, str | None], None]) -> None:
+    # The server's libraries take a moment to load, and no other command needs them.
     from taba.server.main import StartError, serve
     from taba.store import StoreError
 
-    collector = Collector()
+    beside = Beside()
+
+    def end() -> None:
+        serving.notify("STOPPING=1")
+        beside.stop()
 
     def ready(url: str) -> None:
-        if settings.host_metrics:
-            collector.start(url)
-            _before_the_server_stops(collector.stop)
-        tell(url)
+        agent = beside.start(url, settings)
+        serving.before_the_end(end)
+        tell(url, agent)
+        serving.notify("READY=1")
+
+    def reload() -> Settings:
+        fresh = load()
+        beside.reload(fresh)
+        return fresh
 
     try:
-        serve(settings, ready)
+        serve(settings, ready, serving.reloading(reload))
     except (StartError, StoreError) as error:
         raise Failure(str(error)) from None
     except KeyboardInterrupt:
         pass
     finally:
-        collector.stop()
+        beside.stop()
 
 
-def _before_the_server_stops(act: Callable[[], None]) -> None:
-    """Act as soon as the process is told to end, while the server still answers."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _first(act, signal.getsignal(number)))
+class Beside:
+    """What runs beside the server in its process, and stops before it: the agent, and this machine's metrics."""
+
+    def __init__(self) -> None:
+        self._collector: Collector | None = None
+        self._agent: AgentThread | None = None
+        self._url = ""
+        self._stopping = threading.Lock()
+
+    def start(self, url: str, settings: Settings) -> str | None:
+        """Start what the settings ask for, for the server at `url`; the agent's address, where there is one."""
+        if settings.host_metrics:
+            from taba.host import Collector
+
+            self._collector = Collector()
+            self._collector.start(url)
+        if settings.inner_agent:
+            self._url = url
+            self._agent = _inner_agent(_of_the_inner(url, settings))
+        return self._agent.url if self._agent else None
+
+    def reload(self, settings: Settings) -> None:
+        """Give the agent other settings."""
+        if self._agent is None:
+            return
+        try:
+            restart = self._agent.reload(_of_the_inner(self._url, settings))
+        except ValueError as error:
+            log.warning("the agent inside keeps its settings: %s", error)
+            return
+        if restart:
+            log.warning("of the agent inside, %s need a restart", ", ".join(restart))
+
+    def stop(self) -> None:
+        """Stop what was started, so that the server still takes what they have to send."""
+        with self._stopping:
+            collector, self._collector = self._collector, None
+            agent, self._agent = self._agent, None
+            if collector:
+                collector.stop()
+            if agent:
+                agent.stop()
 
 
-def _first(act: Callable[[], None], following: Any) -> Callable[..., None]:
-    def both(*arguments: Any) -> None:
-        act()
-        if callable(following):
-            following(*arguments)
-
-    # In a thread, because the server needs this one to answer.
-    return lambda *arguments: threading.Thread(target=both, args=arguments, daemon=True).start()
+def _of_the_inner(url: str, settings: Settings) -> Agent:
+    """The settings of the agent inside a server: it sends to that server, and its spool lies beside the data."""
+    return msgspec.structs.replace(settings.agent, servers=(url,), spool=settings.data / SPOOL)
 
 
-def _default_file() -> Path | None:
-    file = config.default_file()
-    return file if file.is_file() else None
+def _inner_agent(own: Agent) -> AgentThread | None:
+    """A running agent; None where it cannot start, which is told, and no reason to have no server."""
+    from taba.agent.main import AgentThread, StartError
+
+    agent = AgentThread(own)
+    try:
+        agent.start()
+    except StartError as error:
+        cause = error.__cause__
+        taken = isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE
+        told = f"{own.host}:{own.port} is taken, perhaps by an agent that runs already" if taken else str(error)
+        sys.stderr.write(f"no agent inside: {told}\n")
+        return None
+    return agent
 
 
-def _tell(url: str, settings: Settings, demo: bool, json: bool) -> None:
+def _tell(url: str, agent: str | None, settings: Settings, demo: bool, json: bool) -> None:
     if json:
-        sys.stdout.write(msgspec.json.encode({"url": url}).decode() + "\n")
+        told = {"url": url} | ({"agent": agent} if agent else {})
+        sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
         sys.stdout.flush()
     elif demo:
-        output().print(demo_panel(url, settings))
+        output().print(demo_panel(url, agent, settings))
     else:
-        output().print(f"Taba listens at {url}, its data is in {settings.data}")
+        inside = f"\nAn agent inside listens at {agent}" if agent else ""
+        output().print(f"Taba listens at {url}, its data is in {settings.data}{inside}")
 
 
-def demo_panel(url: str, settings: Settings) -> Panel:
+def demo_panel(url: str, agent: str | None, settings: Settings) -> Panel:
     """Where the server is, and three commands to try."""
     command = _own_command()
     places = Table.grid(padding=(0, 2))
     places.add_row("listens at", Text(url, style="bold green"))
+    if agent:
+        places.add_row("agent at", Text(agent, style="bold green"))
     places.add_row("data in", Text(str(settings.data), style="bold"))
     tries = Table.grid(padding=(0, 2))
     if url.rstrip("/") != DEFAULT:
@@ -152,50 +197,4 @@ def _own_command() -> str:
     return "taba" if shutil.which("taba") else str(own)
 
 
-def _parameter(path: str) -> str:
-    return path.replace(".", "_")
-
-
-def _flag(setting: Setting) -> inspect.Parameter:
-    """A setting as a parameter of `up`; None is `not given`, since files and variables come first."""
-    kind = get_args(setting.kind)[0]
-    kind = list[str] if kind == tuple[str, ...] else kind
-    text = setting.help[0].upper() + setting.help[1:]
-    if kind == list[str]:
-        text += "; may repeat"
-    option = typer.Option(
-        f"{setting.flag}/--no-{setting.flag[2:]}" if kind is bool else setting.flag,
-        metavar=_METAVARS.get(kind, setting.path.rpartition("_")[2].upper()),
-        help=f"{text}. [dim]{_default(setting)}[/]",
-        rich_help_panel=SWITCHES if kind is bool else PANELS[setting.group],
-        show_default=False,
-    )
-    return inspect.Parameter(
-        _parameter(setting.path),
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None,
-        # The text is checked, and explained, where files and variables are: in taba.config.
-        annotation=Annotated[(kind if kind in _METAVARS else str) | None, option],
-    )
-
-
-_METAVARS: dict[Any, str] = {int: "N", Path: "PATH", list[str]: "TEXT", bool: ""}
-
-
-def _default(setting: Setting) -> str:
-    """The default in brackets, none where it is nothing."""
-    if isinstance(setting.default, Path):
-        shown = _near_home(setting.default)
-    elif isinstance(setting.default, tuple):
-        shown = ", ".join(setting.default)
-    elif isinstance(setting.default, bool):
-        shown = "on" if setting.default else "off"
-    elif isinstance(setting.default, int) and setting.default >= 10_000:
-        shown = f"{setting.default:_}"
-    else:
-        shown = str(setting.default)
-    return f"({shown})" if shown else ""
-
-
-_own = list(inspect.signature(up, eval_str=True).parameters.values())[:-1]
-up.__signature__ = inspect.Signature([*_own, *map(_flag, config.SETTINGS.values())])  # pyright: ignore[reportFunctionMemberAccess]
+flags.with_flags(up, (setting for path, setting in config.SETTINGS.items() if path not in OF_THE_SERVER))
