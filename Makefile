@@ -1,12 +1,13 @@
 # Everything that a fresh machine needs: Python 3.11 and this file.
 #   make demo    Taba on this machine's own events      make test    the test suite
 #   make lint    ruff and pyright                       make bench   the benchmarks, with their tables
+#   make soak    half an hour of kills and cuts         (TABA_SOAK_MINUTES, TABA_SOAK_RESULT)
 
 PYTHON ?= python3
 UV := .tools/bin/uv
 RUN := $(UV) run --no-sync
 
-.PHONY: setup demo test test-all lint bench clean
+.PHONY: setup demo test test-all soak lint bench clean
 
 setup: .venv/.ready
 
@@ -26,6 +27,10 @@ test: setup
 
 test-all: setup
 	$(RUN) pytest -m ''
+
+soak: setup
+	TABA_SOAK_MINUTES=$${TABA_SOAK_MINUTES:-30} TABA_SOAK_RESULT=$${TABA_SOAK_RESULT:-soak.json} \
+		$(RUN) pytest packages/taba/tests/faults/test_faults_soak.py -s
 
 lint: setup
 	$(RUN) ruff check .

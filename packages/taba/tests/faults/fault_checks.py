@@ -1,0 +1,197 @@
+"""Whether all was counted once: what answers say, against the clients' own tallies; and the ledger's identity.
+
+recorded = folded + dropped + in flight        for each client and in all, in every answer
+"""
+
+import http.client
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fault_client import GAUGE, NUMBERS, STEADY, UNIQUES, Tallies
+from fault_world import Part, World, await_
+
+TABS = (*NUMBERS, STEADY)
+WINDOW = "1d"
+
+
+def unbalanced(answer: Mapping[str, Any]) -> list[str]:
+    """The rows of a ledger's answer that do not add up, in words."""
+    rows = {"in all": answer["total"], **answer["ledger"]}
+    return [f"{name}: {row}" for name, row in rows.items() if "unaccounted" in row or _difference(row)]
+
+
+def _difference(row: Mapping[str, Any]) -> int:
+    return row["recorded"] - row["folded"] - sum(row["dropped"].values()) - row["in_flight"]
+
+
+class LedgerWatch(threading.Thread):
+    """Asks all servers in turn for the ledger until it is stopped, and keeps what is wrong in the answers.
+
+    Wrong is what does not add up, and a number of a client that falls. In `answers` is how many there were.
+    """
+
+    def __init__(self, servers: Iterable[Part], pause: float = 0.1) -> None:
+        super().__init__(name="faults-ledger", daemon=True)
+        self.answers = 0
+        self.wrong: list[str] = []
+        self.most_in_flight = 0
+        self._servers = list(servers)
+        self._pause = pause
+        self._greatest: dict[tuple[str, str], int] = {}
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        while not self._stopped.is_set():
+            for server in self._servers:
+                self._ask(server)
+                self._stopped.wait(self._pause)
+
+    def _ask(self, server: Part) -> None:
+        try:
+            status, answer = server.get("/v1/ledger", timeout=5)
+        except (OSError, http.client.HTTPException):
+            return  # killed, frozen or starting
+        if status != 200:
+            self._note(f"{server.name} answers {status}: {answer}")
+            return
+        self.answers += 1
+        self.most_in_flight = max(self.most_in_flight, answer["total"]["in_flight"])
+        for row in unbalanced(answer):
+            self._note(f"{server.name}: {row}")
+        for client, row in answer["ledger"].items():
+            for name in ("recorded", "folded"):
+                before = self._greatest.get((client, name), 0)
+                if row[name] < before:
+                    self._note(f"{server.name}: {client}'s {name} fell from {before} to {row[name]}")
+                self._greatest[client, name] = max(before, row[name])
+
+    def _note(self, text: str) -> None:
+        if len(self.wrong) < 100:
+            self.wrong.append(text)
+
+    def stop(self) -> None:
+        """Stop asking, and fail if anything was wrong."""
+        self._stopped.set()
+        self.join(20)
+        assert self.wrong == [], self.wrong
+        assert self.answers > 0
+
+
+def wait_counted(world: World, tallies: Mapping[str, Tallies], dead: Iterable[str] = ()) -> dict[str, Any]:
+    """Wait until the ledger knows all that clients recorded, and nothing is in flight; the answer."""
+    last: list[Any] = [None]
+
+    def is_counted() -> bool:
+        last[0] = answer = world.servers[0].asked("/v1/ledger")
+        rows = answer["ledger"]
+        known = all(rows.get(name, {}).get("recorded", 0) >= one.events for name, one in tallies.items() if one.events)
+        return known and all(row["in_flight"] == 0 for name, row in rows.items() if name in tallies or name in dead)
+
+    await_(is_counted, "nothing is in flight", more=lambda: f"{last[0]} {world.agent.runs and world.agent.status()}")
+    return last[0]
+
+
+def check_ledger(answer: Mapping[str, Any], tallies: Mapping[str, Tallies], dropped: int | None = 0) -> None:
+    """Each client's row says what the client says; `dropped` None: some were."""
+    assert unbalanced(answer) == []
+    rows = answer["ledger"]
+    assert {name: rows[name]["recorded"] for name in tallies} == {name: one.events for name, one in tallies.items()}
+    for name in tallies:
+        assert rows[name]["in_flight"] == 0, (name, rows[name])
+        if dropped is not None:
+            assert sum(rows[name]["dropped"].values()) == dropped, (name, rows[name])
+
+
+def projections(server: Part) -> dict[str, dict[str, Any]]:
+    """What a server answers for each client, by client and tab."""
+    tabs = server.asked("/v1/projections", tab="faults.*", window=WINDOW)["tabs"]
+    found: dict[str, dict[str, Any]] = {}
+    for tab, clients in tabs.items():
+        for client, windows in clients.items():
+            found.setdefault(client, {})[tab] = windows[WINDOW]
+    return found
+
+
+def figures(answers: Mapping[str, Any]) -> dict[str, tuple[int, float]]:
+    """Count and total of each tab of numbers."""
+    return {tab: (answers[tab]["count"], answers[tab]["total"]) for tab in TABS if tab in answers}
+
+
+def recorded(tallies: Tallies) -> dict[str, tuple[int, float]]:
+    """The same from a client's own tallies."""
+    return {tab: (tallies.counts[tab], tallies.totals[tab]) for tab in TABS if tab in tallies.counts}
+
+
+def differences(server: Part, tallies: Mapping[str, Tallies]) -> dict[str, Any]:
+    """For each client whose answers are not what it recorded: both."""
+    found = projections(server)
+    wrong = {}
+    for name, one in tallies.items():
+        answers = found.get(name, {})
+        pair = {"answered": figures(answers), "recorded": recorded(one)}
+        if one.last is not None:
+            pair["answered"][GAUGE] = answers.get(GAUGE, {}).get("value")
+            pair["recorded"][GAUGE] = one.last
+        if pair["answered"] != pair["recorded"]:
+            wrong[name] = pair
+    return wrong
+
+
+def check_exact(world: World, tallies: Mapping[str, Tallies]) -> None:
+    """Both servers answer, for each client and tab, exactly what the client recorded; and for the fleet, the sum."""
+    for server in world.servers:
+        assert differences(server, tallies) == {}, server.name
+        check_fleet(server)
+    check_uniques(world.servers[0], tallies)
+
+
+def check_dead(server: Part, answer: Mapping[str, Any], dead: Mapping[str, int]) -> None:
+    """All that arrived of clients that were killed is folded once; `dead` says what each recorded at most."""
+    found = projections(server)
+    for name, most in dead.items():
+        row = answer["ledger"].get(name)
+        if row is None:
+            assert name not in found, name
+            continue
+        assert row["folded"] == row["recorded"] <= most, (name, row, most)
+        assert row["in_flight"] == 0, (name, row)
+        counted = sum(count for count, _ in figures(found.get(name, {})).values())
+        assert counted <= row["folded"], (name, counted, row)
+
+
+def check_fleet(server: Part) -> None:
+    """The fleet's answers are the sum of all clients' answers."""
+    count: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for answers in projections(server).values():
+        for tab, (events, value) in figures(answers).items():
+            count[tab] += events
+            total[tab] += value
+    tabs = server.asked("/v1/aggregates", tab="faults.*", window=WINDOW)["tabs"]
+    fleet = figures({tab: windows[WINDOW] for tab, windows in tabs.items()})
+    assert fleet == {tab: (count[tab], total[tab]) for tab in count}
+
+
+def check_uniques(server: Part, tallies: Mapping[str, Tallies]) -> None:
+    """Sketches answer what they do for the same texts sent once, without any fault."""
+    events = [
+        {"client": f"reference-{name}", "tab": UNIQUES, "type": "uniques", "value": text}
+        for name, one in tallies.items()
+        for text in one.texts
+    ]
+    if not events:
+        return
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    try:
+        body = json.dumps({"events": events})
+        connection.request("POST", "/v1/events", body, {"Content-Type": "application/json"})
+        assert json.loads(connection.getresponse().read())["rejected"] == []
+    finally:
+        connection.close()
+    found = projections(server)
+    for name, one in tallies.items():
+        if one.texts:
+            assert found[name][UNIQUES] == found[f"reference-{name}"][UNIQUES], name

@@ -1,0 +1,29 @@
+"""A server that compacts as any server does, but does not wait so long for it.
+
+python fault_server.py SETTINGS     serve with the settings, as JSON
+"""
+
+import json
+import sys
+
+import msgspec
+
+from taba.config import Settings
+from taba.server import service
+from taba.server.main import StartError, serve
+from taba.states import tiers
+from taba.store import StoreError
+
+
+def main() -> None:
+    service.COMPACT_SECONDS = 0.4
+    tiers.SETTLE_SECONDS = 1
+    settings = msgspec.convert(json.loads(sys.argv[1]), Settings, dec_hook=lambda kind, value: kind(value))
+    try:
+        serve(settings, lambda url: None)
+    except (StartError, StoreError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
