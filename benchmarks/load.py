@@ -1,6 +1,6 @@
 """The blog's load on the embedded server: 10,000,000 events a minute of 300 clients and 10,000 tabs.
 
-    python -m benchmarks load [--seconds 60] [--rate 166667] [--mixed] [--no-ladder]
+    python -m benchmarks load [--seconds 60] [--rate 166667] [--mixed] [--agent] [--no-ladder]
 
 Three processes: the server, the simulated clients, and this one, which looks on. In the first half of the time
 the load is alone (besides a probe, which posts an event and asks for it twice a second); in the second half
@@ -24,20 +24,20 @@ RATE = 10_000_000 / 60
 LADDER_SECONDS = 20
 MORE_TABS = (2, 3, 4, 6, 8)
 MORE_VALUES = (2, 5, 10, 15, 20, 30)
-RESULT = Path(__file__).parent / "results" / "load.md"
+RESULTS = Path(__file__).parent / "results"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run it all, write the tables to results/load.md and print them."""
+    """Run it all, write the tables to results/load.md (or load-agent.md) and print them."""
     options = _options([word for word in sys.argv[1:] if word != "load"] if arguments is None else arguments)
-    plan = Plan(options.rate, options.seconds, mixed=options.mixed)
+    plan = Plan(options.rate, options.seconds, mixed=options.mixed, agent=options.agent)
     parts = [main_table(run_load(plan, queries=True))]
     print(parts[0], flush=True)
     if options.ladder:
         parts.append(_ladder("More tabs in each frame (each event touches another State)", plan, MORE_TABS, False))
         parts.append(_ladder("More values of each tab in a frame (as many States)", plan, MORE_VALUES, True))
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text("\n".join(parts), encoding="utf-8")
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / ("load-agent.md" if plan.agent else "load.md")).write_text("\n".join(parts), encoding="utf-8")
 
 
 def _ladder(title: str, plan: Plan, factors: Sequence[int], values: bool) -> str:
@@ -60,6 +60,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=RATE, help="events a second (10,000,000 a minute)")
     parser.add_argument("--mixed", action="store_true", help="80 %% counters, 15 %% percentiles, 5 %% gauges")
     parser.add_argument("--no-ladder", dest="ladder", action="store_false", help="do not raise the rate afterwards")
+    parser.add_argument("--agent", action="store_true", help="through an agent, in place of straight to the server")
     return parser.parse_args(arguments)
 
 

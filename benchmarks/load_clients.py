@@ -38,6 +38,8 @@ class Plan:
     tabs: int = 10_000
     values: int = 1
     mixed: bool = False
+    agent: bool = False
+    """Whether the clients post to an agent, and that to the server."""
 
     @property
     def frames(self) -> int:
@@ -89,7 +91,7 @@ class Frames:
         self._values = frame.pack_values(values) * (most // VALUE_POOL + 2)
         self._verify()
 
-    def make(self, client: str, sequence: int, stop: float, first: int, entries: int) -> bytes:
+    def make(self, client: str, sequence: int, stop: float, first: int, entries: int, recorded: int) -> bytes:
         """A frame of the quarter second before `stop` with `entries` tabs from the tab `first` on."""
         names = b",".join(self._names[first : first + entries])
         types = b",".join(self._types[first : first + entries])
@@ -98,7 +100,8 @@ class Frames:
         values = self._values[at : at + entries * self.plan.values * 8]
         header = (
             f'{{"client":"{client}","epoch":"load","sequence":{sequence},"start":{stop - QUARTER},"stop":{stop},'
-            '"names":[%b],"types":[%b],"counts":[%b]}'
+            '"names":[%b],"types":[%b],"counts":[%b],"began":0.0,'
+            f'"recorded":{recorded}}}'
         ).encode() % (names, types, counts)
         checksum = zlib.crc32(values, zlib.crc32(header))
         prefix = frame.PREFIX.pack(frame.MAGIC, frame.VERSION, 0, len(header), len(values), checksum)
@@ -106,7 +109,7 @@ class Frames:
 
     def _verify(self) -> None:
         """What is made here must be what the client's own encoder makes."""
-        made = self.make("web-000", 7, 1000.25, self.plan.tabs - 1, 2)
+        made = self.make("web-000", 7, 1000.25, self.plan.tabs - 1, 2, 2 * self.plan.values)
         (decoded,) = frame.decode(made)
         assert frame.encode(decoded.header, bytes(decoded.values)) == made
 
@@ -141,7 +144,7 @@ class SimulatedClient:
         body = b"".join(part for _, part, _ in self.flying)
         head = (
             f"POST /v1/events HTTP/1.1\r\nHost: load\r\nContent-Type: {frame.CONTENT_TYPE}\r\n"
-            f"Taba-Source: {self.name}/load\r\nTaba-Sequence: {self.sequence}\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
         )
         self._request = head.encode() + body
         self.repeat()
@@ -222,8 +225,9 @@ class Drive:
         client.sequence += 1
         stop = start + (quarter + 1) * QUARTER
         first = (client.first + client.entries) % self._plan.tabs
-        body = self._frames.make(client.name, client.sequence, stop, first, entries)
         client.entries += entries
+        recorded = client.entries * self._plan.values
+        body = self._frames.make(client.name, client.sequence, stop, first, entries, recorded)
         client.put(stop + number * QUARTER / self._plan.clients, body, entries * self._plan.values)
         self._watch(client)
 

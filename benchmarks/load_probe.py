@@ -52,10 +52,9 @@ class Asker:
         self.connection.request("GET", path)
         return self._body(path)
 
-    def post(self, body: bytes, source: str, sequence: int) -> bytes:
+    def post(self, body: bytes) -> bytes:
         """Post frames."""
-        headers = {"Content-Type": frame.CONTENT_TYPE, "Taba-Source": source, "Taba-Sequence": str(sequence)}
-        self.connection.request("POST", "/v1/events", body, headers)
+        self.connection.request("POST", "/v1/events", body, {"Content-Type": frame.CONTENT_TYPE})
         return self._body("/v1/events")
 
     def _body(self, path: str) -> bytes:
@@ -73,9 +72,12 @@ class Probe(threading.Thread):
     client does. A value is asked for once its frame is answered, so a lag is rather too long than too short.
     """
 
-    def __init__(self, address: tuple[str, int], start: float, stop: float) -> None:
+    def __init__(self, door: tuple[str, int], address: tuple[str, int], start: float, stop: float) -> None:
+        """It posts to `door`, which is an agent's or the server's, and asks at the server's address."""
         super().__init__(name="probe", daemon=True)
+        self._door = Asker(door)
         self._asker = Asker(address)
+        self._frames = 0
         self._times = []
         chance = random.Random(2)
         while start < stop:
@@ -107,14 +109,17 @@ class Probe(threading.Thread):
         header = frame.Header(
             PROBE_CLIENT,
             "load",
-            self.posted + 1,
+            self._frames + 1,
             boundary - QUARTER,
             boundary,
             [PROBE_TAB],
             ["counter"],
             [len(values)],
+            began=self._times[0],
+            recorded=self.posted + len(ready),
         )
-        self._asker.post(frame.encode(header, frame.pack_values(values)), f"{PROBE_CLIENT}/load", self.posted + 1)
+        self._frames += 1
+        self._door.post(frame.encode(header, frame.pack_values(values)))
         self.posted += len(ready)
         while not self._shows(self.posted):
             time.sleep(POLL_SECONDS)

@@ -36,7 +36,7 @@ def main_table(run: Run) -> str:
     plan = run.plan
     kinds = "80 % counters, 15 % percentiles, 5 % gauges" if plan.mixed else "counters"
     parts = [
-        "# The blog's load on one embedded server",
+        "# The blog's load on one embedded server" + (", through an agent" if plan.agent else ""),
         f"{plan.rate:,.0f} events a second for {plan.seconds} s from {plan.clients} clients over {plan.tabs:,} tabs "
         f"({kinds}), {plan.clients * 4:,} frames a second; {os.cpu_count()} cores, polars {version('polars')}.",
         table(["what", "seen"], _seen(run)),

@@ -90,7 +90,7 @@ def run_load(plan: Plan, *, queries: bool) -> Run:
     """One load on a new server."""
     with tempfile.TemporaryDirectory(prefix="taba-load-") as folder:
         data = Path(folder)
-        with running_server(data) as server:
+        with running_server(data, plan.agent) as server:
             run = _drive(server, plan, queries)
         run.store = stored(data)
     return run
@@ -100,7 +100,7 @@ def run_load(plan: Plan, *, queries: bool) -> Run:
 def _simulated_clients(plan: Plan, server: ServerProcess) -> Iterator[tuple[int, Connection]]:
     """The clients' process, ready, by its id: it is told when to start and gives what came of it."""
     pipe, theirs = SPAWN.Pipe()
-    process = SPAWN.Process(target=simulate, args=(plan, server.address, theirs), daemon=True)
+    process = SPAWN.Process(target=simulate, args=(plan, server.door, theirs), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -118,7 +118,7 @@ def _drive(server: ServerProcess, plan: Plan, queries: bool) -> Run:
         stop = start + 0.25 + plan.seconds
         warm = start + WARM_SECONDS
         clients.send(start)
-        probe = Probe(server.address, start, stop - 0.5)
+        probe = Probe(server.door, server.address, start, stop - 0.5)
         probe.start()
         marks = [_mark(server, pid, warm), _mark(server, pid, (warm + stop) / 2 if queries else stop)]
         loaded = time_queries(server.address, lambda _: time.time() < stop) if queries else None
@@ -126,7 +126,7 @@ def _drive(server: ServerProcess, plan: Plan, queries: bool) -> Run:
         sent = _outcome(clients, server)
         probe.join(DRAIN_SECONDS)
     time.sleep(SETTLE_SECONDS)
-    rest = processor_seconds(server.pid) - marks[-1].server
+    rest = server.processor_seconds() - marks[-1].server
     used = [_use(before, after, plan.rate) for before, after in itertools.pairwise(marks)]
     idle = time_queries(server.address, lambda rounds: rounds < IDLE_ROUNDS) if queries else None
     failures = [str(one.failure) for one in (probe, loaded, idle) if one is not None and one.failure is not None]
@@ -170,7 +170,7 @@ class _Mark:
 def _mark(server: ServerProcess, clients: int, moment: float) -> _Mark:
     """What was used until the time `moment`, which is waited for."""
     time.sleep(max(moment - time.time(), 0))
-    used = processor_seconds(server.pid)
+    used = server.processor_seconds()
     ours = used + time.process_time() + processor_seconds(clients)
     return _Mark(time.time(), used, ours, busy_seconds())
 

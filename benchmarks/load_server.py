@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -13,6 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
+
+from benchmarks.agent_parts import AgentProcess, running_agent
 
 SPAWN = multiprocessing.get_context("spawn")
 START_SECONDS = 60
@@ -33,11 +35,21 @@ class ServerProcess:
     process: SpawnProcess
     host: str
     port: int
+    agent: AgentProcess | None = None
 
     @property
     def address(self) -> tuple[str, int]:
         """Where it listens."""
         return self.host, self.port
+
+    @property
+    def door(self) -> tuple[str, int]:
+        """Where events go: to the agent, where there is one."""
+        return ("127.0.0.1", self.agent.port) if self.agent else self.address
+
+    def processor_seconds(self) -> float:
+        """What it and its agent have used."""
+        return processor_seconds(self.pid) + (processor_seconds(self.agent.pid) if self.agent else 0.0)
 
     @property
     def pid(self) -> int:
@@ -57,8 +69,8 @@ class ServerProcess:
 
 
 @contextmanager
-def running_server(data: Path) -> Iterator[ServerProcess]:
-    """A server on a free port, ended when the block ends."""
+def running_server(data: Path, agent: bool = False) -> Iterator[ServerProcess]:
+    """A server on a free port, with an agent in front of it or none, ended when the block ends."""
     here, there = SPAWN.Pipe()
     process = SPAWN.Process(target=_serve, args=(str(data), there), name="server")
     process.start()
@@ -67,7 +79,9 @@ def running_server(data: Path) -> Iterator[ServerProcess]:
         if not here.poll(START_SECONDS):
             raise RuntimeError("the server did not start in time")
         url = urlsplit(here.recv())
-        yield ServerProcess(process, url.hostname or "127.0.0.1", url.port or 0)
+        server = ServerProcess(process, url.hostname or "127.0.0.1", url.port or 0)
+        with running_agent(data / "spool", server.port) if agent else nullcontext() as server.agent:
+            yield server
     finally:
         process.terminate()
         process.join(STOP_SECONDS)
