@@ -189,8 +189,9 @@ def settings_part(group: str) -> str:
 
 
 def flag(setting: Setting) -> str:
-    """A setting's flag; a switch has one for either side."""
-    return f"`{setting.flag}`, `--no-{setting.flag[2:]}`" if isinstance(setting.default, bool) else f"`{setting.flag}`"
+    """A setting's flag; a switch has one for either side. Those of the agent are as `taba agent` has them."""
+    written = setting.flag_within("agent")
+    return f"`{written}`, `--no-{written[2:]}`" if isinstance(setting.default, bool) else f"`{written}`"
 
 
 def default(setting: Setting) -> str:
@@ -198,6 +199,12 @@ def default(setting: Setting) -> str:
     value = setting.default
     if setting.path == "data":
         value = config.default_data({"HOME": "~"})
+    if setting.path == "agent.spool":
+        value = config.default_spool({"HOME": "~"})
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return f"`{value:g}`"
     if isinstance(value, tuple):
         return ", ".join(f"`{item}`" for item in value) or "none"
     if isinstance(value, bool):
@@ -214,7 +221,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def parts() -> Mapping[str, Callable[[], str]]:
     """What can be generated, by name."""
     types = {kind.type: lambda kind=kind: type_part(kind) for kind in BUILT_IN}
-    groups = {"settings": "", "tiers": "tiers", "limits": "limits"}
+    groups = {"settings": "", "tiers": "tiers", "limits": "limits", "agent": "agent"}
     return types | {name: lambda group=group: settings_part(group) for name, group in groups.items()}
 
 

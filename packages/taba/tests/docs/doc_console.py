@@ -91,6 +91,7 @@ class Reader:
             "TZ": "UTC",
             "TABA_SERVER": f"http://127.0.0.1:{self._port('8300')}",
             "TABA_PORT": self._port("8300"),
+            "TABA_AGENT_PORT": self._port("8279"),
             "TABA_HOST_METRICS": "false",  # no page shows them, and other tests want the processor
             "PYTHONDONTWRITEBYTECODE": "1",
         }
@@ -126,6 +127,9 @@ class Reader:
         if command.text.startswith("taba up") and not command.fails:
             return self._serve(command), None
         process = self._started(command.text)
+        if command.text.startswith("taba agent") and not command.fails:
+            self._running.append(process)
+            return self._listening(process), None
         if command.expected and command.expected[-1] == "^C":
             deadline = time.monotonic() + INTERRUPT_SECONDS
             while not matches(command.expected, self.seen(process)) and time.monotonic() < deadline:
@@ -144,7 +148,10 @@ class Reader:
             self.close()
             self._running.append(self._started(command.text))
             self._serving = command.text
-        process = self._running[0]
+        return self._listening(self._running[0])
+
+    def _listening(self, process: Running) -> str:
+        """What a command that serves has said, once it listens."""
         deadline = time.monotonic() + START_SECONDS
         while "listens at" not in process.output() and time.monotonic() < deadline and process.alive():
             time.sleep(0.02)

@@ -25,7 +25,7 @@ from taba.server import bookkeeping, rules
 
 COMMANDS: dict[str, click.Command] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 CODE = ("console", "sh", "text", "ini", "")
-NO_SETTINGS = {"TABA_SERVER", "TABA_CLIENT", "TABA_DISABLED", "TABA_CONFIG"}
+NO_SETTINGS = {"TABA_SERVER", "TABA_AGENT", "TABA_CLIENT", "TABA_DISABLED", "TABA_CONFIG"}
 
 
 def prose_and_code(page: Path) -> list[str]:
@@ -71,7 +71,7 @@ def test_settings_and_variables_exist(page):
     text = page.read_text(encoding="utf-8")
     variables = {setting.variable for setting in config.SETTINGS.values()} | NO_SETTINGS
     assert set(re.findall(r"\bTABA_[A-Z_]+", text)) <= variables
-    for key in re.findall(r"`((?:limits|tiers)\.[a-z_]+)`", text):
+    for key in re.findall(r"`((?:limits|tiers|agent)\.[a-z_]+)`", text):
         assert key in config.SETTINGS or key == config.PATTERNS
     for block in blocks(page):
         if block.language == "toml":
