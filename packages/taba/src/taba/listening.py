@@ -1,11 +1,14 @@
-"""Listening, as the agent and the server both do it."""
+"""Listening, for requests and for the signal to read the settings again, as the agent and the server both do it."""
 
 from __future__ import annotations
 
 import contextlib
 import ipaddress
 import logging
+import signal
 import socket
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -35,6 +38,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 def listen_unix(path: Path) -> socket.socket:
     """A listening unix socket, for user and group; one that nobody listens on is replaced. Raises StartError."""
+    if path.exists() and not path.is_socket():
+        raise StartError(f"cannot listen on {path}: something that is no socket is there; name another with --socket")
     listening = socket.socket(socket.AF_UNIX)
     try:
         with contextlib.closing(socket.socket(socket.AF_UNIX)) as asking:
@@ -56,3 +61,14 @@ def url(listening: socket.socket) -> str:
     """The address of a TCP socket, as `http://127.0.0.1:8300`."""
     host, port = listening.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def at_hangup(act: Callable[[], None]) -> None:
+    """Act at each SIGHUP: in a thread, because this one has to serve, and one after another, so that the last holds."""
+    turn = threading.Lock()
+
+    def in_turn() -> None:
+        with turn:
+            act()
+
+    signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=in_turn, daemon=True).start())

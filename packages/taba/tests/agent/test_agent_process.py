@@ -239,6 +239,17 @@ def test_a_unix_socket_serves_the_real_client(tmp_path: Path) -> None:
         assert not path.exists(), "an agent that stops takes its socket away"
 
 
+def test_a_file_in_the_socket_s_place_is_left_alone(tmp_path: Path) -> None:
+    """A mistyped --socket deletes nobody's file."""
+    path = tmp_path / "notes.txt"
+    path.write_text("mine")
+    flags = ("--port", "0", "--spool", str(tmp_path / "spool"), "--socket", str(path))
+    done = subprocess.run([str(TABA), "agent", *flags], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "something that is no socket is there" in done.stderr.replace("\n", " ")
+    assert path.read_text() == "mine"
+
+
 def test_hangup_reads_the_settings_again(tmp_path: Path) -> None:
     with sinks(2) as (old, new):
         config = f'[agent]\nservers = ["{old.url}"]\n'

@@ -8,7 +8,6 @@ Serves with the settings (JSON), and writes the URL to standard output. At SIGHU
 import contextlib
 import http.client
 import json
-import logging
 import signal
 import sqlite3
 import subprocess
@@ -210,7 +209,7 @@ def lines(events: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def _serve() -> None:
-    logging.basicConfig()
+    from taba.cli.serving import set_level, start_logging
     from taba.server import service
     from taba.server.main import StartError, serve
     from taba.states import tiers
@@ -229,8 +228,15 @@ def _serve() -> None:
         sys.stdout.write(f"{url}\n")
         sys.stdout.flush()
 
+    def again() -> Settings:
+        fresh = load(Path(sys.argv[2]).read_text())
+        set_level(fresh.log_level)
+        return fresh
+
+    settings = load(sys.argv[1])
+    start_logging(settings.log_level)
     try:
-        serve(load(sys.argv[1]), ready, lambda: load(Path(sys.argv[2]).read_text()))
+        serve(settings, ready, again)
     except (StartError, StoreError) as error:
         sys.exit(str(error))
 

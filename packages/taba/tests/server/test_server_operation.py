@@ -52,7 +52,8 @@ def test_bad_settings_change_nothing(server):
     server.reload(limits={"tabs": -3})
     wait_until(lambda: "the settings stay as they were" in server.log())
     assert refusal(server) == []
-    server.reload(limits={}, log_level="error")
-    wait_until(lambda: server.get("/ping"))
+    server.reload(limits={"body_mb": 1}, log_level="error")
+    wait_until(lambda: server.post(b" " * (2 << 20)).status == 413)
     server.reload(limits={"tabs": "many"})
     wait_until(lambda: server.log().count("the settings stay as they were") == 2)
+    assert "the settings were read again" not in server.log()

@@ -17,7 +17,7 @@ from taba.agent.agent import Agent
 from taba.agent.connection import Listener
 from taba.agent.door import Door
 from taba.agent.identity import SpoolError
-from taba.listening import BACKLOG, StartError, listen, listen_unix, url
+from taba.listening import BACKLOG, StartError, at_hangup, listen, listen_unix, url
 from taba.settings import Agent as Settings
 
 __all__ = ["AgentThread", "StartError", "serve"]
@@ -40,7 +40,7 @@ def serve(settings: Settings, ready: Callable[[str], None], reload: Callable[[],
     gc.collect()
     gc.freeze()
     if reload is not None:
-        signal.signal(signal.SIGHUP, lambda *_: _in_thread(partial(process.reload, reload)))
+        at_hangup(partial(process.reload, reload))
     process.run()
 
 
@@ -154,7 +154,3 @@ class _Process:
             log.error("the settings stay as they were: %s", error)  # noqa: TRY400
             return
         log.info("the settings are read again%s", f"; {', '.join(restart)} need a restart" if restart else "")
-
-
-def _in_thread(act: Callable[[], None]) -> None:
-    threading.Thread(target=act, daemon=True).start()

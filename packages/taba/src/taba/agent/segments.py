@@ -19,12 +19,11 @@ SMALL_SEGMENT = 512 << 10
 
 
 class Segments:
-    """Those in a folder; `disk` is the size that they may have together, in bytes."""
+    """Those in a folder."""
 
-    def __init__(self, folder: Path, disk: int) -> None:
+    def __init__(self, folder: Path) -> None:
         """Those that an earlier run left. None of them is read yet."""
         self._folder = folder
-        self._most = min(SEGMENT_BYTES, disk // 8)
         found = sorted(folder.glob(f"*{SUFFIX}"))
         self._all = [Segment(path, path.stat().st_size, recovered=True) for path in found if path.stem.isdigit()]
 
@@ -47,11 +46,14 @@ class Segments:
         """Bytes that are neither settled nor taken."""
         return sum(segment.size - segment.settled.total - segment.taken.total for segment in self._all)
 
-    def newest(self) -> Segment:
-        """The segment to append to: a new one where the last one is large enough or takes nothing more."""
+    def newest(self, disk: int) -> Segment:
+        """The segment to append to: a new one where the last one is large enough or takes nothing more.
+
+        `disk` is the size that all may have together: they are small enough for the oldest to go in parts.
+        """
         last = self._all[-1] if self._all else None
         if last is not None and not last.sealed:
-            if last.size < (SMALL_SEGMENT if last.is_settled else self._most):
+            if last.size < (SMALL_SEGMENT if last.is_settled else min(SEGMENT_BYTES, disk // 8)):
                 return last
             last.seal()
             self.remove_settled()

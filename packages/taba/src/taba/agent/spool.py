@@ -96,7 +96,7 @@ class Spool:
         self._backlog_came = threading.Condition(self._lock)
         self._gathering = False
         self._ended = False
-        self._segments = Segments(folder, bounds.disk)
+        self._segments = Segments(folder)
         self._fresh: deque[_Fresh] = deque()
         self._fresh_bytes = 0
         self._owed = b""
@@ -144,7 +144,7 @@ class Spool:
 
     def _write(self, body: bytes, fresh: bool) -> None:
         with self._lock:
-            segment = self._segments.newest()
+            segment = self._segments.newest(self.bounds.disk)
         start, stop = segment.append(body, self._sync)  # outside the lock: lanes need not wait for the disk
         with self._lock:
             segment.size = stop

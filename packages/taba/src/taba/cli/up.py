@@ -74,6 +74,7 @@ def _serve(settings: Settings, load: Callable[[], Settings], tell: Callable[[str
 
     def reload() -> Settings:
         fresh = load()
+        serving.set_level(fresh.log_level)
         beside.reload(fresh)
         return fresh
 

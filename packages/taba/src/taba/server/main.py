@@ -6,15 +6,15 @@ import gc
 import logging
 import signal
 import socket
-import threading
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import uvicorn
 
 from taba.config import Settings
 from taba.handlers.registry import HandlerError
-from taba.listening import BACKLOG, StartError, listen, url
+from taba.listening import BACKLOG, StartError, at_hangup, listen, url
 from taba.server.app import make_app
 from taba.server.service import Service
 
@@ -48,9 +48,7 @@ def serve(settings: Settings, ready: Callable[[str], None], reload: Callable[[],
     )
     _spare_the_collector()
     if reload is not None:
-        # In a thread, because the requests need this one, and reading a file may take its time.
-        act = threading.Thread
-        signal.signal(signal.SIGHUP, lambda *_: act(target=_reload, args=(service, reload), daemon=True).start())
+        at_hangup(partial(_reload, service, reload))
     _Server(config, lambda: ready(where)).run(sockets=[listening])
 
 
@@ -61,7 +59,6 @@ def _reload(service: Service, reload: Callable[[], Settings]) -> None:
         log.error("the settings stay as they were: %s", error)  # noqa: TRY400 (the text says it all)
         return
     restart = service.reload(settings)
-    logging.getLogger().setLevel(settings.log_level.upper())
     log.info("the settings were read again%s", f"; {', '.join(restart)} need a restart" if restart else "")
 
 
