@@ -254,3 +254,19 @@ def test_rows_put_epochs_together():
         "recorded": 15, "folded": 10, "dropped": {"a": 1}, "in_flight": 3, "in_flight_since": NOW - 700,
         "complete_to": NOW - 2, "heard": NOW, "processes": 2, "unaccounted": 1,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("order", [(2, 3, 24, 4, 5), (24, 2, 3, 4, 5), (4, 24, 3, 2, 5), (5, 4, 3, 24, 2)])
+def test_a_tombstone_beside_the_frame_that_it_ends_with(server, order):
+    """An agent that lost a piece of its spool writes a tombstone for frames 2 to 4, which came another way after all:
+    in one body with them it hides none of them, and no frame is answered that is not in the account."""
+    bodies = dict(enumerate(client_frames("row", [10] * 5), 1))
+    drops = frame.Drops(["unknown"], ["spool_corrupt"], [30])
+    bodies[24] = frame.encode(frame.Header("row", "e", 4, NOW, NOW, drops=drops, recorded=40, first=2))
+    server.post(bodies[1], FRAME)
+    answer = server.post(b"".join(bodies[one] for one in order), FRAME)
+    assert answer.status == 200
+    told = row(server, "row")
+    assert told["recorded"] == 50
+    assert told["in_flight"] == 0, told
+    assert told["folded"] + sum(told["dropped"].values()) == 50

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import accumulate, count, takewhile
+from operator import itemgetter
 
 import polars as pl
 
@@ -203,6 +204,11 @@ class Intake:
         if notes:
             mine = submission_of_notes(self._client, notes, self._clock())
             return self.fold([*submissions, mine])[:-1]
+        now, later = _apart(submissions)
+        if later:
+            outcomes = self.fold([submissions[index] for index in now])
+            outcomes += self.fold([submissions[index] for index in later])
+            return [outcome for _, outcome in sorted(zip(now + later, outcomes, strict=True), key=itemgetter(0))]
         first, repeated = self._with_receipts(submissions)
         written: set[int] = set()
         while True:
@@ -303,6 +309,21 @@ class Intake:
             )
             for shard, made in new.items()
         ]
+
+
+def _apart(submissions: Sequence[Submission]) -> tuple[list[int], list[int]]:
+    """The places of the submissions to fold now, and of those to fold after them.
+
+    These have the number of one before them and stand for other frames: a frame, and a tombstone that ends with it.
+    The store is to decide which of them counts, and it tells what it has seen by the number.
+    """
+    firsts: dict[Receipt, int] = {}
+    places: tuple[list[int], list[int]] = ([], [])
+    for index, submission in enumerate(submissions):
+        beginnings = [one.header.sequence if one.header.first is None else one.header.first for one in submission.frames]
+        known = [firsts.setdefault(*pair) for pair in zip(submission.receipts, beginnings, strict=False)]
+        places[known != beginnings].append(index)
+    return places
 
 
 def _touched(events: pl.DataFrame) -> dict[int, list[int]]:
