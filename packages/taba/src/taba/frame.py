@@ -95,6 +95,10 @@ class Header:
     recorded: int | None = None
     first: int | None = None
 
+    def lowest(self) -> int:
+        """The first of the sequences that it stands for: its own, unless it is a tombstone for several frames."""
+        return self.sequence if self.first is None else self.first
+
     def events(self) -> int:
         """How many events the frame accounts for: those in it, and those that it says were lost."""
         parts = (self.counts, self.texts.counts if self.texts else (), self.drops.counts if self.drops else ())

@@ -54,7 +54,7 @@ def tombstone(headers: Sequence[Header], reason: str, named: int = MAX_NAMED) ->
         closing=last.closing,
         began=last.began,
         recorded=last.recorded,
-        first=first.sequence if first.first is None else first.first,
+        first=first.lowest(),
     )
 
 

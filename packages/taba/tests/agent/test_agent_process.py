@@ -318,3 +318,45 @@ def test_requests_in_a_row_are_all_answered_and_the_connection_lives_on(tmp_path
             with contextlib.suppress(ConnectionResetError):
                 assert b" 400 " in connection.recv(1 << 16)
         assert agent.ask("GET", "/ping")[0] == 200
+
+
+def test_an_agent_behind_another_buries_nothing_that_is_on_its_way(tmp_path: Path) -> None:
+    """It starts on a damaged spool; of an epoch that another agent sends, the newest come before the backlog."""
+    with sinks(1) as [sink]:
+        sink.well, sink.script = False, [500] * 10_000
+        with _agent(tmp_path, sink) as agent:
+            for sequence in (1, 2):
+                assert agent.post(made_frame("c", sequence), Taba_Source="up/1/live-1", Taba_Sequence="1")[0] == 200
+            agent.end(signal.SIGKILL)
+        (segment,) = (tmp_path / "spool").glob("*.frames")
+        segment.write_bytes(segment.read_bytes() + made_frame("c", 3)[:-20])
+        sink.well, sink.script = True, []
+        with _agent(tmp_path, sink) as agent:
+            for sequence in (50, 3, 4, 5):
+                assert agent.post(made_frame("c", sequence), Taba_Source="up/1/live-1", Taba_Sequence="2")[0] == 200
+            _wait(lambda: sink.sequences("c") == [1, 2, 3, 4, 5, 50])
+            assert [one.first for one in sink.frames.values() if one.client == "c"] == [None] * 6
+
+
+def test_head_is_answered_without_a_body(tmp_path: Path) -> None:
+    """As some health checks ask; the next answer on the connection is not taken for it."""
+    with sinks(1) as [sink], _agent(tmp_path, sink) as agent:
+        connection = http.client.HTTPConnection("127.0.0.1", agent.port, timeout=20)
+        with contextlib.closing(connection):
+            for method, length in (("HEAD", 0), ("GET", 15), ("HEAD", 0), ("GET", 15)):
+                connection.request(method, "/ping")
+                response = connection.getresponse()
+                assert (response.status, len(response.read())) == (200, length)
+
+
+def test_what_follows_a_body_is_bounded_as_a_head_is(tmp_path: Path) -> None:
+    """Trailers without an end fill no memory."""
+    with sinks(1) as [sink], _agent(tmp_path, sink) as agent:
+        with socket.create_connection(("127.0.0.1", agent.port), timeout=20) as connection:
+            connection.sendall(b"POST /v1/events HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+            connection.sendall(b"4\r\nTABA\r\n0\r\nX: ")
+            with contextlib.suppress(ConnectionError):
+                for _ in range(200):
+                    connection.sendall(b"x" * 10_000)
+                assert b" 400 " in connection.recv(1000)
+        assert agent.ask("GET", "/ping")[0] == 200

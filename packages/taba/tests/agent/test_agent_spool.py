@@ -1,6 +1,8 @@
 """The spool: what was appended is there until it is settled, in memory or on disk, whatever happens to the file."""
 
 import errno
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,12 @@ from agent_sink import made_frame
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taba.agent.fresh import Bundle
+from taba.agent.held import Held
 from taba.agent.ranges import Ranges, gaps
 from taba.agent.salvage import pieces
 from taba.agent.segment import Segment
-from taba.agent.spool import Bounds, Bundle, Spool, SpoolFullError
+from taba.agent.spool import Bounds, Spool, SpoolFullError
 from taba.frame import Header, decode
 
 MUCH = Bounds(disk=1 << 30, memory=1 << 20, drop_oldest=False)
@@ -275,8 +279,6 @@ def test_a_disk_that_fails_costs_nothing_that_was_promised(tmp_path: Path, monke
 
 
 def test_a_write_that_stops_half_way_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     spool = Spool(tmp_path, MUCH)
     spool.append([made_frame("c", 1)])
     write, calls = os.pwrite, []
@@ -304,7 +306,7 @@ def test_a_segment_is_a_body_that_a_server_takes(tmp_path: Path) -> None:
     assert [header.client for header in _headers(segment.path.read_bytes())] == ["c", "d"]
 
 
-def _raise_io_error(_: int) -> None:
+def _raise_io_error(*_: object) -> None:
     raise OSError(errno.EIO, "Input/output error")
 
 
@@ -331,31 +333,112 @@ def test_a_damaged_last_frame_is_told_with_the_next_that_comes(tmp_path: Path) -
     path.write_bytes(data)
     again = Spool(tmp_path, MUCH)
     again.recover(lambda header: None)
-    (grave,) = decode(again.bury_missing(*_headers(made_frame("c", 4))))
-    assert (grave.header.first, grave.header.sequence, grave.header.events()) == (3, 3, 3)
-    assert again.bury_missing(*_headers(made_frame("c", 4))), "it is told again until it is on the disk"
-    again.buried_missing()
-    assert again.bury_missing(*_headers(made_frame("c", 9))) == b"", "what else is not there was never here"
+    (grave,) = again.bury_missing(*_headers(made_frame("c", 4)))
+    assert (grave.first, grave.sequence, grave.events()) == (3, 3, 3)
+    assert again.bury_missing(*_headers(made_frame("c", 4))) == [grave], "it is told again until it is on the disk"
+    again.buried_missing([])  # another request's, which had none
+    assert again.bury_missing(*_headers(made_frame("c", 4))) == [grave]
+    again.buried_missing([grave])
+    assert again.bury_missing(*_headers(made_frame("c", 9))) == [], "what else is not there was never here"
 
 
-def test_tombstones_that_find_no_room_are_written_with_what_comes_next(
+def test_where_frames_come_out_of_order_no_gap_is_taken_for_damage(tmp_path: Path) -> None:
+    """Behind another agent the newest come first: what lies between may only be on its way."""
+    Spool(tmp_path, MUCH).append([made_frame("c", sequence) for sequence in range(1, 4)])
+    path = next(tmp_path.glob("*.frames"))
+    path.write_bytes(path.read_bytes()[:-3])
+    again = Spool(tmp_path, MUCH, in_order=False)
+    again.recover(lambda header: None)
+    assert again.bury_missing(*_headers(made_frame("c", 1000))) == []
+    assert [header.sequence for header in _drained(again)] == [1, 2]
+
+
+def test_tombstones_that_find_no_room_are_written_over_what_they_stand_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk is full twice in a row: what was dropped for it is told all the same."""
+    """The disk is full, so nothing can be appended: what is dropped for room is told all the same, after a kill too."""
     clock = Clock()
-    spool = Spool(tmp_path, Bounds(disk=40_000, memory=100, drop_oldest=True), clock=clock)
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    spool = Spool(folder, Bounds(disk=40_000, memory=100, drop_oldest=True), clock=clock)
     for sequence in range(1, 101):
         spool.append([made_frame("c", sequence)])
         clock.now += 1
+    write, sizes = os.pwrite, {str(path): path.stat().st_size for path in folder.glob("*.frames")}
 
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def full(descriptor: int, data: bytes, offset: int) -> int:
+        if offset + len(data) > sizes.get(str(Path(f"/proc/self/fd/{descriptor}").readlink()), 0):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data, offset)
 
     with monkeypatch.context() as broken:
         broken.setattr("os.pwrite", full)
         with pytest.raises(OSError, match="No space"):
             spool.append([made_frame("c", 101)])
-        assert spool.make_room_on_disk()
-    spool.append([made_frame("c", 101)])
-    covered = [n for one in _drained(spool) for n in range(one.first or one.sequence, one.sequence + 1)]
-    assert sorted(covered) == list(range(1, 102))
+        for _ in range(3):
+            assert spool.make_room_on_disk()
+        assert sum(path.stat().st_size for path in folder.glob("*.frames")) < sum(sizes.values())
+    shutil.copytree(folder, tmp_path / "killed")
+    again = Spool(tmp_path / "killed", MUCH)
+    again.recover(lambda header: None)
+    for one in (spool, again):
+        found = _drained(one)
+        covered = [n for header in found for n in range(header.lowest(), header.sequence + 1)]
+        assert sorted(covered) == list(range(1, 101))
+        assert sum(header.events() for header in found) == 300
+
+
+def test_a_read_that_fails_for_a_moment_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a process has too many files open: the backlog is read a little later, and can be dropped for room."""
+    clock = Clock()
+    spool = Spool(tmp_path, Bounds(disk=40_000, memory=100, drop_oldest=True), clock=clock)
+    for sequence in range(1, 101):
+        spool.append([made_frame("c", sequence)])
+        clock.now += 1
+    with monkeypatch.context() as broken:
+        broken.setattr(Segment, "read", _raise_io_error)
+        assert spool.take_backlog(1 << 20) is None
+        assert not spool.make_room_on_disk(), "what cannot be read cannot be buried"
+    assert spool.take_backlog(1 << 20) is None, "it is left alone for a while"
+    assert spool.waiting == spool.backlog > 0
+    clock.now += 60
+    found = _drained(spool)
+    assert sorted(header.sequence for header in found) == list(range(1, 101))
+
+
+def test_a_file_that_cannot_be_deleted_is_no_endless_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    spool = Spool(tmp_path, Bounds(disk=40_000, memory=100, drop_oldest=True), clock=clock)
+    monkeypatch.setattr(Segment, "remove", _raise_io_error)
+    with pytest.raises(SpoolFullError):
+        for sequence in range(1, 500):
+            spool.append([made_frame("c", sequence)])
+            clock.now += 1
+
+
+def test_tombstones_of_an_earlier_damage_wait_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk the agent starts all the same, and says what was lost with the next frame that finds room."""
+    Spool(tmp_path, MUCH).append([made_frame("c", sequence) for sequence in range(1, 6)])
+    path = next(tmp_path.glob("*.frames"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    again = Spool(tmp_path, MUCH)
+    with monkeypatch.context() as broken:
+        broken.setattr("os.pwrite", _no_room)
+        again.recover(lambda header: None)
+    (grave,) = again.bury_missing()
+    assert (grave.first, grave.sequence) == (3, 3)
+
+
+def test_an_epoch_that_comes_on_many_ways_is_forgotten_and_never_wrongly_known() -> None:
+    """What was not taken is never answered as if it were, however many gaps there are."""
+    held = Held()
+    for sequence in range(2, 5_000, 2):
+        held.add(_headers(made_frame("c", sequence))[0])
+        assert _headers(made_frame("c", 1))[0] not in held
+        assert _headers(made_frame("c", sequence - 1))[0] not in held
+
+
+def _no_room(*_: object) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")

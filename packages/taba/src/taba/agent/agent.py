@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from taba import __version__
@@ -19,7 +20,7 @@ from taba.agent.salvage import pieces
 from taba.agent.servers import Servers
 from taba.agent.spool import Bounds, Spool
 from taba.agent.writer import BusyError, WriteError, Writer
-from taba.frame import Frame, Header
+from taba.frame import Frame, Header, encode
 from taba.settings import Agent as Settings
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,13 @@ class Agent:
         self._lock = identity.lock(settings.spool)
         try:
             self.identity = identity.begin(settings.spool)
-            self.spool = Spool(settings.spool, _bounds(settings), sync=settings.sync, dropped=self._note_dropped)
+            self.spool = Spool(
+                settings.spool,
+                _bounds(settings),
+                sync=settings.sync,
+                in_order=not self.identity.relays,
+                dropped=self._note_dropped,
+            )
             self.held = Held()
             self.spool.recover(self.held.add)
         except OSError as error:
@@ -99,12 +106,20 @@ class Agent:
             log.info("%.1f MB of frames stay in the spool for the next start", self.spool.waiting / (1 << 20))
         os.close(self._lock)
 
-    def take(self, frames: Sequence[Frame], body: bytes, done: Callable[[Exception | None, int, int], None]) -> None:
-        """Have the frames of a body on the disk.
+    def take(
+        self,
+        frames: Sequence[Frame],
+        body: bytes,
+        relayed: bool,
+        done: Callable[[Exception | None, int, int], None],
+    ) -> None:
+        """Have the frames of a body on the disk; `relayed` tells that an agent sends them, and no client.
 
         `done` is called on the event loop then: with an error or None, how many events the frames hold, and how many
         of the frames were there already. Raises BusyError, WriteError.
         """
+        if relayed and not self.identity.relays:
+            self._note_relays()
         new = [one for one in frames if one.header not in self.held]
         events = sum(map(_events, frames))
         if not new:
@@ -115,8 +130,7 @@ class Agent:
         def written(error: Exception | None) -> None:
             self._being_written.difference_update(map(_number, headers))
             if error is None:
-                if lost:
-                    self.spool.buried_missing()
+                self.spool.buried_missing(lost)
                 self._note_taken(new, len(body), len(frames))
             done(error, events, len(frames) - len(new))
 
@@ -125,13 +139,24 @@ class Agent:
             # A repetition of what is being written now is written twice.
             if not self.held.knows(header) or _number(header) in self._being_written:
                 self.spool.alone.add(header)
-        lost = self.spool.bury_missing(*headers) if self.spool.missing.damaged else b""
+        lost = self.spool.bury_missing(*headers) if self.spool.missing.damaged else []
+        sound = body if len(new) == len(frames) else _only(body, frames, new)
         self._being_written.update(map(_number, headers))
         try:
-            self.writer.submit(lost + (body if len(new) == len(frames) else _only(body, frames, new)), written)
+            self.writer.submit(b"".join(map(encode, lost)) + sound, written)
         except (BusyError, WriteError):
             self._being_written.difference_update(map(_number, headers))
             raise
+
+    def _note_relays(self) -> None:
+        """Other agents send here, the newest first: from now on no gap tells what damage has cost."""
+        relaying = replace(self.identity, relays=True)
+        try:
+            identity.write(self.settings.spool, relaying)
+        except OSError as error:
+            raise WriteError(f"the spool {self.settings.spool} cannot be written: {error.strerror}") from error
+        self.identity = relaying
+        self.spool.missing.forget()
 
     def _note_taken(self, new: Sequence[Frame], size: int, came: int) -> None:
         for one in new:

@@ -54,6 +54,8 @@ class _Slot:
     """The place of an answer among a connection's."""
 
     keeps: bool
+    bare: bool = False
+    """Whether it is without its body, as HEAD asks for."""
     answer: bytes = b""
 
 
@@ -95,8 +97,6 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._reads = True
         self._choked = self._failed = False
-        self._head_bytes = 0
-        self._in_head = True
         self._begin()
         self.active = self._loop.time()
 
@@ -105,6 +105,8 @@ class Connection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self._parts: list[bytes] = []
         self._size = 0
+        self._head_bytes = 0
+        """What came since the last piece of a body: of the head, or of the trailers that may follow a body."""
 
     # What asyncio calls.
 
@@ -134,16 +136,14 @@ class Connection(asyncio.Protocol):
             self._fail("this is no place to upgrade to another protocol")
         except httptools.HttpParserError as error:
             self._fail(f"this is not HTTP/1.1: {error}")
-        if self._in_head and self._head_bytes > MOST_HEAD_BYTES and not self._failed:
-            self._fail("the request's head has more bytes than are taken")
+        if self._head_bytes > MOST_HEAD_BYTES and not self._failed:
+            self._fail("the request's headers have more bytes than are taken")
 
     # What the parser calls.
 
     def on_message_begin(self) -> None:
         """A request begins."""
         self._begin()
-        self._in_head = True
-        self._head_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """The path, in parts where it is long."""
@@ -157,12 +157,12 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """A body may follow, if the other side thinks that it is welcome."""
-        self._in_head = False
         if self._headers.get(b"expect", b"").lower() == b"100-continue" and self._transport and not self._slots:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         """A part of the body; what is beyond the limit is read and forgotten."""
+        self._head_bytes = 0
         self._size += len(body)
         if self._size <= self._listener.limit():
             self._parts.append(body)
@@ -171,13 +171,12 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """A request is whole; the next one's head may begin."""
-        self._in_head = True
         self._head_bytes = 0
         too_large = self._size > self._listener.limit()
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         path = self._url.partition(b"?")[0].decode("latin-1")
         request = Request(self._parser.get_method().decode("latin-1"), path, self._headers, body, too_large)
-        slot = _Slot(self._parser.should_keep_alive() and not self._listener.closing)
+        slot = _Slot(self._parser.should_keep_alive() and not self._listener.closing, request.method == "HEAD")
         self._slots.append(slot)
         self._pace()
         try:
@@ -189,7 +188,7 @@ class Connection(asyncio.Protocol):
     # Answers.
 
     def _respond(self, slot: _Slot, status: int, body: bytes) -> None:
-        slot.answer = _head(status, len(body), slot.keeps) + body
+        slot.answer = _head(status, len(body), slot.keeps) + (b"" if slot.bare else body)
         self.active = self._loop.time()
         ready = []
         keeps = True

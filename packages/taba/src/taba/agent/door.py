@@ -52,7 +52,7 @@ class Door:
             if request.path not in _ROUTES:
                 raise _RefusedError(404, "path", f"there is no {request.path} here: an agent has {', '.join(_ROUTES)}")
             method, give = _ROUTES[request.path]
-            if method != request.method:
+            if request.method not in (method, "HEAD" if method == "GET" else method):
                 raise _RefusedError(405, "method", f"{request.path} does not take {request.method}")
             status, answer = give(self._agent)
             respond(status, _encode(answer))
@@ -76,7 +76,7 @@ class Door:
                 respond(200, b'{"accepted":%d,"rejected":[]}' % events)
 
         try:
-            self._agent.take(frames, body, done)
+            self._agent.take(frames, body, b"taba-source" in request.headers, done)
         except (BusyError, WriteError) as error:
             raise _unwritten(error) from None
 

@@ -61,7 +61,7 @@ def graves(body: bytes, reason: str, alone: Callable[[Header], bool]) -> Graves:
 
 
 def _follows(header: Header, before: Header) -> bool:
-    first = header.sequence if header.first is None else header.first
+    first = header.lowest()
     return (header.client, header.epoch, first) == (before.client, before.epoch, before.sequence + 1)
 
 
@@ -69,16 +69,26 @@ def _headers(body: bytes) -> Iterator[Header]:
     return filter(None, map(readable, pieces(body)))
 
 
-class Missing:
-    """Which frames were lost with damaged bytes, by what lies before and behind these: an epoch's frames lie in order.
+class _Last(NamedTuple):
+    """What must be known of an epoch's last frame, and how many damages lie before it."""
 
-    Their tombstones say how many events they held, as the frames around them count; of which tabs, nobody knows.
+    sequence: int
+    stop: float
+    recorded: int | None
+    damages: int
+
+
+class Missing:
+    """Which frames were lost with damaged bytes, by what lies before and behind these.
+
+    That can be told because a client's frames come in order. Their tombstones say how many events they held, as the
+    frames around them count; of which tabs, nobody knows.
     """
 
     def __init__(self) -> None:
         self.tombstones: list[Header] = []
         self._damages = 0
-        self._last: dict[tuple[str, str], tuple[Header, int]] = {}
+        self._last: dict[tuple[str, str], _Last] = {}
 
     @property
     def damaged(self) -> bool:
@@ -99,15 +109,21 @@ class Missing:
     def note(self, header: Header) -> None:
         """Here is a frame of the spool."""
         source = (header.client, header.epoch)
-        before, damages = self._last.get(source, (None, self._damages))
-        first = header.sequence if header.first is None else header.first
-        if before is not None and damages < self._damages and first > before.sequence + 1:
+        before = self._last.get(source)
+        first = header.lowest()
+        if before is not None and before.damages < self._damages and first > before.sequence + 1:
             self.tombstones.append(_between(before, header, first))
         if before is None or header.sequence > before.sequence:
-            self._last[source] = (header, self._damages)
+            self._last[source] = _Last(header.sequence, header.stop, header.recorded, self._damages)
+
+    def forget(self) -> None:
+        """Nothing more can be told: all is in order, or frames come out of it."""
+        self._damages = 0
+        self._last.clear()
+        self.tombstones.clear()
 
 
-def _between(before: Header, after: Header, first: int) -> Header:
+def _between(before: _Last, after: Header, first: int) -> Header:
     """A tombstone for the frames between two of one epoch; `first` is the first that `after` stands for."""
     lost = 0
     if before.recorded is not None and after.recorded is not None:

@@ -11,6 +11,8 @@ from taba.sequences import Seen
 
 SOURCES = 20_000
 """Epochs of clients that are remembered."""
+GAPS = 100
+"""An epoch with so many gaps is forgotten: it comes on several ways, and what has not come must not count as here."""
 
 
 class Held:
@@ -33,8 +35,9 @@ class Held:
     def add(self, header: Header) -> None:
         """The frame is on the disk."""
         source = (header.client, header.epoch)
-        seen = self._sources.pop(source, _NOTHING)
-        self._sources[source] = seen.add((header.sequence,))
+        seen = self._sources.pop(source, _NOTHING).add((header.sequence,))
+        if len(seen.gaps) < GAPS:
+            self._sources[source] = seen
         if len(self._sources) > self._limit:
             del self._sources[next(iter(self._sources))]
 

@@ -1,15 +1,17 @@
 """Who an agent is: an id for its spool, and how often it was started. The lock keeps others off the spool.
 
-    SPOOL/agent.json    {"id": 12 hex digits, "starts": how often an agent was started on this spool}
+    SPOOL/agent.json    {"id": 12 hex digits, "starts": how often an agent was started on this spool,
+                         "relays": whether other agents have sent frames here}
     SPOOL/agent.lock    held, with its process id in it, by the agent that runs
 
 The id and the number of the start are in what the agent tells of itself. So servers notice when a spool was copied
 and two agents call themselves by one id, or when it was put back to an older state.
+
+A full disk keeps no agent from starting, because it is to send what fills the disk.
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -18,6 +20,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from taba.agent.segment import FULL_DISK
+
 
 class SpoolError(Exception):
     """The spool cannot be used; the text says which, why, and what to do."""
@@ -25,11 +29,12 @@ class SpoolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """`start` counts from 1; `nonce` differs in every start."""
+    """`start` counts from 1; `nonce` differs in every start; `relays` tells that frames come from other agents too."""
 
     id: str
     start: int
     nonce: str
+    relays: bool = False
 
     @property
     def client(self) -> str:
@@ -64,10 +69,9 @@ def lock(folder: Path) -> int:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     except OSError as error:
-        os.close(descriptor)
-        raise SpoolError(
-            f"the spool {folder} cannot be written ({error.strerror}): make room, or mount it so"
-        ) from error
+        if error.errno not in FULL_DISK:
+            os.close(descriptor)
+            raise SpoolError(f"the spool {folder} cannot be written ({error.strerror}): mount it so") from error
     return descriptor
 
 
@@ -85,20 +89,22 @@ def begin(folder: Path) -> Identity:
     name, starts = kept.get("id"), kept.get("starts")
     if not (isinstance(name, str) and re.fullmatch("[0-9a-f]{12}", name) and isinstance(starts, int)):
         name, starts = os.urandom(6).hex(), 0
-    identity = Identity(name, starts + 1, os.urandom(4).hex())
+    identity = Identity(name, starts + 1, os.urandom(4).hex(), kept.get("relays") is True)
     try:
-        _write(path, json.dumps({"id": name, "starts": starts + 1}) + "\n")
+        write(folder, identity)
     except OSError as error:
-        # On a full disk the agent must start all the same, to send what fills it. Nothing is counted by the number.
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        # Nothing is counted by the number.
+        if error.errno not in FULL_DISK:
             raise SpoolError(f"{path} cannot be written ({error.strerror}): make room on its disk") from error
     return identity
 
 
-def _write(path: Path, text: str) -> None:
+def write(folder: Path, identity: Identity) -> None:
+    """Have the identity on the disk, for the next start. Raises OSError."""
+    path = folder / "agent.json"
     beside = path.with_suffix(".new")
     with beside.open("w") as file:
-        file.write(text)
+        file.write(json.dumps({"id": identity.id, "starts": identity.start, "relays": identity.relays}) + "\n")
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)

@@ -17,10 +17,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from taba.agent.counts import Counts
+from taba.agent.fresh import Bundle, Part
 from taba.agent.graves import REFUSED, graves
 from taba.agent.salvage import count_frames, pieces
 from taba.agent.servers import Server, Servers
-from taba.agent.spool import Bundle, Part, Spool
+from taba.agent.spool import Spool
 from taba.agent.writer import BusyError, WriteError
 from taba.client.link import Address, Answer, Link
 from taba.compression import pack

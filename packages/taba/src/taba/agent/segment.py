@@ -8,6 +8,7 @@ waits in memory for one); the others are free. After a restart all are free: wha
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from pathlib import Path
 from taba.agent.ranges import Range, Ranges, gaps
 
 SUFFIX = ".frames"
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+"""The errors that say that a disk takes no more."""
 
 
 class Segment:
@@ -29,6 +32,8 @@ class Segment:
         self.sealed = recovered
         self.dense = False
         """Whether tombstones in the place of its frames would take as much room."""
+        self.rests_until = 0.0
+        """It could not be read, and is left alone until then (on the spool's clock)."""
         self.settled = Ranges()
         self.taken = Ranges()
         self._file: int | None = None
@@ -61,9 +66,7 @@ class Segment:
             self._file = _opened(self.path, sync)
         start, stop = self.size, self.size + len(body)
         try:
-            view = memoryview(body)
-            while view:
-                view = view[os.pwrite(self._file, view, start + len(body) - len(view)) :]
+            _write_all(self._file, body, start)
             if sync:
                 os.fdatasync(self._file)
         except OSError:
@@ -84,6 +87,19 @@ class Segment:
             finally:
                 os.close(descriptor)
 
+    def overwrite(self, body: bytes) -> None:
+        """Put less in the place of all that it holds, which takes no room on a full disk. It must be sealed."""
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            _write_all(descriptor, body, 0)
+            os.ftruncate(descriptor, len(body))
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+        self.size = len(body)
+        self.settled, self.taken = Ranges(), Ranges()
+        self.dense = True
+
     def read(self, start: int, stop: int) -> bytes:
         """The bytes [start, stop) of the file."""
         with self.path.open("rb") as file:
@@ -102,6 +118,12 @@ class Segment:
         """Delete the file."""
         self.seal()
         self.path.unlink(missing_ok=True)
+
+
+def _write_all(descriptor: int, body: bytes, start: int) -> None:
+    view = memoryview(body)
+    while view:
+        view = view[os.pwrite(descriptor, view, start + len(body) - len(view)) :]
 
 
 def _opened(path: Path, sync: bool) -> int:

@@ -10,19 +10,19 @@ there, oldest first. So memory is bounded whatever waits.
 
 from __future__ import annotations
 
-import errno
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from taba.agent.aside import Aside
+from taba.agent.fresh import Bundle, Fresh, Part
 from taba.agent.graves import CORRUPT, FULL, Alone, Graves, Missing, graves
 from taba.agent.salvage import pieces, readable, sound_prefix
-from taba.agent.segment import Segment
+from taba.agent.segment import FULL_DISK, Segment
 from taba.agent.segments import Segments
 from taba.frame import Header, encode
 
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 1.0
 """What waited longer for a lane is backlog."""
+REST_SECONDS = 30.0
+"""How long a segment that cannot be read is left alone before it is tried again."""
 DENSE_AT_ONCE = 4
 """Segments full of tombstones that are read at once to join these."""
 
@@ -47,31 +49,6 @@ class Bounds:
     drop_oldest: bool
 
 
-@dataclass(slots=True)
-class Part:
-    """Bytes [start, stop) of a segment."""
-
-    segment: Segment
-    start: int
-    stop: int
-
-
-@dataclass(slots=True)
-class Bundle:
-    """Frames that travel as one request: their bytes, where they lie, when the first of them came (monotonic)."""
-
-    body: bytes
-    parts: list[Part]
-    since: float
-
-
-@dataclass(slots=True)
-class _Fresh:
-    part: Part
-    body: bytes
-    since: float
-
-
 class Spool:
     """`dropped` is called with the cause and the events of frames that had to go."""
 
@@ -81,14 +58,19 @@ class Spool:
         bounds: Bounds,
         *,
         sync: bool = True,
+        in_order: bool = True,
         dropped: Callable[[str, int], None] = lambda cause, events: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Open the spool in a folder that is locked for us. Nothing is read yet, see `recover`."""
+        """Open the spool in a folder that is locked for us. Nothing is read yet, see `recover`.
+
+        `in_order` says that each epoch's frames came in order, so that what damage has cost can be told from the rest.
+        """
         self.folder = folder
         self.bounds = bounds
         self.aside = Aside(folder / "aside")
         self._sync = sync
+        self._in_order = in_order
         self._dropped = dropped
         self._clock = clock
         self._lock = threading.RLock()
@@ -97,9 +79,7 @@ class Spool:
         self._gathering = False
         self._ended = False
         self._segments = Segments(folder)
-        self._fresh: deque[_Fresh] = deque()
-        self._fresh_bytes = 0
-        self._owed = b""
+        self._fresh = Fresh()
         self.missing = Missing()
         self.alone = Alone()
         self._backlog_since: float | None = clock() if self._segments.bytes else None
@@ -137,9 +117,6 @@ class Spool:
         with self._lock:
             self._expire()
             self._make_room(len(body))
-        if self._owed:
-            self._write(self._owed, fresh=False)
-            self._owed = b""
         self._write(body, fresh=True)
 
     def _write(self, body: bytes, fresh: bool) -> None:
@@ -149,9 +126,7 @@ class Spool:
         with self._lock:
             segment.size = stop
             if fresh:
-                segment.taken.add(start, stop)
-                self._fresh.append(_Fresh(Part(segment, start, stop), body, self._clock()))
-                self._fresh_bytes += len(body)
+                self._fresh.add(Part(segment, start, stop), body, self._clock())
                 self._expire()
             self._note_backlog()
             if self._fresh and not self._gathering:  # each thread that wakes for nothing costs as much as a frame
@@ -159,11 +134,7 @@ class Spool:
 
     def _expire(self) -> None:
         """What is fresh no longer, or too much to be kept in memory, becomes backlog."""
-        oldest = self._clock() - FRESH_SECONDS
-        while self._fresh and (self._fresh[0].since < oldest or self._fresh_bytes > self.bounds.memory):
-            one = self._fresh.popleft()
-            self._fresh_bytes -= len(one.body)
-            one.part.segment.taken.remove(one.part.start, one.part.stop)
+        self._fresh.expire(self._clock() - FRESH_SECONDS, self.bounds.memory)
         self._note_backlog()
 
     def _note_backlog(self) -> None:
@@ -194,7 +165,7 @@ class Spool:
 
     def _drop_oldest(self) -> bool:
         """Put tombstones in the place of the oldest frames that no lane has; whether that made room."""
-        idle = [one for one in self._segments if one.size and not one.taken]
+        idle = [one for one in self._segments if not (one.taken or one.is_settled) and self._readable(one)]
         dense = [one for one in idle if one.dense]
         for victim in [one for one in idle if not one.dense]:
             if self._bury([victim]):
@@ -207,22 +178,36 @@ class Spool:
         return False
 
     def _bury(self, victims: Sequence[Segment]) -> bool:
-        buried = self._graves(victims)
+        try:
+            buried = self._graves(victims)
+        except OSError as error:
+            self._leave_alone(victims, error)
+            return False
         if len(buried.body) > sum(victim.size for victim in victims) // 2:
             return False
+        gone = list(victims)
         try:
             self._write(buried.body, fresh=False)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            largest = max(victims, key=attrgetter("size"))
+            if error.errno not in FULL_DISK or len(buried.body) > largest.size:
                 raise
-            for victim in victims:
-                victim.remove()
-            self._owed += buried.body  # there is room for it now, or with what is written next
+            largest.overwrite(buried.body)
+            gone.remove(largest)
         self._dropped(FULL, buried.events)
-        for victim in victims:
+        for victim in gone:
             victim.settle(0, victim.size)
         self._segments.remove_settled()
         return True
+
+    def _leave_alone(self, segments: Sequence[Segment], error: OSError) -> None:
+        for segment in segments:
+            segment.rests_until = self._clock() + REST_SECONDS
+            log.error("%s cannot be read and is left alone for now: %s", segment.path, error.strerror)
+
+    def _readable(self, segment: Segment) -> bool:
+        """Whether it could be read, as far as is known."""
+        return segment.rests_until <= self._clock()
 
     def _graves(self, victims: Sequence[Segment]) -> Graves:
         bodies = {True: b"", False: b""}
@@ -242,20 +227,13 @@ class Spool:
         """
         if not self._await_fresh(wait, gather):
             return None
-        taken: list[_Fresh] = []
-        size = 0
         with self._lock:
             self._expire()
             self._gathering = False
-            while self._fresh and (not taken or size + len(self._fresh[0].body) <= most):
-                taken.append(self._fresh.popleft())
-                size += len(taken[-1].body)
-            self._fresh_bytes -= size
+            bundle = self._fresh.take(most)
             if self._fresh:
                 self._fresh_came.notify()
-        if not taken:
-            return None
-        return Bundle(b"".join(one.body for one in taken), [one.part for one in taken], taken[0].since)
+            return bundle
 
     def _await_fresh(self, wait: float, gather: float) -> bool:
         """Whether there is something fresh, now or within `wait` seconds; in the second case, after gathering."""
@@ -271,7 +249,7 @@ class Spool:
     def wait_for_backlog(self, seconds: float) -> None:
         """Return once there is a backlog, or after so many seconds."""
         with self._lock:
-            self._backlog_came.wait_for(lambda: self.backlog or self._ended, seconds)
+            self._backlog_came.wait_for(lambda: self._oldest() or self._ended, seconds)
 
     def wake(self) -> None:
         """Let nobody wait for frames any more."""
@@ -287,8 +265,9 @@ class Spool:
             try:
                 bundle = self._read(segment, start, stop, most)
             except OSError as error:
-                # Left as taken: the file stays, nobody waits for it, and it is tried again after a restart.
-                log.error("%s cannot be read and is left as it is: %s", segment.path, error.strerror)  # noqa: TRY400
+                with self._lock:
+                    segment.taken.remove(start, stop)
+                    self._leave_alone([segment], error)
                 continue
             with self._lock:
                 segment.taken.remove(bundle.parts[0].stop if bundle else start, stop)
@@ -300,11 +279,18 @@ class Spool:
     def _take_oldest(self) -> tuple[Segment, int, int] | None:
         with self._lock:
             self._expire()
-            for segment in self._segments:
-                for start, stop in segment.free():
-                    segment.taken.add(start, stop)
-                    return segment, start, stop
-            return None
+            oldest = self._oldest()
+            if oldest is not None:
+                segment, start, stop = oldest
+                segment.taken.add(start, stop)
+            return oldest
+
+    def _oldest(self) -> tuple[Segment, int, int] | None:
+        """The oldest bytes that nobody has."""
+        for segment in filter(self._readable, self._segments):
+            for start, stop in segment.free():
+                return segment, start, stop
+        return None
 
     def _read(self, segment: Segment, start: int, stop: int, most: int) -> Bundle | None:
         """The frames at the beginning of the bytes; None where there are none, and then that is taken care of."""
@@ -355,22 +341,31 @@ class Spool:
                     lost.note_damage()
                     self._set_aside(segment, piece.start, data[piece.start : piece.stop], segment.size)
             segment.size = min(segment.size, len(data))
-        if buried := self.bury_missing():
-            self._write(buried, fresh=False)
-            self.buried_missing()
+        if not (lost.damaged and self._in_order):
+            lost.forget()
+        if found := self.bury_missing():
+            try:
+                self._write(b"".join(map(encode, found)), fresh=False)
+            except OSError as error:
+                if error.errno not in FULL_DISK:
+                    raise
+                # They are written with what comes next; what fills the disk must be sent all the same.
+            else:
+                self.buried_missing(found)
         with self._lock:
             self._segments.remove_settled()
             self._note_backlog()
 
-    def bury_missing(self, *frames: Header) -> bytes:
+    def bury_missing(self, *frames: Header) -> list[Header]:
         """Tombstones for what is known to be lost with damaged bytes, now that `frames` came too."""
         for header in frames:
             self.missing.note_later(header)
-        return b"".join(map(encode, self.missing.tombstones))
+        return list(self.missing.tombstones)
 
-    def buried_missing(self) -> None:
-        """Those tombstones are on the disk."""
-        found, self.missing.tombstones = self.missing.tombstones, []
+    def buried_missing(self, those: Sequence[Header]) -> None:
+        """These tombstones are on the disk."""
+        found = [one for one in self.missing.tombstones if one in those]
+        self.missing.tombstones = [one for one in self.missing.tombstones if one not in those]
         self._dropped(CORRUPT, sum(one.events() for one in found))
 
     def settle(self, bundle: Bundle) -> None:

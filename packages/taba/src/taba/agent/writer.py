@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from taba.agent.segment import FULL_DISK
 from taba.agent.spool import Spool, SpoolFullError
 
 log = logging.getLogger(__name__)
@@ -150,7 +151,7 @@ class Writer:
         try:
             self._spool.append(bodies)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not self._spool.make_room_on_disk():
+            if error.errno not in FULL_DISK or not self._spool.make_room_on_disk():
                 raise
             self._spool.append(bodies)
 

@@ -151,7 +151,7 @@ def _runs(headers: Iterable[Header]) -> Iterator[list[Header]]:
     """
     run: list[Header] = []
     for header in sorted(headers, key=lambda header: header.sequence):
-        first = header.sequence if header.first is None else header.first
+        first = header.lowest()
         if run and first != run[-1].sequence + 1:
             yield run
             run = []

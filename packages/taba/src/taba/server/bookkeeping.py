@@ -102,7 +102,7 @@ def _of_frame(one: Frame, folded: int, dropped: dict[str, int]) -> Entry:
     return Entry(
         header.client,
         header.epoch,
-        header.sequence if header.first is None else header.first,
+        header.lowest(),
         header.sequence,
         header.start,
         header.stop,

@@ -320,7 +320,7 @@ def _apart(submissions: Sequence[Submission]) -> tuple[list[int], list[int]]:
     firsts: dict[Receipt, int] = {}
     places: tuple[list[int], list[int]] = ([], [])
     for index, submission in enumerate(submissions):
-        beginnings = [one.header.sequence if one.header.first is None else one.header.first for one in submission.frames]
+        beginnings = [one.header.lowest() for one in submission.frames]
         known = [firsts.setdefault(*pair) for pair in zip(submission.receipts, beginnings, strict=False)]
         places[known != beginnings].append(index)
     return places
