@@ -27,6 +27,21 @@ class Raises:
         raise RuntimeError("no")
 
 
+class Lazy:
+    """As a web framework's user that is fetched once somebody asks for it."""
+
+    @property
+    def __class__(self):
+        raise RuntimeError("there is no database here")
+
+
+class Unwritable(int):
+    def __str__(self):
+        raise RuntimeError("no")
+
+    __repr__ = __str__
+
+
 class Colour(StrEnum):
     RED = "red"
 
@@ -196,3 +211,41 @@ def test_plain_numbers_take_the_quick_way():
     """A million numbers are drained in well under a second."""
     assert drain._all_fit("counter", [1.0, 2]) == (array("d", [1.0, 2.0]), [])
     assert drain._all_fit("top", ["a", "é"]) == (array("d"), ["a", "é"])
+
+
+@pytest.mark.parametrize("made", [Lazy, lambda: Unwritable(7)], ids=["lazy", "unwritable"])
+def test_a_value_whose_own_code_fails_costs_itself_alone(made):
+    """Whatever it does when it is looked at, written or shown."""
+    bad = made()
+    for kind in TYPES:
+        good = ["a", "b"] if kind in drain.TEXT_TYPES else [1.0, 2.0]
+        numbers, texts, drops, some = taken(kind, [good[0], bad, good[1]])
+        sent = [*numbers, *texts]
+        assert [one for one in sent if one != 7] == good
+        assert drops == ({} if len(sent) == 3 else {"wrong_type": 1})
+        assert len(some.complaints) == len(drops)
+
+
+@pytest.mark.parametrize("places", range(4))
+def test_what_a_broken_off_flush_had_taken_is_counted(monkeypatch, places):
+    """As by a signal's handler that calls sys.exit() while the main thread flushes."""
+    handles = [Handle(f"t{number}", "counter") for number in range(3)]
+    for handle in handles:
+        handle.events.extend([1.0] * 10)
+    some, pieces, seen = Drain(8), drain._pieces, []
+
+    def broken(*arguments):
+        seen.append(arguments)
+        if len(seen) > places:
+            raise SystemExit
+        return pieces(*arguments)
+
+    monkeypatch.setattr(drain, "_pieces", broken)
+    drafts = []
+    try:
+        drafts = some.take(handles)
+    except SystemExit:
+        assert places < 3
+    left = sum(len(handle.events) for handle in handles)
+    assert sum(sum(draft.counts) for draft in drafts) + some.drops.total() + left == 30
+    assert some.drops.total() == (6 if places == 3 else 10 * (places + 1))

@@ -7,11 +7,13 @@ import math
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 from event_sink import EventSink
 
 from taba import names
+from taba.client import drain, flusher, sender
 from taba.client.recorder import Recorder
 from taba.client.settings import fill_in, resolve
 
@@ -296,3 +298,57 @@ def test_a_gauges_expiry_must_be_seconds(client, expiry):
 @pytest.fixture(autouse=True)
 def warnings_only(caplog):
     caplog.set_level(logging.WARNING, "taba")
+
+
+@pytest.mark.parametrize("error", [MemoryError, SystemExit])
+def test_a_flush_that_is_broken_off_leaves_no_gap(sink, client, monkeypatch, error):
+    """Its frame has a number already: a tombstone says what it held, and what follows arrives."""
+    encode, failed, recorded = flusher.encode, [], 0
+
+    def broken(header, values=b""):
+        if values and not failed and threading.current_thread() is threading.main_thread():
+            failed.append(header.sequence)
+            raise error
+        return encode(header, values)
+
+    monkeypatch.setattr(flusher, "encode", broken)
+    while not failed or recorded < 5:
+        client.counter("a").record(1)
+        client.counter("b").record(1)
+        recorded += 1
+        with suppress(error):
+            client.flush(5)
+    assert client.flush(5)
+    totals, drops = sink.totals(), sink.drops()
+    for name in ("a", "b"):
+        assert drops[name, "flush_failed"] == 1
+        assert totals[name] == recorded - 1
+    assert sink.nothing_is_missing()
+
+
+def test_the_closing_frame_says_all_that_was_dropped(sink, client, monkeypatch):
+    """Also what one frame cannot hold."""
+    monkeypatch.setattr(drain, "DROPS_BYTES", 500)
+    for number in range(50):
+        client.counter(f"t{number}").record("no number")
+    client.stop(5)
+    assert sink.drops() == {(f"t{number}", "wrong_type"): 1 for number in range(50)}
+    assert [frame.header.closing for frame in sink.frames][-1]
+
+
+def test_the_sending_outlives_a_bad_moment(sink, client, monkeypatch, caplog):
+    """No memory for a moment: what waits is sent later, and it is told once."""
+    monkeypatch.setattr(sender, "LONGEST_PAUSE", 0.05)
+    deliver, failures = sender.Sender._deliver, []
+
+    def broken(self, batch):
+        if len(failures) < 3:
+            failures.append(batch)
+            raise MemoryError
+        deliver(self, batch)
+
+    monkeypatch.setattr(sender.Sender, "_deliver", broken)
+    client.counter("a").record(1)
+    assert client.flush(10)
+    assert sink.totals() == {"a": 1}
+    assert [record.message for record in caplog.records if "MemoryError" in record.message][1:] == []

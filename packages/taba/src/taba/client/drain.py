@@ -10,6 +10,7 @@ that fails is each looked at, so that the good ones are kept and the bad ones co
                   among numbers and among texts, not between them
     flush_limit   more values than a tab may have in one flush; the newest are kept
     tab_limit     recorded to tabs beyond the client's limit
+    flush_failed  their flush was broken off: no memory, or a signal's handler that raised, as sys.exit() does
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from taba.client.tabs import OVERFLOW, Handle, encodable
@@ -32,6 +34,8 @@ DROPS_BYTES = 1 << 20
 
 NUMBER_TYPES = frozenset({"counter", "percentile"})
 TEXT_TYPES = frozenset({"uniques", "top"})
+
+FAILED = "flush_failed"
 
 SAID = {
     "wrong_type": "is of the wrong type",
@@ -57,7 +61,16 @@ class Draft:
         self.counts: list[int] = []
         self.numbers = array("d")
         self.texts = Texts()
+        self.drops: Drops | None = None
         self.weight = 0
+
+    def add(self, handle: Handle, piece: array[float] | list[str], weight: int) -> None:
+        """Append some of a tab's values, all numbers or all texts."""
+        self.weight += weight
+        if isinstance(piece, array):
+            self.add_numbers(handle.tab, handle.type, piece)
+        else:
+            self.add_texts(handle.tab, handle.type, piece)
 
     def add_numbers(self, tab: str, kind: str, numbers: array[float]) -> None:
         """Append numbers of a tab."""
@@ -90,22 +103,52 @@ class Drain:
     def take(self, handles: Iterable[Handle]) -> list[Draft]:
         """All values of `handles` in as few frames as hold them; no draft when there are none."""
         drafts: list[Draft] = []
-        for handle in handles:
-            values = self._taken(handle)
+        try:
+            for handle in handles:
+                self._draft(handle, drafts)
+        except BaseException:
+            self.give_up(drafts)
+            raise
+        return drafts
+
+    def _draft(self, handle: Handle, drafts: list[Draft]) -> None:
+        values = taken(handle.events)
+        left = len(values)
+        try:
+            values = self._within_limit(handle, values)
+            left = len(values)
             if handle.tab == OVERFLOW:
-                self._drop(handle, "tab_limit", len(values), "there are more tabs than a client may have")
-                continue
+                self._drop(handle, "tab_limit", left, "there are more tabs than a client may have")
+                return
             numbers, texts = self._checked(handle, values)
+            left = len(numbers) + len(texts)
             for piece, weight in _pieces(handle.tab, numbers, texts):
                 if not drafts or drafts[-1].weight + weight > FRAME_BYTES:
                     drafts.append(Draft())
-                draft = drafts[-1]
-                draft.weight += weight
-                if isinstance(piece, array):
-                    draft.add_numbers(handle.tab, handle.type, piece)
-                else:
-                    draft.add_texts(handle.tab, handle.type, piece)
-        return drafts
+                drafts[-1].add(handle, piece, weight)
+                left -= len(piece)
+        except BaseException:
+            self.drops[handle.tab, FAILED] += left
+            raise
+
+    def give_up(self, drafts: Iterable[Draft]) -> None:
+        """Count all that drafts would have said as lost."""
+        for draft in drafts:
+            for lists in (draft, draft.texts):
+                for tab, count in zip(lists.names, lists.counts, strict=False):
+                    self.drops[tab, FAILED] += count
+            if draft.drops is not None:
+                for tab, reason, count in zip(draft.drops.names, draft.drops.reasons, draft.drops.counts, strict=True):
+                    self.drops[tab, reason] += count
+
+    def tell_drops(self, drafts: list[Draft]) -> None:
+        """Have drafts say what was dropped, and further ones where these cannot hold it all."""
+        place = 0
+        while (report := self.report()) is not None:
+            if place == len(drafts):
+                drafts.append(Draft())
+            drafts[place].drops = report
+            place += 1
 
     def discard(self, handles: Iterable[Handle], reason: str) -> None:
         """Drop all values of `handles`."""
@@ -124,8 +167,7 @@ class Drain:
             drops.counts.append(count)
         return drops if drops.names else None
 
-    def _taken(self, handle: Handle) -> list[Any]:
-        values = taken(handle.events)
+    def _within_limit(self, handle: Handle, values: list[Any]) -> list[Any]:
         excess = len(values) - self.flush_limit
         if excess <= 0:
             return values
@@ -159,9 +201,10 @@ def taken(events: list[Any]) -> list[Any]:
 
 
 def _shown(value: object) -> str:
-    """A bad value for a message; its own `repr` might be broken."""
-    if isinstance(value, str | int | float) or value is None:
-        return repr(value)[:60]
+    """A bad value for a message; its own `repr` might be broken, or tell secrets."""
+    if type(value) in (str, int, float) or value is None:
+        with suppress(ValueError):  # Python refuses to write integers of thousands of digits
+            return repr(value)[:60]
     return f"a value of type {type(value).__name__}"
 
 
@@ -198,7 +241,7 @@ def _sorted_out(kind: str, values: list[Any]) -> tuple[array[float], list[str], 
     bad: dict[str, list[Any]] = {}
     last = numbers
     for value in values:
-        is_text = kind in TEXT_TYPES or (isinstance(value, str) and kind not in NUMBER_TYPES)
+        is_text = kind in TEXT_TYPES or (_is(value, str) and kind not in NUMBER_TYPES)
         try:
             fit = as_text(value) if is_text else as_number(value)
         except UnfitError as error:
@@ -211,6 +254,11 @@ def _sorted_out(kind: str, values: list[Any]) -> tuple[array[float], list[str], 
         bad["superseded"] = older[:]
         older.clear()
     return array("d", numbers), texts, bad
+
+
+def _is(value: object, *types: type) -> bool:
+    """As isinstance, but never asks the value itself: a lazy one would go and fetch what it stands for."""
+    return issubclass(type(value), types)
 
 
 def as_number(value: Any) -> float:
@@ -226,14 +274,16 @@ def as_number(value: Any) -> float:
     return number
 
 
-def as_text(value: object) -> str:
+def as_text(value: Any) -> str:
     """A recorded value as text, numbers written as Python writes them; raises UnfitError."""
-    if not isinstance(value, str | int | float):
+    if not _is(value, str, int, float):
         raise UnfitError("wrong_type")
     try:
-        text = str.__str__(value) if isinstance(value, str) else str(value)
+        text = str.__str__(value) if _is(value, str) else str(value)
     except ValueError:  # Python refuses to write integers of thousands of digits
         raise UnfitError("too_long") from None
+    except Exception:  # a type's own __str__ may raise anything
+        raise UnfitError("wrong_type") from None
     if len(text) > MAX_TEXT:
         raise UnfitError("too_long")
     return text if text.isascii() else encodable(text)

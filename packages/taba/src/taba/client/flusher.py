@@ -6,13 +6,14 @@ import os
 import threading
 import time
 
-from taba.client.drain import Draft, Drain
+from taba.client.drain import FAILED, Draft, Drain
 from taba.client.log import warn
 from taba.client.pending import Encoded
 from taba.client.sender import Sender
 from taba.client.spans import QUARTER, Spans, boundary
 from taba.client.tabs import Registry
 from taba.frame import Header, encode, pack_values
+from taba.tombstone import tombstone
 
 HEARTBEAT = 0.9
 """Seconds without a frame after which an empty one is due: once a second, at whole flushes."""
@@ -57,9 +58,14 @@ class Flusher:
             span = self._spans.next(time.time() if stop is None else stop, ticks)
             if not drafts and (closing or self._drain.drops or self._heartbeat_is_due(ticks)):
                 drafts.append(Draft())
-            for draft in drafts:
-                self._send(draft, span, closing and draft is drafts[-1])
-                self._last_frame = ticks
+            try:
+                self._drain.tell_drops(drafts)
+                while drafts:
+                    self._send(drafts, span, closing and len(drafts) == 1)
+                    self._last_frame = ticks
+            except BaseException:
+                self._drain.give_up(drafts)
+                raise
             complaints, self._drain.complaints = self._drain.complaints, []
         for complaint in complaints:
             warn(complaint)
@@ -67,7 +73,9 @@ class Flusher:
     def _heartbeat_is_due(self, ticks: float) -> bool:
         return not self._sender and ticks - self._last_frame >= HEARTBEAT
 
-    def _send(self, draft: Draft, span: tuple[float, float], closing: bool) -> None:
+    def _send(self, drafts: list[Draft], span: tuple[float, float], closing: bool) -> None:
+        """Make a frame of the first draft. Once it has a number, it or its tombstone is sent."""
+        draft = drafts[0]
         header = Header(
             self.client,
             self.epoch,
@@ -77,13 +85,20 @@ class Flusher:
             draft.types,
             draft.counts,
             texts=draft.texts if draft.texts.names else None,
-            drops=self._drain.report(),
+            drops=draft.drops,
             closing=closing,
             began=self._began,
         )
         events = header.events()
-        # Nothing is called between these two lines, so that no signal's handler runs there and makes a frame.
+        # Nothing is called in these lines, so that no signal's handler runs there and makes a frame.
         header.sequence = self.sequence = self.sequence + 1
         header.recorded = self.recorded = self.recorded + events
-        body = encode(header, pack_values(draft.numbers))
-        self._sender.put(Encoded(f"{self.client}/{self.epoch}", header.sequence, body))
+        del drafts[0]
+        try:
+            self._put(header, encode(header, pack_values(draft.numbers)))
+        except BaseException:
+            self._put(header, encode(tombstone([header], FAILED)), is_tombstone=True)
+            raise
+
+    def _put(self, header: Header, body: bytes, is_tombstone: bool = False) -> None:
+        self._sender.put(Encoded(f"{self.client}/{self.epoch}", header.sequence, body, is_tombstone))

@@ -117,13 +117,17 @@ class Sender:
 
     def _run(self) -> None:
         while True:
-            with self._lock:
-                batch = self._pending.send(1 if self._one_by_one else None)
-                self._one_by_one = max(0, self._one_by_one - 1)
-            if batch:
-                self._deliver(batch)
-            else:
-                self._wake.wait()
+            try:
+                with self._lock:
+                    batch = self._pending.send(1 if self._one_by_one else None)
+                    self._one_by_one = max(0, self._one_by_one - 1)
+                if batch:
+                    self._deliver(batch)
+                else:
+                    self._wake.wait()
+            except Exception as error:  # the thread must outlive one bad moment, such as a MemoryError
+                self._tell_once("failed", f"is sent nothing for a moment: {error!r}")
+                self._wake.wait(LONGEST_PAUSE)
 
     def _deliver(self, batch: list[Encoded]) -> None:
         """Repeat the batch until it is answered for good."""
@@ -209,7 +213,7 @@ class Sender:
     def _note_rejected(self, batch: list[Encoded], answer: Answer) -> None:
         try:
             rejected = json.loads(answer.text)["rejected"]
-        except (ValueError, KeyError, TypeError):
+        except Exception:  # whatever it says, it has taken the frames
             return
         if rejected and isinstance(rejected, list):
             what = f"rejected events up to frame {batch[-1].sequence}: {str(rejected[0])[:300]}"
