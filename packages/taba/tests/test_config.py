@@ -146,6 +146,7 @@ def test_a_pattern_keeps_the_general_tiers_that_it_does_not_say(toml):
         ("port =\nhost = 1", "taba.toml: is not TOML: .*line 1"),
         ("[tiers]\npatterns = 3", "taba.toml: tiers.patterns is 3: expected tables"),
         ("[[tiers.patterns]]\nmatsch = 1", r"taba.toml: tiers.patterns\[0\].matsch is not a setting"),
+        ('[[tiers.patterns]]\nmatch = "audit{x"', r"taba.toml: tiers.patterns\[0\].match: 'audit{x' has no closing }"),
         ("[[tiers.patterns]]\nfleet = []", r"taba.toml: tiers.patterns\[0\].match is None: expected a glob"),
         (
             '[[tiers.patterns]]\nmatch = "a"\nfleet = ["x"]',

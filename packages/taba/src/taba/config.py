@@ -32,6 +32,7 @@ import msgspec
 
 from taba import durations
 from taba.client.link import parse_address
+from taba.matching import PatternError, glob_pattern
 from taba.settings import (
     PATTERNS,
     SETTINGS,
@@ -230,6 +231,10 @@ def _pattern(origin: str, table: Any) -> TierPattern:
     glob = table.get("match")
     if not isinstance(glob, str) or not glob:
         raise ConfigError(f"{origin}.match is {glob!r}: expected a glob of tabs, as audit.*")
+    try:
+        glob_pattern(glob)
+    except PatternError as error:
+        raise ConfigError(f"{origin}.match: {error}") from None
     kept = {
         key: _converted(f"{origin}.{key}", SETTINGS[f"tiers.{key}"], table[key])
         for key in ("clients", "fleet")

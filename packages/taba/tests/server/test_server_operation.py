@@ -1,6 +1,10 @@
 """What an operator does with a running server: asks how it is, and gives it other settings."""
 
+import contextlib
+import sqlite3
+import threading
 import time
+from pathlib import Path
 
 import msgspec
 from server_process import FRAME, frame_bytes, wait_until
@@ -57,3 +61,55 @@ def test_bad_settings_change_nothing(server):
     server.reload(limits={"tabs": "many"})
     wait_until(lambda: server.log().count("the settings stay as they were") == 2)
     assert "the settings were read again" not in server.log()
+
+
+def test_settings_that_need_a_restart_are_named_until_there_is_one(server, tmp_path):
+    """Also when they are read again; and the status goes on saying what holds."""
+    data = str(tmp_path / "data")
+    for times in (1, 2):
+        server.reload(shards=3, data=str(tmp_path / "elsewhere"))
+        wait_until(lambda times=times: server.log().count("data, shards need a restart") == times)
+    assert server.get("/v1/status")["data"] == data
+    server.reload(shards=8, data=data)
+    wait_until(lambda: server.log().count("the settings were read again") == 3)
+    assert server.log().count("need a restart") == 2
+
+
+def test_bursts_of_questions_leave_nothing_open(server):
+    """Threads that answer come and go; the files that are open do not grow with them."""
+    server.record([{"tab": "a", "value": 1}])
+    files, counts = Path(f"/proc/{server.pid}/fd"), []
+    for burst in range(3):
+        time.sleep(11 if burst else 0)  # idle threads end after ten seconds
+        threads = [threading.Thread(target=server.get, args=("/v1/aggregates",), kwargs={"tab": "a"}) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        counts.append(sum(1 for one in files.iterdir() if "taba.db" in str(one.readlink())))
+    assert max(counts[1:]) <= counts[0] + 6, counts
+    assert counts[-1] <= 3 * (4 + 4), counts
+
+
+def test_a_stop_while_the_store_is_slow_ends(server, tmp_path):
+    """Another process has the file for longer than requests may take: the server stores what it has, and ends. Who
+    asked is told to send it again, and the same bytes then count once."""
+    body = frame_bytes("c", 1, {"a": [1]})
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "taba.db", isolation_level=None)) as other:
+        server.post(frame_bytes("c", 0 + 2, {"a": [1]}), FRAME)
+        other.execute("BEGIN IMMEDIATE")
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(server.post(body, FRAME)))
+        asking.start()
+        time.sleep(0.5)
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        asking.join(20)
+        other.execute("ROLLBACK")
+        stopping.join(20)
+        assert not stopping.is_alive()
+    (answer,) = answers
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    server.start()
+    assert server.post(body, FRAME).content.get("duplicate") is True
+    assert server.totals("a") == {"a": 2.0}

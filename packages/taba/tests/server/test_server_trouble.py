@@ -211,3 +211,32 @@ def test_memory_stays_bounded(started):
     load()
     load()
     assert resident() < before + 100
+
+
+FRAIL = """
+import polars as pl
+
+from taba.handlers import Handler, Measure
+
+
+class Frail(Handler):
+    "The sum of small numbers."
+
+    type = "frail"
+    measures = {"small": Measure(fold=pl.col("number").cast(pl.Int8, strict=True).sum(), merge="sum")}
+    projection = {"small": pl.col("small")}
+    empty = {"small": 0}
+"""
+
+
+def test_what_a_handler_fails_on_is_refused_and_not_repeated_for_ever(started, tmp_path):
+    """It would fail again: 400, so that a client or an agent gives it up, counts it, and goes on with the next."""
+    (tmp_path / "frail.py").write_text(FRAIL)
+    server = started(handlers=[str(tmp_path / "frail.py")])
+    events = [{"tab": "f", "type": "frail", "value": 300}]
+    answer = server.post(msgspec.json.encode({"client": "c", "events": events}))
+    assert answer.status == 400
+    assert "could not be folded" in answer.content["error"]
+    server.record([{"tab": "f", "type": "frail", "value": 3}])
+    assert server.get("/ping")["status"] == "ok"
+    (tmp_path / "server.log").write_text("")  # the failure is logged with its traceback, which is right here

@@ -109,3 +109,17 @@ def test_a_store_that_another_has_open_is_not_migrated(old):
         sqlite(old)
     other.close()
     sqlite(old).close()
+
+
+def test_a_changed_row_of_the_old_version_is_still_told(old):
+    """Bringing rows to this version does not make damage look sound."""
+    with contextlib.closing(sqlite3.connect(old / "taba.db")) as database:
+        database.execute("UPDATE chunks SET rows = rows + 1")
+        database.commit()
+    with pytest.raises(StoreError, match="a row of the table chunks was changed"):
+        sqlite(old)
+
+
+def test_seals_do_not_depend_on_the_version_of_python():
+    """What repr() shows of a text changes with Unicode's version, and a store outlives the Python that wrote it."""
+    assert schema.sealed("mood{face=\U0001fae8}")[-1] == zlib.crc32(b"('mood{face=\\U0001fae8}',)")

@@ -158,7 +158,7 @@ def test_accounts_by_when_they_were_heard(kind, tmp_path):
     assert [(account.client, account.begun, account.heard) for account in store.accounts(200.0)] == [("c", 100, 200)]
     assert len(store.accounts(100.0)) == 2
     assert store.accounts(201.0) == []
-    assert store.forget_receipts(150.0) == 2
+    assert store.forget(150.0, 150.0) == 2
     assert [account.client for account in store.accounts()] == ["c"]
     store.close()
 
@@ -238,7 +238,7 @@ def test_receipts_of_silent_sources_are_forgotten(kind, tmp_path):
     store.append([part(0, [b"1"], [("old", 1), ("both", 1)])])
     now[0] = 200.0
     store.append([part(0, [b"2"], [("new", 1), ("both", 2)])])
-    assert store.forget_receipts(150.0) == 1
+    assert store.forget(150.0, 150.0) == 1
     ids_of(store.append([part(0, [b"3"], [("old", 1)])]))
     for receipt in (("new", 1), ("both", 1), ("both", 2)):
         assert isinstance(store.append([part(0, [b"4"], [receipt])])[0], Refusal)
@@ -261,7 +261,7 @@ def test_nothing_works_after_close(kind, tmp_path):
         store.tabs_version,
         store.accounts,
         store.account_count,
-        lambda: store.forget_receipts(0.0),
+        lambda: store.forget(0.0, 0.0),
     ):
         with pytest.raises(StoreError, match="closed"):
             call()

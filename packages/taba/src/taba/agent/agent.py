@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from taba import __version__
 from taba.agent import identity
 from taba.agent.counts import Counts
@@ -174,12 +176,9 @@ class Agent:
         self.writer.limit = settings.pending_mb << 19
         for lane in self.lanes:
             lane.patience = settings.retry_s
-        before, self.settings = self.settings, settings
-        return [
-            name
-            for name in settings.__struct_fields__
-            if name not in LIVE and getattr(before, name) != getattr(settings, name)
-        ]
+        live = {name: getattr(settings, name) for name in LIVE}
+        self.settings = msgspec.structs.replace(self.settings, **live)
+        return [name for name in settings.__struct_fields__ if getattr(self.settings, name) != getattr(settings, name)]
 
     @property
     def trouble(self) -> str | None:

@@ -18,14 +18,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from taba import names
+from taba.matching import PatternError
 from taba.server import formats, parameters
 from taba.server.events import Events
-from taba.server.intake import REFUSED, OverloadedError
+from taba.server.intake import REFUSED, OverloadedError, StoppingError, UnfoldableError
 from taba.server.parameters import ParameterError
 from taba.server.service import Service
 from taba.server.submissions import BadRequest, TooLarge
 from taba.states.chunks import ChunkError
-from taba.states.matching import PatternError
 from taba.store import StoreError
 
 EVENTS = "/v1/events"
@@ -38,7 +38,9 @@ STATUS: dict[type[Exception], int] = {
     BadRequest: 400,
     ParameterError: 400,
     PatternError: 400,
+    UnfoldableError: 400,
     OverloadedError: 503,
+    StoppingError: 503,
     StoreError: 503,
     ChunkError: 503,
 }
@@ -149,7 +151,7 @@ class Handlers:
         failure = self._service.intake.failure
         if failure is None:
             return _json({"status": "ok"})
-        return _json({"status": failure}, 503)
+        return _json({"status": failure}, 503, {"Retry-After": RETRY_AFTER})
 
     async def _windows(self, request: Request, *, per_client: bool) -> Response:
         selection = parameters.selection(request.query_params, per_client=per_client)

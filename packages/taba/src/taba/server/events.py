@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from functools import partial
 
@@ -11,7 +12,7 @@ from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
 from taba.server import parameters, submissions
-from taba.server.intake import Outcome
+from taba.server.intake import Outcome, StoppingError
 from taba.server.service import Service
 from taba.server.submissions import BadRequest, TooLarge
 
@@ -36,9 +37,11 @@ class Events:
         client = _client(scope["query_string"])
         body = await self._body(headers, receive)
         read = partial(self._read, headers, body, client)
-        outcome = await self._service.intake.submit(
-            read() if len(body) <= INLINE_BYTES else await run_in_threadpool(read)
-        )
+        read_here = len(body) <= INLINE_BYTES
+        try:
+            outcome = await self._service.intake.submit(read() if read_here else await run_in_threadpool(read))
+        except asyncio.CancelledError:
+            raise StoppingError("the server stopped before it knew whether this was stored: send it again") from None
         answer = _answer(outcome)
         fields = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 200, "headers": fields})

@@ -57,6 +57,14 @@ class OverloadedError(Exception):
     """More waits than may wait; the same request may be sent again."""
 
 
+class UnfoldableError(Exception):
+    """A handler fails on something in a submission, and would do so again; nothing of it was counted."""
+
+
+class StoppingError(Exception):
+    """The server ends, and what was sent is stored or not."""
+
+
 @dataclass(slots=True)
 class Outcome:
     """What became of a submission: events accepted, and (index, error) of those that were not."""
@@ -145,9 +153,11 @@ class Intake:
                 await asyncio.sleep(max(self.bounds.gather - waited, 0))
                 await self._take()
         finally:
-            while self._waiting:
-                await self._take()
-            self._thread.shutdown()
+            try:
+                while self._waiting:
+                    await self._take()
+            finally:
+                self._thread.shutdown()
 
     async def _something(self) -> None:
         """Wait until there is something to fold; or, after a failure, until it is time to see whether it is over."""
@@ -163,10 +173,11 @@ class Intake:
             self._arrived.clear()
         submissions = [submission for submission, _ in taken]
         work = asyncio.get_running_loop().run_in_executor(self._thread, self._fold_safely, submissions)
+        cancelled = None
         try:
             outcomes = await asyncio.shield(work)
-        except asyncio.CancelledError:
-            outcomes = await work
+        except asyncio.CancelledError as error:
+            cancelled, outcomes = error, await work
         self._weight -= sum(submission.weight for submission in submissions)
         for (_, future), outcome in zip(taken, outcomes, strict=True):
             if future.done():
@@ -175,6 +186,8 @@ class Intake:
                 future.set_exception(outcome)
             else:
                 future.set_result(outcome)
+        if cancelled is not None:
+            raise cancelled
 
     def _fold_safely(self, submissions: Sequence[Submission]) -> Sequence[Outcome | Exception]:
         """Fold a batch; where that fails for no fault of the store's, each submission alone, so only its own fails."""
@@ -190,7 +203,9 @@ class Intake:
         except UNFORESEEN as error:
             log.exception("a batch of %d submissions could not be folded", len(submissions))
             if len(submissions) == 1:
-                return [StoreError(f"this could not be folded: {error}")]
+                # Repeating it would keep its sender, and what it sends next, for ever.
+                kind = OverloadedError if isinstance(error, MemoryError) else UnfoldableError
+                return [kind(f"this could not be folded: {error}")]
             return [outcome for submission in submissions for outcome in self._fold_safely([submission])]
         if self.failure is not None:
             log.info("events are stored again")

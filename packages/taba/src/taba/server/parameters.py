@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from taba import durations
-from taba.states.matching import PatternError, client_pattern, glob_pattern
+from taba.matching import PatternError, client_pattern, glob_pattern
 from taba.states.query import Selection, Window
 
 WINDOWS = ("1m", "10m", "1h", "1d")

@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 from itertools import compress, count
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from taba import __version__
 from taba.config import Settings
 from taba.handlers.registry import Registry
+from taba.matching import client_pattern
 from taba.server.bookkeeping import EVENTS
 from taba.server.completeness import KNOWN_SECONDS, Completeness, completeness
 from taba.server.formats import Answers
@@ -26,7 +28,6 @@ from taba.states.catalogue import Catalogue
 from taba.states.chunks import ChunkError
 from taba.states.compactor import Compactor
 from taba.states.fold import verify
-from taba.states.matching import client_pattern
 from taba.states.query import Query, Selection, Window
 from taba.states.reading import ChunkCache, Reader
 from taba.states.tiers import CLIENTS, FLEET, Tiers
@@ -42,6 +43,8 @@ LISTED_SECONDS = 3600
 COMPACT_SECONDS = 10.0
 """Each shard is compacted this often. They take turns: all at once, they would hold up what is being folded."""
 FORGET_SECONDS = 3600.0
+RECEIPT_SECONDS = 30 * 86_400
+"""How long it is remembered what a source that sends JSON has sent last."""
 LIVE = ("gather_ms", "log_level", "limits", "agent")
 """The settings that a running server takes anew, or that are not the server's."""
 
@@ -111,19 +114,16 @@ class Service:
 
     def reload(self, settings: Settings) -> list[str]:
         """Take other settings; the names of those that changed and need a restart."""
-        before, self.settings = self.settings, settings
-        self.intake.bounds = self._bounds(settings)
-        return [
-            name
-            for name in Settings.__struct_fields__
-            if name not in LIVE and getattr(before, name) != getattr(settings, name)
-        ]
+        live = {name: getattr(settings, name) for name in LIVE}
+        self.settings = msgspec.structs.replace(self.settings, **live)
+        self.intake.bounds = self._bounds(self.settings)
+        return [name for name in settings.__struct_fields__ if getattr(self.settings, name) != getattr(settings, name)]
 
     def _compact(self) -> None:
         """Take one shard after the other, each every COMPACT_SECONDS; what fails is told once and tried again."""
         failed: dict[int, str] = {}
         shards = self.store.shards
-        self._forgotten = self._looked = self.clock()
+        self._forgotten, self._looked = 0.0, self.clock()
         for turn in count(self._choose(shards)):
             shard = turn % shards
             if self._stopping.wait(COMPACT_SECONDS / shards):
@@ -145,7 +145,7 @@ class Service:
         """Now and then: forget sources that are silent, and warn of what looks wrong, once for each client."""
         if not 0 <= now - self._forgotten <= FORGET_SECONDS:
             self._forgotten = now
-            self.store.forget_receipts(now - self.tiers.reach(FLEET))
+            self.store.forget(now - RECEIPT_SECONDS, now - self.tiers.reach(FLEET))
         if not 0 <= now - self._looked <= WARN_SECONDS:
             self._looked = now
             found = warnings(self.store.accounts(now - RESTORED_SECONDS), now)

@@ -10,7 +10,7 @@ import polars as pl
 
 from taba import names
 from taba.handlers.registry import Registry
-from taba.states.matching import glob_pattern
+from taba.matching import glob_pattern
 from taba.states.shards import shard_of
 from taba.store.protocol import TabEntry
 

@@ -14,9 +14,9 @@ import polars as pl
 
 from taba.handlers.base import Handler
 from taba.handlers.registry import Registry
+from taba.matching import client_pattern
 from taba.states.catalogue import Catalogue
 from taba.states.fold import merge, project
-from taba.states.matching import client_pattern
 from taba.states.reading import Reader
 from taba.states.tiers import CLIENTS, FLEET
 

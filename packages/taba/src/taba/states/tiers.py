@@ -20,8 +20,8 @@ import polars as pl
 
 from taba import durations
 from taba.handlers.base import Handler
+from taba.matching import glob_pattern
 from taba.states.fold import CLIENT_KEYS, FLEET_KEYS, SLICE, coarsen
-from taba.states.matching import glob_pattern
 from taba.store.protocol import ChunkInfo
 
 RAW, CLIENTS, FLEET = "raw", "clients", "fleet"

@@ -165,8 +165,8 @@ class Store(Protocol):
         """How many accounts there are."""
         ...
 
-    def forget_receipts(self, before: float) -> int:
-        """Drop the receipts and accounts of sources that were last heard before a time; how many there were."""
+    def forget(self, receipts_before: float, accounts_before: float) -> int:
+        """Drop receipts and accounts of sources that were last heard before these times; how many there were."""
         ...
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ SQLite checks the structure of its file, and nobody the values in it. So each ro
 other columns (a chunk's bytes have one of their own), and opening the store checks both.
 
     version 1    receipts for everything that was sent
-    version 2    accounts for frames; tabs say in which version of the catalogue they came to be
+    version 2    accounts for frames; tabs say in which version of the catalogue they came to be; seals of ascii()
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ _CLIENTS_EPOCH = re.compile(r"(?P<client>[^ ]+) (?P<epoch>.+)|(?P<client2>[^ ]+)
 
 
 def sealed(*row: object) -> tuple[object, ...]:
-    """A row with its seal."""
-    return *row, zlib.crc32(repr(row).encode())
+    """A row with its seal, which must not depend on the version of Python, as what repr() shows does."""
+    return *row, zlib.crc32(ascii(row).encode())
 
 
 def is_empty(database: sqlite3.Connection) -> bool:
@@ -89,7 +89,16 @@ def migrate(database: sqlite3.Connection) -> None:
     receipts = database.execute("SELECT source, last, gaps, heard FROM receipts ORDER BY last DESC").fetchall()
     rows = (account_row(account) for receipt in receipts if (account := _account(*receipt)) is not None)
     database.executemany("INSERT OR IGNORE INTO accounts VALUES (?, ?, ?, ?, ?)", rows)
+    for table, key in (("meta", "key"), ("receipts", "source"), ("chunks", "id")):
+        _seal_anew(database, table, key)
     database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _seal_anew(database: sqlite3.Connection, table: str, key: str) -> None:
+    """Seal the rows whose old seal fits; that of others goes on telling that they were changed."""
+    rows = database.execute(f"SELECT {key}, seal, {_SEALED[table]} FROM {table}").fetchall()  # noqa: S608
+    seals = ((sealed(*row)[-1], of) for of, seal, *row in rows if seal == zlib.crc32(repr(tuple(row)).encode()))
+    database.executemany(f"UPDATE {table} SET seal = ? WHERE {key} = ?", seals)  # noqa: S608
 
 
 def _account(source: str, last: int, gaps: str, heard: float) -> Account | None:

@@ -51,8 +51,8 @@ class SqliteStore:
         """Open the store in `directory`; make it, with `shards` shards, where there is none."""
         self._path = Path(directory) / "taba.db"
         self._clock = clock
-        self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
+        self._readers: list[sqlite3.Connection] = []
         self._writing = threading.Lock()
         self._closed = False
         self._lock = DirectoryLock(Path(directory))
@@ -78,14 +78,13 @@ class SqliteStore:
     def chunks(self, shard: int) -> list[ChunkInfo]:
         """As in the protocol."""
         query = f"SELECT {INFO_COLUMNS} FROM chunks WHERE shard = ?"  # noqa: S608
-        with self._told():
-            return [ChunkInfo(*row) for row in self._reader().execute(query, (shard,))]
+        with self._reader() as reader:
+            return [ChunkInfo(*row) for row in reader.execute(query, (shard,))]
 
     def bodies(self, shard: int, ids: Iterable[int]) -> dict[int, bytes]:
         """As in the protocol."""
         found = {}
-        with self._told():
-            reader = self._reader()
+        with self._reader() as reader:
             for identity in ids:
                 query = "SELECT body FROM chunks WHERE id = ? AND shard = ?"
                 row = reader.execute(query, (identity, shard)).fetchone()
@@ -106,30 +105,30 @@ class SqliteStore:
     def tabs(self, after: int = 0) -> list[TabEntry]:
         """As in the protocol."""
         query = "SELECT tab, name, type FROM tabs WHERE added > ?"
-        with self._told():
-            return [TabEntry(*row) for row in self._reader().execute(query, (after,))]
+        with self._reader() as reader:
+            return [TabEntry(*row) for row in reader.execute(query, (after,))]
 
     def tabs_version(self) -> int:
         """As in the protocol."""
-        with self._told():
-            return _tabs_version(self._reader())
+        with self._reader() as reader:
+            return _tabs_version(reader)
 
     def accounts(self, heard_since: float = 0.0) -> list[Account]:
         """As in the protocol."""
-        with self._told():
-            return books.accounts(self._reader(), heard_since)
+        with self._reader() as reader:
+            return books.accounts(reader, heard_since)
 
     def account_count(self) -> int:
         """As in the protocol."""
-        with self._told():
-            return self._reader().execute("SELECT count(*) FROM accounts").fetchone()[0]
+        with self._reader() as reader:
+            return reader.execute("SELECT count(*) FROM accounts").fetchone()[0]
 
-    def forget_receipts(self, before: float) -> int:
+    def forget(self, receipts_before: float, accounts_before: float) -> int:
         """As in the protocol."""
         with self._transaction() as database:
             return sum(
                 database.execute(f"DELETE FROM {table} WHERE heard < ?", (before,)).rowcount  # noqa: S608
-                for table in ("receipts", "accounts")
+                for table, before in (("receipts", receipts_before), ("accounts", accounts_before))
             )
 
     def close(self) -> None:
@@ -138,6 +137,7 @@ class SqliteStore:
             if self._closed:
                 return
             self._closed = True
+            self._readers.clear()
             while self._connections:
                 self._connections.pop().close()
             self._lock.close()
@@ -153,11 +153,11 @@ class SqliteStore:
             )
         if version < SCHEMA_VERSION:
             self._make(version, shards)
+        if self._lock.alone:  # a file that is looked through for a while is no reason for others to wait
+            self._lock.share()
         problem = schema.problem(database, whole=self._path.stat().st_size <= CHECK_BYTES)
         if problem is not None:
             raise StoreError(f"{self._path} is damaged ({problem}): restore it from a backup, or move it away")
-        if self._lock.alone:
-            self._lock.share()
         return int(database.execute("SELECT value FROM meta WHERE key = 'shards'").fetchone()[0])
 
     def _make(self, version: int, shards: int) -> None:
@@ -200,12 +200,19 @@ class SqliteStore:
         database.execute("PRAGMA wal_autocheckpoint = 4000")
         return database
 
-    def _reader(self) -> sqlite3.Connection:
-        """This thread's own connection, so that reads wait for no write."""
-        reader = getattr(self._local, "connection", None)
-        if reader is None or self._closed:
-            reader = self._local.connection = self._connect()
-        return reader
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        """A connection that no other thread has, so that reads wait for nothing; there are as many as read at once."""
+        with self._told():
+            try:
+                reader = None if self._closed else self._readers.pop()
+            except IndexError:
+                reader = None
+            reader = reader or self._connect()
+            try:
+                yield reader
+            finally:
+                self._readers.append(reader)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

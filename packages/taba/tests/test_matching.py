@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from taba import names
 from taba.handlers.registry import Registry
+from taba.matching import MAX_GLOB, PatternError, client_pattern, glob_pattern
 from taba.states.catalogue import Catalogue
-from taba.states.matching import MAX_GLOB, PatternError, client_pattern, glob_pattern
 from taba.states.shards import shard_of
 from taba.store.protocol import TabEntry
 
