@@ -38,10 +38,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 def listen_unix(path: Path) -> socket.socket:
     """A listening unix socket, for user and group; one that nobody listens on is replaced. Raises StartError."""
-    if path.exists() and not path.is_socket():
-        raise StartError(f"cannot listen on {path}: something that is no socket is there; name another with --socket")
     listening = socket.socket(socket.AF_UNIX)
     try:
+        if path.exists() and not path.is_socket():
+            raise StartError(f"cannot listen on {path}: what is there is no socket; name another with --socket")
         with contextlib.closing(socket.socket(socket.AF_UNIX)) as asking:
             if path.exists() and asking.connect_ex(str(path)) == 0:
                 raise StartError(f"cannot listen on {path}: another process does; name another with --socket")

@@ -442,3 +442,55 @@ def test_an_epoch_that_comes_on_many_ways_is_forgotten_and_never_wrongly_known()
 
 def _no_room(*_: object) -> int:
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_one_segment_that_cannot_be_read_does_not_keep_others_from_being_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left alone by itself; the next oldest goes, and once it can be read it is the oldest again."""
+    clock = Clock()
+    spool = Spool(tmp_path, Bounds(disk=40_000, memory=100, drop_oldest=True), clock=clock)
+    for sequence in range(1, 101):
+        spool.append([made_frame("c", sequence)])
+        clock.now += 1
+    read, oldest = Segment.read, min(tmp_path.glob("*.frames"))
+
+    def broken(segment: Segment, start: int, stop: int) -> bytes:
+        if segment.path == oldest:
+            _raise_io_error()
+        return read(segment, start, stop)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(Segment, "read", broken)
+        spool.append([made_frame("c", 101, {f"t{number}": 1 for number in range(500)})])
+        assert spool.bytes <= 40_000
+        assert oldest.exists()
+    clock.now += 60
+    spool.append([made_frame("c", 102, {f"t{number}": 1 for number in range(500)})])
+    assert not oldest.exists()
+    covered = [n for one in _drained(spool) for n in range(one.lowest(), one.sequence + 1)]
+    assert sorted(covered) == list(range(1, 103))
+
+
+def test_tombstones_that_cannot_be_written_over_frames_leave_these_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a file system that copies what is written and has no room for that either."""
+    segment = Segment(tmp_path / "0000000001.frames")
+    body = b"".join(made_frame("c", sequence) for sequence in range(1, 20))
+    segment.size = segment.append(body, sync=True)[1]
+    segment.seal()
+    write, calls = os.pwrite, list[int]()
+
+    def half(descriptor: int, data: bytes, offset: int) -> int:
+        calls.append(offset)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, bytes(data)[: 100 if len(calls) == 1 else None], offset)
+
+    with monkeypatch.context() as broken:
+        broken.setattr("os.pwrite", half)
+        with pytest.raises(OSError, match="No space"):
+            segment.overwrite(b"x" * 1000)
+    assert segment.path.read_bytes() == body
+    assert segment.size == len(body)

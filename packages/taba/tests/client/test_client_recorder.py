@@ -16,6 +16,7 @@ from taba import names
 from taba.client import drain, flusher, sender
 from taba.client.recorder import Recorder
 from taba.client.settings import fill_in, resolve
+from taba.client.spans import Spans
 
 
 def test_what_threads_record_arrives_exactly(sink, client):
@@ -352,3 +353,26 @@ def test_the_sending_outlives_a_bad_moment(sink, client, monkeypatch, caplog):
     assert client.flush(10)
     assert sink.totals() == {"a": 1}
     assert [record.message for record in caplog.records if "MemoryError" in record.message][1:] == []
+
+
+def test_a_broken_off_stop_can_be_made_good(sink, client, monkeypatch):
+    """A signal's handler exits while the program stops: what the flush had taken is told when the process ends."""
+    broken = []
+
+    def leave(spans, *arguments):
+        if threading.current_thread() is not threading.main_thread():
+            return following(spans, *arguments)
+        broken.append(spans)
+        raise SystemExit
+
+    following = Spans.next
+    monkeypatch.setattr(Spans, "next", leave)
+    client.counter("a").record(1)
+    with pytest.raises(SystemExit):
+        client.stop(0.1)
+    monkeypatch.undo()
+    assert broken
+    assert client.stop(5)
+    assert sink.drops().get(("a", "flush_failed"), 0) + sink.totals().get("a", 0) == 1
+    assert sink.frames[-1].header.closing
+    assert sink.nothing_is_missing()

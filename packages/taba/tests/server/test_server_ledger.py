@@ -5,6 +5,7 @@ import io
 import json
 import random
 import time
+from dataclasses import replace
 
 import msgspec
 import polars as pl
@@ -270,3 +271,15 @@ def test_a_tombstone_beside_the_frame_that_it_ends_with(server, order):
     assert told["recorded"] == 50
     assert told["in_flight"] == 0, told
     assert told["folded"] + sum(told["dropped"].values()) == 50
+
+
+def test_one_number_for_very_many_frames_is_refused(server):
+    """A few may claim it, each then decided by the store; no sender of ours makes more, and each costs a batch."""
+    drops = frame.Drops(["unknown"], ["spool_corrupt"], [1])
+    header = frame.Header("many", "e", 500, NOW, NOW, drops=drops, recorded=500)
+    graves = [frame.encode(replace(header, first=first)) for first in range(1, 400)]
+    answer = server.post(b"".join(graves), FRAME)
+    assert answer.status == 400
+    assert "399 frames of many e have the sequence 500 and differ in first" in answer.content["error"]
+    assert server.post(b"".join(graves[:16]), FRAME).status == 200
+    assert row(server, "many")["dropped"] == {"spool_corrupt": 1}

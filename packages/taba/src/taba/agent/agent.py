@@ -156,6 +156,7 @@ class Agent:
         try:
             identity.write(self.settings.spool, relaying)
         except OSError as error:
+            self.spool.make_room_on_disk()  # for the next attempt
             raise WriteError(f"the spool {self.settings.spool} cannot be written: {error.strerror}") from error
         self.identity = relaying
         self.spool.missing.forget()

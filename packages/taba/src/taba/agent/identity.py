@@ -20,7 +20,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from taba.agent.segment import FULL_DISK
+from taba.agent.segment import FULL_DISK, sync_folder
 
 
 class SpoolError(Exception):
@@ -108,3 +108,4 @@ def write(folder: Path, identity: Identity) -> None:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
+    sync_folder(folder)

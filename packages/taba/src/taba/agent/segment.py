@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from taba.agent.ranges import Range, Ranges, gaps
@@ -88,12 +89,20 @@ class Segment:
                 os.close(descriptor)
 
     def overwrite(self, body: bytes) -> None:
-        """Put less in the place of all that it holds, which takes no room on a full disk. It must be sealed."""
+        """Put less in the place of all that it holds. It must be sealed. Raises OSError: then it holds what it held.
+
+        That takes no room on a full disk, but on a file system that copies what is written.
+        """
+        before = self.read(0, len(body))
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             _write_all(descriptor, body, 0)
-            os.ftruncate(descriptor, len(body))
             os.fdatasync(descriptor)
+            os.ftruncate(descriptor, len(body))
+        except OSError:
+            with suppress(OSError):
+                _write_all(descriptor, before, 0)
+            raise
         finally:
             os.close(descriptor)
         self.size = len(body)

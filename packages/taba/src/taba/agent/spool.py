@@ -170,6 +170,8 @@ class Spool:
         for victim in [one for one in idle if not one.dense]:
             if self._bury([victim]):
                 return True
+            if not self._readable(victim):
+                continue
             # It holds tombstones mostly. Those of segments that follow one another join to fewer.
             victim.dense = True
             dense.append(victim)
@@ -178,10 +180,8 @@ class Spool:
         return False
 
     def _bury(self, victims: Sequence[Segment]) -> bool:
-        try:
-            buried = self._graves(victims)
-        except OSError as error:
-            self._leave_alone(victims, error)
+        buried = self._graves(victims)
+        if buried is None:
             return False
         if len(buried.body) > sum(victim.size for victim in victims) // 2:
             return False
@@ -190,8 +190,10 @@ class Spool:
             self._write(buried.body, fresh=False)
         except OSError as error:
             largest = max(victims, key=attrgetter("size"))
-            if error.errno not in FULL_DISK or len(buried.body) > largest.size:
+            if error.errno not in FULL_DISK:
                 raise
+            if len(buried.body) > largest.size:
+                return False
             largest.overwrite(buried.body)
             gone.remove(largest)
         self._dropped(FULL, buried.events)
@@ -200,20 +202,24 @@ class Spool:
         self._segments.remove_settled()
         return True
 
-    def _leave_alone(self, segments: Sequence[Segment], error: OSError) -> None:
-        for segment in segments:
-            segment.rests_until = self._clock() + REST_SECONDS
-            log.error("%s cannot be read and is left alone for now: %s", segment.path, error.strerror)
+    def _leave_alone(self, segment: Segment, error: OSError) -> None:
+        segment.rests_until = self._clock() + REST_SECONDS
+        log.error("%s cannot be read and is left alone for now: %s", segment.path, error.strerror)
 
     def _readable(self, segment: Segment) -> bool:
         """Whether it could be read, as far as is known."""
         return segment.rests_until <= self._clock()
 
-    def _graves(self, victims: Sequence[Segment]) -> Graves:
+    def _graves(self, victims: Sequence[Segment]) -> Graves | None:
+        """What is to stand in their place; None where one cannot be read."""
         bodies = {True: b"", False: b""}
         for victim in victims:
             victim.seal()
-            bodies[victim.maybe_sent] += b"".join(victim.read(*free) for free in victim.free())
+            try:
+                bodies[victim.maybe_sent] += b"".join(victim.read(*free) for free in victim.free())
+            except OSError as error:
+                self._leave_alone(victim, error)
+                return None
         alone = {True: lambda header: True, False: self.alone.__contains__}
         both = [graves(body, FULL, alone[maybe_sent]) for maybe_sent, body in bodies.items()]
         return Graves(b"".join(one.body for one in both), sum(one.events for one in both))
@@ -267,7 +273,7 @@ class Spool:
             except OSError as error:
                 with self._lock:
                     segment.taken.remove(start, stop)
-                    self._leave_alone([segment], error)
+                    self._leave_alone(segment, error)
                 continue
             with self._lock:
                 segment.taken.remove(bundle.parts[0].stop if bundle else start, stop)

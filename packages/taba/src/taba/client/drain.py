@@ -74,13 +74,13 @@ class Draft:
 
     def add_numbers(self, tab: str, kind: str, numbers: array[float]) -> None:
         """Append numbers of a tab."""
-        _count(self, tab, kind, len(numbers))
         self.numbers.extend(numbers)
+        _count(self, tab, kind, len(numbers))
 
     def add_texts(self, tab: str, kind: str, texts: list[str]) -> None:
         """Append texts of a tab."""
-        _count(self.texts, tab, kind, len(texts))
         self.texts.values.extend(texts)
+        _count(self.texts, tab, kind, len(texts))
 
 
 def _count(lists: Draft | Texts, tab: str, kind: str, count: int) -> None:
@@ -112,9 +112,10 @@ class Drain:
         return drafts
 
     def _draft(self, handle: Handle, drafts: list[Draft]) -> None:
-        values = taken(handle.events)
-        left = len(values)
+        values: list[Any] = []
+        left = None
         try:
+            values = taken(handle.events)
             values = self._within_limit(handle, values)
             left = len(values)
             if handle.tab == OVERFLOW:
@@ -128,7 +129,7 @@ class Drain:
                 drafts[-1].add(handle, piece, weight)
                 left -= len(piece)
         except BaseException:
-            self.drops[handle.tab, FAILED] += left
+            self.drops[handle.tab, FAILED] += len(values) if left is None else left
             raise
 
     def give_up(self, drafts: Iterable[Draft]) -> None:

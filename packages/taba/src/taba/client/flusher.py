@@ -52,23 +52,26 @@ class Flusher:
             if self.closed:
                 self._drain.discard(self._registry.active(), "stopped")
                 return
-            self.closed = closing
-            drafts = self._drain.take(self._registry.active())
-            ticks = time.monotonic()
-            span = self._spans.next(time.time() if stop is None else stop, ticks)
-            if not drafts and (closing or self._drain.drops or self._heartbeat_is_due(ticks)):
-                drafts.append(Draft())
+            drafts: list[Draft] = []
             try:
-                self._drain.tell_drops(drafts)
-                while drafts:
-                    self._send(drafts, span, closing and len(drafts) == 1)
-                    self._last_frame = ticks
+                drafts = self._drain.take(self._registry.active())
+                self._send_all(drafts, stop, closing)
             except BaseException:
                 self._drain.give_up(drafts)
                 raise
             complaints, self._drain.complaints = self._drain.complaints, []
         for complaint in complaints:
             warn(complaint)
+
+    def _send_all(self, drafts: list[Draft], stop: float | None, closing: bool) -> None:
+        ticks = time.monotonic()
+        span = self._spans.next(time.time() if stop is None else stop, ticks)
+        if not drafts and (closing or self._drain.drops or self._heartbeat_is_due(ticks)):
+            drafts.append(Draft())
+        self._drain.tell_drops(drafts)
+        while drafts:
+            self._send(drafts, span, closing and len(drafts) == 1)
+            self._last_frame = ticks
 
     def _heartbeat_is_due(self, ticks: float) -> bool:
         return not self._sender and ticks - self._last_frame >= HEARTBEAT
@@ -93,6 +96,7 @@ class Flusher:
         # Nothing is called in these lines, so that no signal's handler runs there and makes a frame.
         header.sequence = self.sequence = self.sequence + 1
         header.recorded = self.recorded = self.recorded + events
+        self.closed |= closing
         del drafts[0]
         try:
             self._put(header, encode(header, pack_values(draft.numbers)))

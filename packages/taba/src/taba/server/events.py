@@ -41,7 +41,9 @@ class Events:
         try:
             outcome = await self._service.intake.submit(read() if read_here else await run_in_threadpool(read))
         except asyncio.CancelledError:
-            raise StoppingError("the server stopped before it knew whether this was stored: send it again") from None
+            raise StoppingError(
+                "the server stopped before it knew whether this was stored: send the same again, with its number"
+            ) from None
         answer = _answer(outcome)
         fields = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 200, "headers": fields})

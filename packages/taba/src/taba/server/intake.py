@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import accumulate, count, takewhile
-from operator import itemgetter
 
 import polars as pl
 
@@ -130,7 +129,8 @@ class Intake:
             self._notes.append((tab, kind, value))
 
     async def submit(self, submissions: Sequence[Submission]) -> Outcome:
-        """The outcome of a request's submissions, once they are in the store. Raises OverloadedError, StoreError."""
+        """The outcome of a request's submissions, once they are in the store. Raises OverloadedError, StoreError, and
+        UnfoldableError where a handler fails on one of them; others of the same request may be stored then."""
         weight = sum(submission.weight for submission in submissions)
         if self._weight + weight > self.bounds.pending:
             raise OverloadedError("more events wait to be folded than may wait (limits.pending_mb): send this again")
@@ -219,11 +219,15 @@ class Intake:
         if notes:
             mine = submission_of_notes(self._client, notes, self._clock())
             return self.fold([*submissions, mine])[:-1]
-        now, later = _apart(submissions)
-        if later:
-            outcomes = self.fold([submissions[index] for index in now])
-            outcomes += self.fold([submissions[index] for index in later])
-            return [outcome for _, outcome in sorted(zip(now + later, outcomes, strict=True), key=itemgetter(0))]
+        outcomes: dict[int, Outcome] = {}
+        left = list(enumerate(submissions))
+        while left:
+            now, left = _apart(left)
+            found = self._fold([submission for _, submission in now])
+            outcomes |= zip((index for index, _ in now), found, strict=True)
+        return [outcomes[index] for index in range(len(submissions))]
+
+    def _fold(self, submissions: Sequence[Submission]) -> list[Outcome]:
         first, repeated = self._with_receipts(submissions)
         written: set[int] = set()
         while True:
@@ -326,19 +330,23 @@ class Intake:
         ]
 
 
-def _apart(submissions: Sequence[Submission]) -> tuple[list[int], list[int]]:
-    """The places of the submissions to fold now, and of those to fold after them.
+_Placed = list[tuple[int, Submission]]
+
+
+def _apart(submissions: _Placed) -> tuple[_Placed, _Placed]:
+    """The submissions to fold now, and those to fold after them, each with its place.
 
     These have the number of one before them and stand for other frames: a frame, and a tombstone that ends with it.
     The store is to decide which of them counts, and it tells what it has seen by the number.
     """
     firsts: dict[Receipt, int] = {}
-    places: tuple[list[int], list[int]] = ([], [])
-    for index, submission in enumerate(submissions):
+    now, later = [], []
+    for placed in submissions:
+        submission = placed[1]
         beginnings = [one.header.lowest() for one in submission.frames]
         known = [firsts.setdefault(*pair) for pair in zip(submission.receipts, beginnings, strict=False)]
-        places[known != beginnings].append(index)
-    return places
+        (now if known == beginnings else later).append(placed)
+    return now, later
 
 
 def _touched(events: pl.DataFrame) -> dict[int, list[int]]:

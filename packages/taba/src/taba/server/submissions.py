@@ -7,6 +7,7 @@ among the submission's `refused` and counts nothing.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -23,6 +24,8 @@ from taba.store.protocol import Receipt
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 CONTENT_TYPES = (frame.CONTENT_TYPE, JSON, NDJSON)
+MOST_CLAIMS = 16
+"""Frames of one body that may have one number and stand for different frames; each is folded in a batch of its own."""
 UNREADABLE = "\0"
 """Begins the written form of a tab whose tags cannot be read; the rest is the reason. No name begins so."""
 
@@ -141,7 +144,18 @@ def _read_frames(body: bytes) -> list[Submission]:
         raise BadRequest("the body holds no frame")
     # No client has a space in it, so two clients' epochs are never one source.
     own = [Receipt(f"{one.header.client} {one.header.epoch}", one.header.sequence) for one in frames]
+    _check_claims(own, frames)
     return [Submission((receipt,), len(body) // len(own), [one]) for receipt, one in zip(own, frames, strict=True)]
+
+
+def _check_claims(receipts: Sequence[Receipt], frames: Sequence[Frame]) -> None:
+    """Raise BadRequest where one number is given to more than MOST_CLAIMS different runs of frames."""
+    if len(frames) <= MOST_CLAIMS:
+        return
+    different = {(receipt, one.header.lowest()) for receipt, one in zip(receipts, frames, strict=True)}
+    receipt, count = Counter(receipt for receipt, _ in different).most_common(1)[0]
+    if count > MOST_CLAIMS:
+        raise BadRequest(f"{count} frames of {receipt.source} have the sequence {receipt.sequence} and differ in first")
 
 
 def _read_body(body: bytes, client: str | None) -> _Read:
