@@ -13,6 +13,7 @@ import json
 import logging
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -41,7 +42,7 @@ BUSY_PAUSE = 1.0
 """Seconds to leave a server alone that says that it has too much to do, and not for how long."""
 
 
-class Lane:
+class Lane(ABC):
     """A lane with a thread of its own. `take` gives the next bundle, or None after a moment."""
 
     def __init__(
@@ -85,11 +86,11 @@ class Lane:
         """Wait until the lane has ended, so long at most."""
         self._thread.join(seconds)
 
+    @abstractmethod
     def take(self) -> Bundle | None:
         """The next bundle; None where there is none for a moment."""
-        raise NotImplementedError
 
-    def rest(self) -> None:
+    def rest(self) -> None:  # noqa: B027 - a lane need not rest
         """What to do after a bundle."""
 
     def _run(self) -> None:
