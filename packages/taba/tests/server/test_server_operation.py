@@ -113,3 +113,23 @@ def test_a_stop_while_the_store_is_slow_ends(server, tmp_path):
     server.start()
     assert server.post(body, FRAME).content.get("duplicate") is True
     assert server.totals("a") == {"a": 2.0}
+
+
+def test_a_stop_waits_for_no_other_process_for_long(server, tmp_path):
+    """One that hangs has the file locked: the server ends all the same, and what it could not store is sent again."""
+    server.post(frame_bytes("c", 1, {"a": [1]}), FRAME)
+    body = frame_bytes("c", 2, {"a": [1]})
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "taba.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(server.post(body, FRAME)))
+        asking.start()
+        time.sleep(0.5)
+        begun = time.monotonic()
+        server.stop()
+        assert time.monotonic() - begun < 20
+        asking.join(20)
+    assert answers[0].status == 503
+    server.start()
+    assert server.post(body, FRAME).status == 200
+    assert server.totals("a") == {"a": 2.0}

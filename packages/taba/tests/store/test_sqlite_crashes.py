@@ -105,7 +105,7 @@ def test_a_file_that_stays_locked(tmp_path, monkeypatch):
     store = sqlite(tmp_path)
     with contextlib.closing(sqlite3.connect(tmp_path / "taba.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreError, match=r"was locked by another process for 0\.1 s"):
+        with pytest.raises(StoreError, match=r"is locked by another process: see whether it hangs"):
             store.append([part(0)])
     ids_of(store.append([part(0)]))
     store.close()

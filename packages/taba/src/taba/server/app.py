@@ -56,6 +56,7 @@ def make_app(service: Service) -> Starlette:
         intake = asyncio.create_task(service.intake.run())
         service.start()
         yield
+        service.end()
         intake.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await intake

@@ -42,6 +42,8 @@ LISTED_SECONDS = 3600
 """The lists of tabs and clients count who recorded what within this time."""
 COMPACT_SECONDS = 10.0
 """Each shard is compacted this often. They take turns: all at once, they would hold up what is being folded."""
+STOP_SECONDS = 5.0
+"""How long a server that stops waits for other processes to let it write."""
 FORGET_SECONDS = 3600.0
 RECEIPT_SECONDS = 30 * 86_400
 """How long it is remembered what a source that sends JSON has sent last."""
@@ -91,6 +93,11 @@ class Service:
     def start(self) -> None:
         """Begin to compact."""
         self._compacting.start()
+
+    def end(self) -> None:
+        """Begin to stop: no compaction begins any more, and what is written waits for nobody for long."""
+        self._stopping.set()
+        self.store.hurry(STOP_SECONDS)
 
     def close(self) -> None:
         """Stop compacting and close the store."""

@@ -169,6 +169,10 @@ class Store(Protocol):
         """Drop receipts and accounts of sources that were last heard before these times; how many there were."""
         ...
 
+    def hurry(self, seconds: float) -> None:
+        """Wait for other processes no longer than until then, whatever is asked for; the process is about to end."""
+        ...
+
     def close(self) -> None:
         """Give back what is held; nothing may be called after."""
         ...

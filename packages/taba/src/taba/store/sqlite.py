@@ -9,6 +9,7 @@ shard. Several processes of one machine may have the store open; their writes ta
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 import time
@@ -55,6 +56,7 @@ class SqliteStore:
         self._readers: list[sqlite3.Connection] = []
         self._writing = threading.Lock()
         self._closed = False
+        self._waits_until = math.inf
         self._lock = DirectoryLock(Path(directory))
         try:
             with self._told():
@@ -130,6 +132,10 @@ class SqliteStore:
                 database.execute(f"DELETE FROM {table} WHERE heard < ?", (before,)).rowcount  # noqa: S608
                 for table, before in (("receipts", receipts_before), ("accounts", accounts_before))
             )
+
+    def hurry(self, seconds: float) -> None:
+        """As in the protocol."""
+        self._waits_until = time.monotonic() + seconds
 
     def close(self) -> None:
         """As in the protocol."""
@@ -239,7 +245,8 @@ class SqliteStore:
                     self._writer.execute("BEGIN IMMEDIATE")
                     return
                 except sqlite3.OperationalError as error:
-                    if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                    late = time.monotonic() > min(deadline, self._waits_until)
+                    if late or not error.sqlite_errorname.startswith("SQLITE_BUSY"):
                         raise
                 time.sleep(BUSY_RETRY_SECONDS)
         finally:
@@ -257,9 +264,7 @@ class SqliteStore:
             if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
                 raise StoreError(f"{self._path} cannot be written ({error}): check its owner and mode") from error
             if code.startswith("SQLITE_BUSY"):
-                raise StoreError(
-                    f"{self._path} was locked by another process for {BUSY_SECONDS:g} s: see whether it hangs"
-                ) from error
+                raise StoreError(f"{self._path} is locked by another process: see whether it hangs") from error
             if code.startswith("SQLITE_IOERR"):
                 raise StoreError(
                     f"{self._path}: the disk failed ({error}, {code}): check its health and space"
