@@ -7,7 +7,7 @@ PYTHON ?= python3
 UV := .tools/bin/uv
 RUN := $(UV) run --no-sync
 
-.PHONY: setup demo test test-all soak lint bench clean
+.PHONY: setup engines demo test test-all soak lint bench clean
 
 setup: .venv/.ready
 
@@ -19,16 +19,24 @@ setup: .venv/.ready
 	$(UV) sync --quiet --all-packages
 	@touch $@
 
+# Servers of others, which the tests run: Debian's packages, installed where one is missing.
+SERVERS := redis-server nginx-light
+engines:
+	@command -v redis-server redis-cli >/dev/null && { command -v nginx || test -x /usr/sbin/nginx; } >/dev/null || \
+		{ echo "installing $(SERVERS)"; SUDO=$$(test $$(id -u) = 0 || echo sudo); \
+		$$SUDO apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq $(SERVERS) >/dev/null; } || \
+		{ echo "the tests need redis-server and nginx: install them"; exit 1; }
+
 demo: setup
 	@$(RUN) taba up --demo
 
-test: setup
+test: setup engines
 	$(RUN) pytest
 
-test-all: setup
+test-all: setup engines
 	$(RUN) pytest -m ''
 
-soak: setup
+soak: setup engines
 	TABA_SOAK_MINUTES=$${TABA_SOAK_MINUTES:-30} TABA_SOAK_RESULT=$${TABA_SOAK_RESULT:-soak.json} \
 		$(RUN) pytest packages/taba/tests/faults/test_faults_soak.py -s
 

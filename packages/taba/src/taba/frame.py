@@ -11,7 +11,7 @@
 
     header    = { "client":   the client's id,
                   "epoch":    text, new for each start of the client,
-                  "sequence": whole number, rising by one with each frame of the epoch, from 1,
+                  "sequence": whole number up to 2^53 - 1, rising by one with each frame of the epoch, from 1,
                   "start", "stop": when the frame's events were recorded, in seconds since 1970:
                               start <= event < stop, and both in one second where the client can,
                   "names", "types", "counts": parallel lists: tab, its type, how many of `values`
@@ -51,6 +51,8 @@ VERSION = 1
 PREFIX = struct.Struct("<4sHHIII")
 MAX_HEADER = 16 << 20
 MAX_VALUES = 64 << 20
+MAX_SEQUENCE = (1 << 53) - 1
+"""Up to here whole numbers are exact in every language that a frame may meet."""
 
 
 class FrameError(ValueError):
@@ -242,8 +244,8 @@ def check(header: Header, numbers: int) -> None:
         _check_parallel("drops.", drops.names, drops.reasons, drops.counts, None)
     if not (math.isfinite(header.start) and math.isfinite(header.stop) and header.start <= header.stop):
         raise FrameError(f"the header's time goes from {header.start} to {header.stop}")
-    if not 0 < header.sequence < 1 << 63:
-        raise FrameError(f"the header's sequence is {header.sequence}: it counts from 1")
+    if not 0 < header.sequence <= MAX_SEQUENCE:
+        raise FrameError(f"the header's sequence is {header.sequence}: it counts from 1, and ends at {MAX_SEQUENCE}")
     if header.first is not None and not 0 < header.first <= header.sequence:
         raise FrameError(f"the header's first is {header.first}: it lies from 1 to the sequence, {header.sequence}")
     if header.recorded is not None and not 0 <= header.recorded < 1 << 63:

@@ -123,6 +123,20 @@ class Settings(msgspec.Struct, frozen=True):
     data: Annotated[Path, Meta(description="folder of the data; made if it is missing")] = msgspec.field(
         default_factory=default_data
     )
+    store: Annotated[
+        str,
+        Meta(
+            description="where States are kept: sqlite or valkey, both in the data folder, or an engine's address, "
+            "as redis://HOST:PORT",
+            min_length=1,
+        ),
+    ] = "sqlite"
+    store_replicas: Annotated[
+        int, Meta(description="replicas that must have a write before it is answered", ge=0, le=16)
+    ] = 0
+    store_fsync: Annotated[
+        bool, Meta(description="have these, and the master, on their disks before a write is answered")
+    ] = False
     shards: Annotated[
         int,
         Meta(description="parts the tabs are spread over; fixed once there is data", ge=1, le=4096),

@@ -17,7 +17,7 @@ def test_status(server, tmp_path):
     found = server.get("/v1/status")
     assert found["status"] == "ok"
     assert found["pid"] == server.pid
-    assert found["data"] == str(tmp_path / "data")
+    assert found["store"] == str(tmp_path / "data" / "taba.db")
     assert found["shards"] == 8
     assert found["accounts"] == found["clients"] == 2
     assert found["waiting_bytes"] == 0
@@ -69,7 +69,7 @@ def test_settings_that_need_a_restart_are_named_until_there_is_one(server, tmp_p
     for times in (1, 2):
         server.reload(shards=3, data=str(tmp_path / "elsewhere"))
         wait_until(lambda times=times: server.log().count("data, shards need a restart") == times)
-    assert server.get("/v1/status")["data"] == data
+    assert server.get("/v1/status")["store"] == str(Path(data) / "taba.db")
     server.reload(shards=8, data=data)
     wait_until(lambda: server.log().count("the settings were read again") == 3)
     assert server.log().count("need a restart") == 2

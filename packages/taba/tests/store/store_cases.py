@@ -1,11 +1,17 @@
 """Stores for the contract's tests, and chunks to put into them. A new kind of store joins in STORES."""
 
+import hashlib
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import engines
+
 from taba.store import Append, ChunkInfo, Entry, NewChunk, Receipt, Refusal, Store, TabEntry
+from taba.store.address import parse
+from taba.store.redis import RedisStore
 from taba.store.sqlite import SqliteStore
 
 SHARDS = 4
@@ -15,7 +21,22 @@ def sqlite(folder: Path, shards: int = SHARDS, clock: Callable[[], float] = lamb
     return SqliteStore(folder, shards, clock)
 
 
-STORES: dict[str, Callable[..., Store]] = {"sqlite": sqlite}
+def on(kind: str) -> Callable[..., Store]:
+    """Stores on a shared engine; a folder stands for a prefix of its own."""
+
+    def opened(folder: Path, shards: int = SHARDS, clock: Callable[[], float] = lambda: 1_700_000_000.0) -> Store:
+        prefix = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+        return RedisStore(parse(f"{engines.shared(kind).url}?prefix={prefix}"), shards, clock)
+
+    return opened
+
+
+STORES: dict[str, Callable[..., Store]] = {
+    "sqlite": sqlite,
+    "redis": on("redis"),
+    "valkey": on("valkey"),
+    "cluster": on("cluster"),
+}
 
 
 def new_chunk(body: bytes = b"states", shard: int = 0, **fields: object) -> NewChunk:
@@ -42,16 +63,29 @@ def part(
     bodies: Sequence[bytes] = (b"states",),
     receipts: Sequence[tuple[str, int]] = (),
     tabs: Sequence[tuple[str, str]] = (),
-    entries: Sequence[Entry] = (),
 ) -> Append:
     """What is appended to one shard: `receipts` as (source, sequence), `tabs` as (tab, type)."""
     return Append(
         shard,
-        [Receipt(*receipt) for receipt in receipts] + [entry.receipt for entry in entries if entry.sequence],
+        [Receipt(*receipt) for receipt in receipts],
         [TabEntry(tab, tab.partition("{")[0], kind) for tab, kind in tabs],
         [new_chunk(body, shard) for body in bodies],
-        list(entries),
     )
+
+
+def framed(
+    store: Store,
+    shard: int = 0,
+    bodies: Sequence[bytes] = (b"states",),
+    receipts: Sequence[tuple[str, int]] = (),
+    tabs: Sequence[tuple[str, str]] = (),
+    *,
+    entries: Sequence[Entry],
+) -> list[list[int] | Refusal]:
+    """Append a part to one shard, with entries whose receipts are among the part's."""
+    plain = part(shard, bodies, receipts, tabs)
+    own = list(dict.fromkeys(entry.receipt for entry in entries))
+    return store.append([replace(plain, receipts=[*plain.receipts, *own])], entries)
 
 
 def frame_entry(sequence: int, *, first: int | None = None, client: str = "c", folded: int = 1, **more: Any) -> Entry:

@@ -5,7 +5,7 @@ import sqlite3
 import zlib
 
 import pytest
-from store_cases import frame_entry, held, ids_of, new_chunk, part, sqlite
+from store_cases import frame_entry, framed, held, ids_of, new_chunk, part, sqlite
 
 from taba.store import Refusal, StoreError, TabEntry, locks, schema
 from taba.store.protocol import Receipt
@@ -63,7 +63,7 @@ def test_what_was_stored_is_there(old):
         store = sqlite(old)
         assert store.shards == 5
         assert held(store, 3) == [b"body"]
-        assert store.tabs() == [TabEntry("a{k=v}", "a", "gauge(30)")]
+        assert store.tabs()[0] == [TabEntry("a{k=v}", "a", "gauge(30)")]
         assert store.append([part(0, tabs=[("a", "counter")])]) == [Refusal(types={"a": "gauge(30)"})]
         (refusal,) = store.append([part(0, receipts=[("till-7/2026-01-31", number) for number in range(1, 7)])])
         assert refusal.receipts == {Receipt("till-7/2026-01-31", number) for number in (1, 3, 4, 5)}
@@ -79,7 +79,7 @@ def test_frames_that_were_counted_are_not_counted_again(old):
     assert set(found) == {("c", "e"), ("a/b", "x y"), ("web/1", EPOCH)}
     assert {(one.heard, one.in_flight, one.closed, one.recorded) for one in found.values()} == {(HEARD, 0, False, 0)}
     for sequence in range(1, 12):
-        result = store.append([part(0, [b"%d" % sequence], entries=[frame_entry(sequence, recorded=sequence)])])
+        result = framed(store, 0, [b"%d" % sequence], entries=[frame_entry(sequence, recorded=sequence)])
         assert isinstance(result[0], Refusal) == (sequence in (1, 2, 5, 7, 8, 9)), sequence
     assert held(store) == [b"10", b"11", b"3", b"4", b"6"]
     (account,) = (one for one in store.accounts() if one.client == "c")
@@ -97,7 +97,7 @@ def test_a_migration_that_fails_changes_nothing(old, monkeypatch):
         assert database.execute("PRAGMA user_version").fetchone() == (1,)
         assert database.execute("SELECT tab, name, type FROM tabs").fetchall() == [("a{k=v}", "a", "gauge(30)")]
     store = sqlite(old)
-    ids_of(store.append([part(0, entries=[frame_entry(3)])]))
+    ids_of(framed(store, 0, entries=[frame_entry(3)]))
     store.close()
 
 

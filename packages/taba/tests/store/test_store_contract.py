@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from store_cases import SHARDS, STORES, frame_entry, held, ids_of, new_chunk, part
+from store_cases import SHARDS, STORES, frame_entry, framed, held, ids_of, new_chunk, part
 
 from taba.sequences import MAX_GAPS
+from taba.states.shards import shard_of
 from taba.store import Entry, Refusal, StoreError
 from taba.store.protocol import Receipt, TabEntry
 
@@ -60,7 +61,7 @@ def test_a_seen_receipt_is_refused_and_nothing_is_written(store):
     (refusal,) = store.append([part(0, [b"again"], [("s", 1), ("s", 2), ("r", 1)], [("b", "counter")])])
     assert refusal == Refusal(frozenset({Receipt("s", 1)}))
     assert held(store) == [b"first"]
-    assert store.tabs() == [TabEntry("a", "a", "counter")]
+    assert store.tabs()[0] == [TabEntry("a", "a", "counter")]
     ids_of(store.append([part(0, [b"second"], [("s", 2), ("r", 1)])]))
     assert held(store) == [b"first", b"second"]
 
@@ -93,10 +94,10 @@ def test_sources_with_any_characters(store):
 
 def test_a_frame_is_in_one_account_once(store):
     """An entry is kept with the append; a repeat of it is refused by its number, and adds to no account."""
-    ids_of(store.append([part(0, [b"1"], entries=[frame_entry(1, folded=3, recorded=3)])]))
-    ids_of(store.append([part(0, [b"3"], entries=[frame_entry(3, folded=2, recorded=9)])]))
+    ids_of(framed(store, 0, [b"1"], entries=[frame_entry(1, folded=3, recorded=3)]))
+    ids_of(framed(store, 0, [b"3"], entries=[frame_entry(3, folded=2, recorded=9)]))
     both = [frame_entry(3, folded=2), frame_entry(4)]
-    assert store.append([part(0, [b"no"], entries=both)]) == [Refusal(frozenset({both[0].receipt}))]
+    assert framed(store, 0, [b"no"], entries=both) == [Refusal(frozenset({both[0].receipt}))]
     (account,) = store.accounts()
     assert (account.client, account.epoch, account.last) == ("c", "e", 3)
     assert (account.recorded, account.folded, account.in_flight) == (9, 5, 4)
@@ -108,33 +109,37 @@ def test_a_frame_is_in_one_account_once(store):
 def test_a_frame_or_its_tombstone(store):
     """Whichever comes first is taken, and the other is refused: also where both come in one append."""
     grave = frame_entry(3, first=2, folded=0, dropped={"full": 5})
-    ids_of(store.append([part(0, [b"1"], entries=[frame_entry(1), grave])]))
+    ids_of(framed(store, 0, [b"1"], entries=[frame_entry(1), grave]))
     for sequence in (2, 3):
         frame = frame_entry(sequence, folded=2)
-        assert store.append([part(0, [b"no"], entries=[frame])]) == [Refusal(frozenset({frame.receipt}))]
+        assert framed(store, 0, [b"no"], entries=[frame]) == [Refusal(frozenset({frame.receipt}))]
     frame, late = frame_entry(4), frame_entry(5, first=4, folded=0, dropped={"full": 9})
-    assert store.append([part(0, [b"no"], entries=[frame, late])]) == [Refusal(frozenset({late.receipt}))]
-    ids_of(store.append([part(0, [b"4"], entries=[frame])]))
+    assert framed(store, 0, [b"no"], entries=[frame, late]) == [Refusal(frozenset({late.receipt}))]
+    ids_of(framed(store, 0, [b"4"], entries=[frame]))
     (account,) = store.accounts()
     assert (account.last, account.folded, account.dropped) == (4, 2, {"full": 5})
 
 
 def test_a_refused_append_changes_no_account(store):
     """Where a receipt or a type is refused, the accounts stay as they were."""
-    ids_of(store.append([part(0, [b"1"], [("s", 1)], [("a", "counter")], [frame_entry(1)])]))
+    ids_of(framed(store, 0, [b"1"], [("s", 1)], [("a", "counter")], entries=[frame_entry(1)]))
     before = store.accounts()
     for refused in ({"receipts": [("s", 1)]}, {"tabs": [("a", "gauge")]}):
-        (refusal,) = store.append([part(0, [b"no"], entries=[frame_entry(2), frame_entry(1, client="d")], **refused)])
+        (refusal,) = framed(store, 0, [b"no"], entries=[frame_entry(2), frame_entry(1, client="d")], **refused)
         assert isinstance(refusal, Refusal)
         assert store.accounts() == before
 
 
 def test_events_without_frames_are_accounted_for(store):
     """They add up in an account of their own, beside the receipts that tell their repeats."""
-    plain = Entry("c", "", 0, 0, 1.0, 1.0, None, None, 5, {"too_old": 1})
-    ids_of(store.append([part(0, [b"1"], [("s", 1)], entries=[plain])]))
-    assert isinstance(store.append([part(0, [b"no"], [("s", 1)], entries=[plain])])[0], Refusal)
-    ids_of(store.append([part(0, [b"2"], [("s", 2)], entries=[plain, plain])]))
+    plain = [
+        Entry("c", "", 0, 0, 1.0, 1.0, None, None, 5, {"too_old": 1}, request=Receipt("s", sequence))
+        for sequence in (1, 2, 2)
+    ]
+    ids_of(framed(store, 0, [b"1"], entries=plain[:1]))
+    assert isinstance(framed(store, 0, [b"no"], entries=plain[:1])[0], Refusal)
+    ids_of(framed(store, 0, [b"2"], entries=plain[1:]))
+    assert store.append([], plain) == []
     (account,) = store.accounts()
     assert (account.epoch, account.recorded, account.folded, account.dropped) == ("", 18, 15, {"too_old": 3})
 
@@ -143,7 +148,7 @@ def test_epochs_with_any_characters(store):
     """Client a/b in epoch c is another account than client a in epoch b/c; any text may be an epoch."""
     pairs = [("a/b", "c"), ("a", "b/c"), ("a", "é' --"), ("a", " x "), ("a", "x\n")]
     for client, epoch in pairs:
-        ids_of(store.append([part(0, [b"1"], entries=[replace(frame_entry(1, client=client), epoch=epoch)])]))
+        ids_of(framed(store, 0, [b"1"], entries=[replace(frame_entry(1, client=client), epoch=epoch)]))
     assert {(account.client, account.epoch) for account in store.accounts()} == set(pairs)
 
 
@@ -152,28 +157,29 @@ def test_accounts_by_when_they_were_heard(kind, tmp_path):
     """Those that were heard at a time or later; the silent ones are forgotten with the receipts."""
     now = [100.0]
     store = STORES[kind](tmp_path, clock=lambda: now[0])
-    store.append([part(0, [b"1"], [("old", 1)], entries=[frame_entry(1), frame_entry(1, client="d")])])
+    framed(store, 0, [b"1"], [("old", 1)], entries=[frame_entry(1), frame_entry(1, client="d")])
     now[0] = 200.0
-    store.append([part(0, [b"2"], entries=[frame_entry(2)])])
+    framed(store, 0, [b"2"], entries=[frame_entry(2)])
     assert [(account.client, account.begun, account.heard) for account in store.accounts(200.0)] == [("c", 100, 200)]
     assert len(store.accounts(100.0)) == 2
     assert store.accounts(201.0) == []
-    assert store.forget(150.0, 150.0) == 2
+    store.forget(150.0, 150.0)
     assert [account.client for account in store.accounts()] == ["c"]
     store.close()
 
 
 def test_the_catalogue_tells_what_is_new(store):
-    """Its version rises with each append that brings a new tab, and with no other; `after` gives what came since."""
-    assert (store.tabs_version(), store.tabs()) == (0, [])
+    """Its version changes with each append that brings a new tab, and with no other; `after` gives what came since."""
+    entries, version = store.tabs()
+    assert entries == []
     versions = []
     for tabs in (["a", "b"], ["a"], [], ["b", "c"]):
         ids_of(store.append([part(0, [b"1"], tabs=[(tab, "counter") for tab in tabs])]))
-        versions.append(store.tabs_version())
-    assert 0 < versions[0] == versions[1] == versions[2] < versions[3]
-    assert store.tabs(versions[2]) == [TabEntry("c", "c", "counter")]
-    assert store.tabs(versions[3]) == []
-    assert len(store.tabs(0)) == 3
+        versions.append(store.tabs(version)[1])
+    assert version != versions[0] == versions[1] == versions[2] != versions[3]
+    assert store.tabs(versions[2]) == ([TabEntry("c", "c", "counter")], versions[3])
+    assert store.tabs(versions[3]) == ([], versions[3])
+    assert len(store.tabs()[0]) == 3
 
 
 def test_a_name_has_one_type(store):
@@ -183,7 +189,7 @@ def test_a_name_has_one_type(store):
     assert refusal == Refusal(types={"a": "gauge(30)"})
     assert held(store) == [b"1"]
     ids_of(store.append([part(0, [b"3"], [("s", 1)], [("a{k=2}", "gauge(30)"), ("a{k=1}", "gauge(30)")])]))
-    assert sorted(entry.tab for entry in store.tabs()) == ["a{k=1}", "a{k=2}"]
+    assert sorted(entry.tab for entry in store.tabs()[0]) == ["a{k=1}", "a{k=2}"]
 
 
 def test_replace_is_all_or_nothing(store):
@@ -224,7 +230,7 @@ def test_all_is_there_when_it_is_opened_again(kind, tmp_path):
     store = STORES[kind](tmp_path, SHARDS + 3)
     assert store.shards == SHARDS
     assert held(store) == [b"1"]
-    assert store.tabs() == [TabEntry("a", "a", "counter")]
+    assert store.tabs()[0] == [TabEntry("a", "a", "counter")]
     assert isinstance(store.append([part(0, [b"2"], [("s", 2)])])[0], Refusal)
     assert ids_of(store.append([part(0, [b"2"], [("s", 1)])])) > [first]
     store.close()
@@ -238,7 +244,7 @@ def test_receipts_of_silent_sources_are_forgotten(kind, tmp_path):
     store.append([part(0, [b"1"], [("old", 1), ("both", 1)])])
     now[0] = 200.0
     store.append([part(0, [b"2"], [("new", 1), ("both", 2)])])
-    assert store.forget(150.0, 150.0) == 1
+    store.forget(150.0, 150.0)
     ids_of(store.append([part(0, [b"3"], [("old", 1)])]))
     for receipt in (("new", 1), ("both", 1), ("both", 2)):
         assert isinstance(store.append([part(0, [b"4"], [receipt])])[0], Refusal)
@@ -258,7 +264,6 @@ def test_nothing_works_after_close(kind, tmp_path):
         lambda: store.bodies(0, [1]),
         lambda: store.replace(0, [1], []),
         store.tabs,
-        store.tabs_version,
         store.accounts,
         store.account_count,
         lambda: store.forget(0.0, 0.0),
@@ -314,7 +319,7 @@ class Model(RuleBasedStateMachine):
         self.store = STORES[self.kind](self.folder.name)
         self.chunks = {shard: {} for shard in range(SHARDS)}
         self.gone = []
-        self.receipts = set()
+        self.receipts = {shard: set() for shard in range(SHARDS)}
         self.tabs = {}
 
     @rule(
@@ -326,18 +331,26 @@ class Model(RuleBasedStateMachine):
     )
     def append(self, shards, receipts, tab, kind, body):
         name = tab.partition("{")[0]
+        home = shard_of(name, SHARDS)  # where all tabs of the name are
         has = next((other for other in self.tabs.values() if other.name == name), None)
-        seen = {Receipt(*receipt) for receipt in receipts & self.receipts}
-        results = self.store.append([part(shard, [body], sorted(receipts), [(tab, kind)]) for shard in shards])
-        if seen or (has is not None and has.type != kind):
-            types = {name: has.type} if has is not None and has.type != kind else {}
-            assert results == [Refusal(frozenset(seen), types)] * len(shards)
-            return
-        for shard, (identity,) in zip(shards, results, strict=True):
+        parts = [part(shard, [body], sorted(receipts), [(tab, kind)] if shard == home else []) for shard in shards]
+        clash = {name: has.type} if has is not None and has.type != kind and home in shards else {}
+        known = {shard: receipts & self.receipts[shard] for shard in shards}
+        types = {shard: clash if shard == home else {} for shard in shards}
+        if self.store.whole:
+            known = dict.fromkeys(shards, set().union(*known.values()))
+            types = dict.fromkeys(shards, clash)
+        for shard, result in zip(shards, self.store.append(parts), strict=True):
+            if known[shard] or types[shard]:
+                assert result == Refusal(frozenset(Receipt(*receipt) for receipt in known[shard]), types[shard])
+                continue
+            (identity,) = result
             assert identity not in self.gone
             self.chunks[shard][identity] = body
-        self.receipts |= receipts
-        self.tabs[tab] = TabEntry(tab, name, kind)
+            for each in range(SHARDS) if self.store.whole else (shard,):
+                self.receipts[each] |= receipts
+            if shard == home:
+                self.tabs[tab] = TabEntry(tab, name, kind)
 
     @rule(shard=st.integers(0, SHARDS - 1), count=st.integers(1, 3), stale=st.booleans(), body=st.binary(max_size=5))
     def replace(self, shard, count, stale, body):
@@ -363,7 +376,7 @@ class Model(RuleBasedStateMachine):
         for shard in range(SHARDS):
             assert {info.id for info in self.store.chunks(shard)} == set(self.chunks[shard])
             assert self.store.bodies(shard, [*self.chunks[shard], *self.gone[-3:]]) == self.chunks[shard]
-        assert {entry.tab: entry for entry in self.store.tabs()} == self.tabs
+        assert {entry.tab: entry for entry in self.store.tabs()[0]} == self.tabs
 
     def teardown(self):
         self.store.close()

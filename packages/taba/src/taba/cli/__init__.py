@@ -10,6 +10,10 @@ SERVER = frozenset({"polars", "psutil", "starlette", "uvicorn"})
 """What the server imports besides: all of it is in `taba[server]`."""
 
 
+REDIS = frozenset({"libvalkey", "valkey"})
+"""What the store on Redis or Valkey imports besides: all of it is in `taba[redis]`."""
+
+
 def main() -> None:
     """Run the command line; where its libraries are missing, say in one line how to get them."""
     try:
@@ -18,8 +22,9 @@ def main() -> None:
         run()
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing not in AGENT | SERVER:
+        if missing not in AGENT | SERVER | REDIS:
             raise
         # The server's extra has the command line too, and is what most want.
         wanted = "taba[agent] or taba[server]" if missing in AGENT else "taba[server]"
+        wanted = "taba[redis]" if missing in REDIS else wanted
         sys.exit(f"taba: this needs {missing}: install this package with its extra, {wanted}")

@@ -23,6 +23,7 @@ from taba.cli.connection import DEFAULT
 from taba.cli.failure import Failure
 from taba.cli.screen import output
 from taba.config import Agent, Settings
+from taba.store.address import SQLITE, VALKEY, parse
 
 if TYPE_CHECKING:
     from taba.agent.main import AgentThread
@@ -59,6 +60,7 @@ def _serve(settings: Settings, load: Callable[[], Settings], tell: Callable[[str
     # The server's libraries take a moment to load, and no other command needs them.
     from taba.server.main import StartError, serve
     from taba.store import StoreError
+    from taba.store.own import brought_along
 
     beside = Beside()
 
@@ -79,13 +81,19 @@ def _serve(settings: Settings, load: Callable[[], Settings], tell: Callable[[str
         return fresh
 
     try:
-        serve(settings, ready, serving.reloading(reload))
+        with brought_along(settings) as served:
+            serve(served, ready, serving.reloading(lambda: served_at(served, reload())))
     except (StartError, StoreError) as error:
         raise Failure(str(error)) from None
     except KeyboardInterrupt:
         pass
     finally:
         beside.stop()
+
+
+def served_at(running: Settings, fresh: Settings) -> Settings:
+    """Settings that were read again, with the store's address as it runs where that is not written in them."""
+    return msgspec.structs.replace(fresh, store=running.store) if fresh.store == VALKEY else fresh
 
 
 class Beside:
@@ -162,7 +170,12 @@ def _tell(url: str, agent: str | None, settings: Settings, demo: bool, json: boo
         output().print(demo_panel(url, agent, settings))
     else:
         inside = f"\nAn agent inside listens at {agent}" if agent else ""
-        output().print(f"Taba listens at {url}, its data is in {settings.data}{inside}")
+        output().print(f"Taba listens at {url}, its data is in {_place(settings)}{inside}")
+
+
+def _place(settings: Settings) -> str:
+    """Where the data is, for people."""
+    return str(settings.data) if settings.store in (SQLITE, VALKEY) else parse(settings.store).shown
 
 
 def demo_panel(url: str, agent: str | None, settings: Settings) -> Panel:
@@ -172,7 +185,7 @@ def demo_panel(url: str, agent: str | None, settings: Settings) -> Panel:
     places.add_row("listens at", Text(url, style="bold green"))
     if agent:
         places.add_row("agent at", Text(agent, style="bold green"))
-    places.add_row("data in", Text(str(settings.data), style="bold"))
+    places.add_row("data in", Text(_place(settings), style="bold"))
     tries = Table.grid(padding=(0, 2))
     if url.rstrip("/") != DEFAULT:
         tries.add_row(Text(f"export TABA_SERVER={url}", style="bold cyan"), Text("which server is meant", style="dim"))

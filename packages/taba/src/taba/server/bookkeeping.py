@@ -92,7 +92,8 @@ def _entries(
             entries[number] = [_of_frame(one, counts.get(of, 0), dropped.pop(of, {}))]
     unframed = {of for of in (*counts, *dropped) if of[0] not in entries and not submissions[of[0]].own}
     for of in unframed:
-        entry = Entry(of[1], "", 0, 0, now, now, None, None, counts.get(of, 0), dropped.get(of, {}))
+        (request,) = submissions[of[0]].receipts
+        entry = Entry(of[1], "", 0, 0, now, now, None, None, counts.get(of, 0), dropped.get(of, {}), request=request)
         entries.setdefault(of[0], []).append(entry)
     return entries
 

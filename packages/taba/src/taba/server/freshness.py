@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 
 from taba.states.catalogue import Catalogue
-from taba.store.protocol import Store
+from taba.store.protocol import Store, StoreError, Version
 
 LOOK_SECONDS = 0.2
 """How often the store is asked whether there are new tabs."""
+FAILED_SECONDS = 2.0
+"""How much longer it is left alone after it could not answer."""
+
+log = logging.getLogger(__name__)
 
 
 class Freshness:
@@ -22,21 +27,27 @@ class Freshness:
         self._catalogue = catalogue
         self._clock = clock
         self._looking = threading.Lock()
-        self._version = 0
+        self._version: Version = ()
         self._looked = clock()
         self.catch_up()
 
     def look(self) -> None:
-        """Take in new tabs, if the last look was LOOK_SECONDS ago or more."""
-        if self._clock() - self._looked >= LOOK_SECONDS:
+        """Take in new tabs, if the last look was LOOK_SECONDS ago or more. Where they cannot be read, those known hold.
+
+        What can be read of the store goes on being answered, so a store that fails is looked at less often.
+        """
+        if self._clock() - self._looked < LOOK_SECONDS:
+            return
+        try:
             self.catch_up()
+        except StoreError as error:
+            log.debug("the catalogue cannot be read: %s", error)
+            self._looked = self._clock() + FAILED_SECONDS
 
     def catch_up(self) -> None:
         """Take in new tabs."""
         with self._looking:
             looked = self._clock()
-            version = self._store.tabs_version()
-            if version != self._version:
-                self._catalogue.add({entry.tab: entry for entry in self._store.tabs(self._version)})
-                self._version = version
+            entries, self._version = self._store.tabs(self._version)
+            self._catalogue.add({entry.tab: entry for entry in entries})
             self._looked = looked

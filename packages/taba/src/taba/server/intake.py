@@ -22,17 +22,14 @@ import polars as pl
 
 from taba.handlers.registry import Registry
 from taba.server.batch import Batch, assemble
-from taba.server.bookkeeping import EVENTS, Entries
 from taba.server.freshness import Freshness
 from taba.server.rules import Rules
 from taba.server.submissions import Submission
 from taba.server.submissions import own as submission_of_notes
-from taba.states import chunks
+from taba.server.writing import TypeTakenError, Writer
 from taba.states.catalogue import Catalogue
-from taba.states.fold import fold
 from taba.states.reading import ChunkCache
-from taba.states.tiers import RAW
-from taba.store.protocol import Append, NewChunk, Receipt, Refusal, Store, StoreError, TabEntry
+from taba.store.protocol import Receipt, Store, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -98,11 +95,10 @@ class Intake:
         bounds: Bounds,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
         self._registry = registry
         self._catalogue = catalogue
         self._freshness = freshness
-        self._cache = cache
+        self._writer = Writer(store, registry, catalogue, cache, clock)
         self.bounds = bounds
         self._clock = clock
         self._waiting: list[tuple[Submission, asyncio.Future[Outcome]]] = []
@@ -219,24 +215,16 @@ class Intake:
         if notes:
             mine = submission_of_notes(self._client, notes, self._clock())
             return self.fold([*submissions, mine])[:-1]
-        outcomes: dict[int, Outcome] = {}
-        left = list(enumerate(submissions))
-        while left:
-            now, left = _apart(left)
-            found = self._fold([submission for _, submission in now])
-            outcomes |= zip((index for index, _ in now), found, strict=True)
-        return [outcomes[index] for index in range(len(submissions))]
-
-    def _fold(self, submissions: Sequence[Submission]) -> list[Outcome]:
         first, repeated = self._with_receipts(submissions)
         written: set[int] = set()
         while True:
             batch = self._assemble(first)
-            duplicates, conflict = self._write(first, batch, written)
-            if not conflict:
+            try:
+                duplicates = self._writer.write(first, batch, written)
+            except TypeTakenError:
+                self._freshness.catch_up()
+            else:
                 break
-            # Another server gave a name its type first: work out the batch anew with what the store knows.
-            self._freshness.catch_up()
         self._catalogue.add(batch.tabs)
         outcomes = _outcomes(first, batch, duplicates - written)
         by_receipt = {sub.receipts: outcome for sub, outcome in zip(first, outcomes, strict=True)}
@@ -265,110 +253,6 @@ class Intake:
         rules = Rules(self.bounds.tabs, max(now - self.bounds.past, 0.0), now + self.bounds.future)
         with self._catalogue.changing:
             return assemble(submissions, self._catalogue, self._registry, rules, now)
-
-    def _write(self, submissions: Sequence[Submission], batch: Batch, written: set[int]) -> tuple[set[int], bool]:
-        """Append the batch shard by shard: which submissions had been seen, and whether a type was taken.
-
-        A shard refuses as a whole, so what it has seen is left out and the rest appended again.
-        """
-        by_receipt = {receipt: n for n, submission in enumerate(submissions) for receipt in submission.receipts}
-        tabs = _tabs_by_shard(batch, self._catalogue)
-        homes = _homes(_touched(batch.events), self._catalogue.shard_of(EVENTS))
-        duplicates: set[int] = set()
-        events = batch.events
-        while events.height:
-            parts = self._parts(events, submissions, tabs, batch.entries, homes)
-            results = self._store.append([append for append, _ in parts])
-            again = []
-            for (append, states), result in zip(parts, results, strict=True):
-                if isinstance(result, Refusal):
-                    if result.types:
-                        return duplicates, True
-                    seen = {by_receipt[receipt] for receipt in result.receipts}
-                    duplicates |= seen
-                    shard = events.filter(pl.col("shard") == append.shard)
-                    again.append(shard.filter(~pl.col("submission").is_in(list(seen))))
-                    continue
-                written.update(by_receipt[receipt] for receipt in append.receipts)
-                for identity, table in zip(result, states, strict=True):
-                    self._cache.put(append.shard, identity, table)
-            events = pl.concat(again) if again else events.clear()
-        return duplicates, False
-
-    def _parts(
-        self,
-        events: pl.DataFrame,
-        submissions: Sequence[Submission],
-        tabs: dict[int, list[TabEntry]],
-        entries: Entries,
-        homes: dict[int, int],
-    ) -> list[tuple[Append, list[pl.DataFrame]]]:
-        """What to append to each shard, and the States in it."""
-        now = self._clock()
-        new: dict[int, list[tuple[NewChunk, pl.DataFrame]]] = {}
-        for (type_name,), some in events.partition_by("type", as_dict=True).items():
-            handler = self._registry.get(str(type_name))
-            assert handler is not None
-            for (shard,), states in (
-                fold(handler, some, ["shard"]).partition_by("shard", as_dict=True, include_key=False).items()
-            ):
-                chunk = chunks.make(handler, states, shard=int(str(shard)), view=RAW, policy="", width=1, created=now)
-                new.setdefault(int(str(shard)), []).append((chunk, states))
-        touched = _touched(events)
-        return [
-            (
-                Append(
-                    shard,
-                    [receipt for number in touched[shard] for receipt in submissions[number].receipts],
-                    tabs.get(shard, []),
-                    [chunk for chunk, _ in made],
-                    [entry for number in touched[shard] if homes[number] == shard for entry in entries.get(number, ())],
-                ),
-                [states for _, states in made],
-            )
-            for shard, made in new.items()
-        ]
-
-
-_Placed = list[tuple[int, Submission]]
-
-
-def _apart(submissions: _Placed) -> tuple[_Placed, _Placed]:
-    """The submissions to fold now, and those to fold after them, each with its place.
-
-    These have the number of one before them and stand for other frames: a frame, and a tombstone that ends with it.
-    The store is to decide which of them counts, and it tells what it has seen by the number.
-    """
-    firsts: dict[Receipt, int] = {}
-    now, later = [], []
-    for placed in submissions:
-        submission = placed[1]
-        beginnings = [one.header.lowest() for one in submission.frames]
-        known = [firsts.setdefault(*pair) for pair in zip(submission.receipts, beginnings, strict=False)]
-        (now if known == beginnings else later).append(placed)
-    return now, later
-
-
-def _touched(events: pl.DataFrame) -> dict[int, list[int]]:
-    """The submissions that have events in each shard."""
-    return dict(events.group_by("shard").agg(pl.col("submission").unique()).iter_rows())
-
-
-def _homes(touched: dict[int, list[int]], events_shard: int) -> dict[int, int]:
-    """The shard in whose part each submission's entries travel: that of the counts of events, or else its first."""
-    homes: dict[int, int] = {}
-    for shard in sorted(touched, key=lambda shard: (shard != events_shard, shard)):
-        for number in touched[shard]:
-            homes.setdefault(number, shard)
-    return homes
-
-
-def _tabs_by_shard(batch: Batch, catalogue: Catalogue) -> dict[int, list[TabEntry]]:
-    """The batch's new tabs, by the shard of each."""
-    by_shard: dict[int, list[TabEntry]] = {}
-    for entry in {entry.tab: entry for entry in batch.tabs.values()}.values():
-        by_shard.setdefault(catalogue.shard_of(entry.name), []).append(entry)
-    return by_shard
 
 
 def _together(outcomes: Sequence[Outcome]) -> Outcome:

@@ -36,6 +36,7 @@ from taba.store import StoreError, open_store
 log = logging.getLogger(__name__)
 
 COMPLETE_SECONDS = 0.2
+UNREAD_SECONDS = 2.0
 WARN_SECONDS = 5.0
 """How often the accounts are looked at for what an operator should know of."""
 LISTED_SECONDS = 3600
@@ -74,7 +75,7 @@ class Service:
             verify(handler)
         patterns = [(pattern.match, pattern.clients, pattern.fleet) for pattern in settings.tiers.patterns]
         self.tiers = Tiers.parse(settings.tiers.clients, settings.tiers.fleet, patterns)
-        self.store = open_store(str(settings.data), settings.shards)
+        self.store = open_store(settings)
         self.catalogue = Catalogue(self.registry, self.store.shards)
         self.freshness = Freshness(self.store, self.catalogue)
         cache = ChunkCache(settings.cache_mb << 20)
@@ -169,13 +170,19 @@ class Service:
     def completeness(self) -> Completeness:
         """What answers may say of themselves that are worked out from now on.
 
-        Worked out anew after COMPLETE_SECONDS; until then an answer says a little less than is true, never more.
+        Worked out anew after COMPLETE_SECONDS; until then an answer says a little less than is true, never more. So it
+        does where the accounts cannot be read, which is tried again after UNREAD_SECONDS.
         """
         now = self.clock()
-        worked_out, found = self._complete
-        if not 0 <= now - worked_out < COMPLETE_SECONDS:
-            found = completeness(self.store.accounts(now - KNOWN_SECONDS), now, now - self.tiers.reach(FLEET))
-            self._complete = (now, found)
+        due, found = self._complete
+        if not now < due <= now + UNREAD_SECONDS:
+            try:
+                accounts = self.store.accounts(now - KNOWN_SECONDS)
+                found = completeness(accounts, now, now - self.tiers.reach(FLEET))
+                self._complete = (now + COMPLETE_SECONDS, found)
+            except StoreError as error:
+                log.debug("the accounts cannot be read: %s", error)
+                self._complete = (self.clock() + UNREAD_SECONDS, found)
         return found
 
     def ledger(self, glob: str) -> Ledger:
@@ -193,7 +200,7 @@ class Service:
             "version": __version__,
             "started": self.started,
             "pid": os.getpid(),
-            "data": str(self.settings.data),
+            "store": self.store.where,
             "shards": self.store.shards,
             "tabs": len(self.catalogue),
             "accounts": self.store.account_count(),

@@ -7,7 +7,6 @@ among the submission's `refused` and counts nothing.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -24,8 +23,6 @@ from taba.store.protocol import Receipt
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 CONTENT_TYPES = (frame.CONTENT_TYPE, JSON, NDJSON)
-MOST_CLAIMS = 16
-"""Frames of one body that may have one number and stand for different frames; each is folded in a batch of its own."""
 UNREADABLE = "\0"
 """Begins the written form of a tab whose tags cannot be read; the rest is the reason. No name begins so."""
 
@@ -59,7 +56,7 @@ class _LooseBody(msgspec.Struct):
     client: str | None = None
 
 
-SEQUENCE = re.compile(r"(?=0*[1-9])[0-9]{1,18}", re.ASCII)
+SEQUENCE = re.compile(r"(?=0*[1-9])[0-9]{1,15}", re.ASCII)
 _Read = tuple[list[Event], list[tuple[int, str]], str | None]
 """Events, those of them that are refused (index, error), and the client of those that name none."""
 
@@ -128,7 +125,7 @@ def _receipts(headers: Mapping[str, str]) -> tuple[Receipt, ...]:
     if not source or len(source) > 300:
         raise BadRequest("Taba-Source must have 1 to 300 characters, and goes with Taba-Sequence")
     if sequence is None or not SEQUENCE.fullmatch(sequence):
-        raise BadRequest(f"Taba-Sequence must be a whole number from 1, of at most 18 digits, not {sequence!r}")
+        raise BadRequest(f"Taba-Sequence must be a whole number from 1, of at most 15 digits, not {sequence!r}")
     return (Receipt(source, int(sequence)),)
 
 
@@ -142,20 +139,13 @@ def _read_frames(body: bytes) -> list[Submission]:
         raise BadRequest(str(error)) from None
     if not frames:
         raise BadRequest("the body holds no frame")
-    # No client has a space in it, so two clients' epochs are never one source.
-    own = [Receipt(f"{one.header.client} {one.header.epoch}", one.header.sequence) for one in frames]
-    _check_claims(own, frames)
-    return [Submission((receipt,), len(body) // len(own), [one]) for receipt, one in zip(own, frames, strict=True)]
+    return [Submission((_receipt(one.header),), len(body) // len(frames), [one]) for one in frames]
 
 
-def _check_claims(receipts: Sequence[Receipt], frames: Sequence[Frame]) -> None:
-    """Raise BadRequest where one number is given to more than MOST_CLAIMS different runs of frames."""
-    if len(frames) <= MOST_CLAIMS:
-        return
-    different = {(receipt, one.header.lowest()) for receipt, one in zip(receipts, frames, strict=True)}
-    receipt, count = Counter(receipt for receipt, _ in different).most_common(1)[0]
-    if count > MOST_CLAIMS:
-        raise BadRequest(f"{count} frames of {receipt.source} have the sequence {receipt.sequence} and differ in first")
+def _receipt(header: frame.Header) -> Receipt:
+    """A frame's number; no client has a space in it, so two clients' epochs are never one source."""
+    several = header.first is not None and header.first < header.sequence
+    return Receipt(f"{header.client} {header.epoch}", header.sequence, header.first if several else None)
 
 
 def _read_body(body: bytes, client: str | None) -> _Read:

@@ -8,7 +8,13 @@ A store does no arithmetic on States: to it a chunk is bytes. Of each epoch of a
 frames it has seen, and what became of the events.
 """
 
+from __future__ import annotations
+
+import logging
+
+from taba.settings import Settings
 from taba.store.accounts import Account
+from taba.store.address import SQLITE, AddressError, parse
 from taba.store.protocol import (
     Append,
     ChunkInfo,
@@ -21,6 +27,8 @@ from taba.store.protocol import (
     StoreFullError,
     TabEntry,
 )
+
+log = logging.getLogger(__name__)
 
 __all__ = [
     "Account",
@@ -38,8 +46,25 @@ __all__ = [
 ]
 
 
-def open_store(data: str, shards: int) -> Store:
-    """The embedded store in the directory `data`, made with `shards` shards where it is new."""
-    from taba.store.sqlite import SqliteStore
+def open_store(settings: Settings) -> Store:
+    """The store that the settings name, made with as many shards as they say where it is new. Raises StoreError."""
+    if settings.store == SQLITE:
+        from taba.store.sqlite import SqliteStore
 
-    return SqliteStore(data, shards)
+        return SqliteStore(settings.data, settings.shards)
+    from taba.store.durability import promise
+    from taba.store.engine import Safety
+    from taba.store.redis import RedisStore
+
+    safety = Safety(settings.store_replicas, settings.store_fsync)
+    try:
+        address = parse(settings.store)
+    except AddressError as error:
+        raise StoreError(f"store: {error}") from None
+    store = RedisStore(address, settings.shards, safety=safety)
+    try:
+        log.info("%s", promise(store.engine))
+    except StoreError:
+        store.close()
+        raise
+    return store

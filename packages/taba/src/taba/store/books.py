@@ -24,22 +24,25 @@ _WRITE_ACCOUNT = (
 class Books:
     """The receipts and accounts that an append touches. To be made, used and left in one transaction."""
 
-    def __init__(self, database: sqlite3.Connection, appends: Sequence[Append], now: float) -> None:
+    def __init__(
+        self, database: sqlite3.Connection, appends: Sequence[Append], entries: Sequence[Entry], now: float
+    ) -> None:
         """Read what is there; `repeated` are the receipts of the append that have been seen."""
         self._database = database
         self._now = now
-        entries = [entry for part in appends for entry in part.entries]
+        asked = {receipt for part in appends for receipt in part.receipts}
+        # The account of a frame's epoch keeps which of its frames were seen; of all else the receipts do.
         framed = {entry.receipt for entry in entries if entry.sequence}
-        receipts = {receipt for part in appends for receipt in part.receipts} - framed
-        self._receipts = sorted(receipts, key=attrgetter("source"))
+        receipts = (asked | {entry.receipt for entry in entries}) - framed
         self._seen = {source: self._seen_of(source) for source in {receipt.source for receipt in receipts}}
-        repeated = [receipt for receipt in receipts if receipt.sequence in self._seen[receipt.source]]
+        known = {receipt for receipt in receipts if receipt.sequence in self._seen[receipt.source]}
+        self._receipts = sorted(receipts - known, key=attrgetter("source"))
         self._accounts: dict[str, Account] = {}
-        repeated += self._add(entries)
-        self.repeated = frozenset(repeated)
+        known.update(self._add(entry for entry in entries if entry.receipt not in known))
+        self.repeated = frozenset(known & asked)
 
     def write(self) -> None:
-        """Write what the append adds."""
+        """Write what the append adds, where none of it is repeated."""
         rows = []
         for source, group in groupby(self._receipts, key=attrgetter("source")):
             after = self._seen[source].add(receipt.sequence for receipt in group)

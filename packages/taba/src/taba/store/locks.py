@@ -18,14 +18,17 @@ _RETRY_SECONDS = 0.02
 
 
 class DirectoryLock:
-    """A lock on a directory, held until it is closed. It is alone at first where nobody else has it, else shared."""
+    """A lock on a directory, held until it is closed. It is alone at first where nobody else has it, else shared.
+
+    A process that inherits its `descriptor` holds it too.
+    """
 
     def __init__(self, directory: Path) -> None:
         """Lock the directory, which is made where it is missing. Raises StoreError."""
         self._directory = directory
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(directory / "taba.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self.descriptor = os.open(directory / "taba.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreError(f"the data directory {directory} cannot be used: {error.strerror}") from error
         try:
@@ -34,21 +37,21 @@ class DirectoryLock:
             self.close()
             raise
         if self.alone:
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+            os.ftruncate(self.descriptor, 0)
+            os.pwrite(self.descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def share(self) -> None:
         """Let others have the directory too."""
-        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+        fcntl.flock(self.descriptor, fcntl.LOCK_SH)
         self.alone = False
 
     def close(self) -> None:
         """Give the lock back."""
-        os.close(self._descriptor)
+        os.close(self.descriptor)
 
     def holder(self) -> str:
         """The process that last had the directory alone."""
-        return os.pread(self._descriptor, 32, 0).decode(errors="replace").strip() or "(unknown)"
+        return os.pread(self.descriptor, 32, 0).decode(errors="replace").strip() or "(unknown)"
 
     def _lock(self) -> bool:
         """Take the lock, waiting for one that has it alone; whether it is alone now."""
@@ -56,7 +59,7 @@ class DirectoryLock:
         while True:
             for how in (fcntl.LOCK_EX, fcntl.LOCK_SH):
                 try:
-                    fcntl.flock(self._descriptor, how | fcntl.LOCK_NB)
+                    fcntl.flock(self.descriptor, how | fcntl.LOCK_NB)
                 except OSError:
                     continue
                 return how == fcntl.LOCK_EX

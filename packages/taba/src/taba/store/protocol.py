@@ -46,10 +46,23 @@ class NewChunk:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Proof that what `source` sent as number `sequence` (from 1) was folded."""
+    """Proof that what `source` sent as number `sequence` (from 1) was folded.
+
+    Where it stands for several numbers, as a tombstone's does, `first` is the lowest of them; else it is None.
+    """
 
     source: str
     sequence: int
+    first: int | None = None
+
+    @property
+    def lowest(self) -> int:
+        """The lowest number that it stands for."""
+        return self.sequence if self.first is None else self.first
+
+
+Version = tuple[int, ...]
+"""A state of the catalogue, as a store writes it; () is that of no tabs. Equal ones are of the same tabs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +78,8 @@ class TabEntry:
 class Entry:
     """What one frame adds to the account of its client and epoch: the grammar's fields, and what became of its events.
 
-    Events that came without a frame have the epoch "" and the sequence 0, and their numbers are not checked.
+    Events that came without a frame have the epoch "" and the sequence 0; what counts them once is the receipt of the
+    request that brought them, `request`.
     """
 
     client: str
@@ -80,6 +94,7 @@ class Entry:
     dropped: Mapping[str, int]
     """Events lost, by reason."""
     closing: bool = False
+    request: Receipt | None = None
 
     @property
     def source(self) -> str:
@@ -88,8 +103,10 @@ class Entry:
 
     @property
     def receipt(self) -> Receipt:
-        """The receipt that the account keeps in the place of others."""
-        return Receipt(self.source, self.sequence)
+        """What counts the entry once."""
+        if self.request is not None:
+            return self.request
+        return Receipt(self.source, self.sequence, self.first if self.first < self.sequence else None)
 
     @property
     def events(self) -> int:
@@ -99,17 +116,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """What is written to one shard at once.
-
-    `entries` are of the frames whose receipts are among `receipts`, or of events that came without frames. An entry
-    is in one shard's part alone.
-    """
+    """What is written to one shard at once."""
 
     shard: int
     receipts: Sequence[Receipt]
     tabs: Sequence[TabEntry]
     chunks: Sequence[NewChunk]
-    entries: Sequence[Entry] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +139,18 @@ class Store(Protocol):
     Several processes may have a store open: each sees what the others have written.
     """
 
+    where: str
+    """Where it is, for people: a file, or an address without its password."""
     shards: int
+    whole: bool
+    """Whether an append is written with all its parts or with none, so that one shard's refusal is every shard's."""
 
-    def append(self, appends: Sequence[Append]) -> list[list[int] | Refusal]:
-        """Write each shard's part atomically and durably: for each append the new chunks' ids, or a refusal.
+    def append(self, appends: Sequence[Append], entries: Sequence[Entry] = ()) -> list[list[int] | Refusal]:
+        """Write each shard's part atomically and durably: for each part the new chunks' ids, or a refusal.
 
-        A shard that refuses has taken nothing. It refuses where it has seen one of the receipts, or any of the
-        frames that an entry stands for, or where a new tab's name has another type.
+        A shard that refuses has taken nothing. It refuses where it has seen any of the numbers that a receipt stands
+        for, or where a new tab's name has another type. Once no part is refused, all being in, the entries are added
+        to their accounts, each unless it is in there already: so an account never tells of more than can be read.
         """
         ...
 
@@ -149,12 +166,8 @@ class Store(Protocol):
         """Put `new` in the place of the chunks `old`, atomically; the new ids, or None where an old one is gone."""
         ...
 
-    def tabs(self, after: int = 0) -> list[TabEntry]:
-        """The catalogue, of all shards: the tabs that came to be after the catalogue had the version `after`."""
-        ...
-
-    def tabs_version(self) -> int:
-        """The catalogue's version, a number that rises whenever a tab comes to be."""
+    def tabs(self, after: Version = ()) -> tuple[list[TabEntry], Version]:
+        """The catalogue, of all shards: the tabs that came to be since it had the version `after`; and its version."""
         ...
 
     def accounts(self, heard_since: float = 0.0) -> list[Account]:
@@ -165,8 +178,8 @@ class Store(Protocol):
         """How many accounts there are."""
         ...
 
-    def forget(self, receipts_before: float, accounts_before: float) -> int:
-        """Drop receipts and accounts of sources that were last heard before these times; how many there were."""
+    def forget(self, receipts_before: float, accounts_before: float) -> None:
+        """Drop receipts and accounts of sources that were last heard before these times."""
         ...
 
     def hurry(self, seconds: float) -> None:

