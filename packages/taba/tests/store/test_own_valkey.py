@@ -1,0 +1,100 @@
+"""A Valkey server of our own: it keeps what was answered, ends with whoever started it, and is nobody else's."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import valkey
+from store_cases import held, ids_of, part
+
+from taba.settings import Settings
+from taba.store import StoreError, open_store
+from taba.store.own import OwnValkey, brought_along
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from taba.store.own import OwnValkey
+own = OwnValkey(Path(sys.argv[1]))
+print(own._process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_what_was_answered_is_there_again(tmp_path):
+    """A store on it keeps its data over a stop and a start, and nothing of it can be reached by others."""
+    settings = Settings(data=tmp_path, store="valkey")
+    with brought_along(settings) as running:
+        store = open_store(running)
+        ids_of(store.append([part(0, [b"1"], [("s", 1)], [("a", "counter")])]))
+        store.close()
+        sockets = list((tmp_path / "valkey").glob("socket"))
+        assert [socket.stat().st_mode & 0o777 for socket in sockets] == [0o600]
+    with brought_along(settings) as running:
+        store = open_store(running)
+        assert held(store) == [b"1"]
+        store.close()
+
+
+def test_other_stores_are_left_alone(tmp_path):
+    """Where the settings name another store, nothing is started."""
+    settings = Settings(data=tmp_path / "none")
+    with brought_along(settings) as running:
+        assert running is settings
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_long_path(tmp_path):
+    """A folder whose path is longer than a socket's may be is no trouble."""
+    own = OwnValkey(tmp_path / ("d" * 100))
+    try:
+        with valkey.Valkey(unix_socket_path=own.url.removeprefix("redis+unix://")) as asked:
+            assert asked.ping()
+    finally:
+        own.stop()
+
+
+def test_one_server_at_a_time(tmp_path, monkeypatch):
+    """A second one in the same folder is told who has it."""
+    monkeypatch.setattr("taba.store.locks.WAIT_SECONDS", 0.2)
+    own = OwnValkey(tmp_path)
+    try:
+        with pytest.raises(StoreError, match=f"in use by the process {os.getpid()}"):
+            OwnValkey(tmp_path)
+    finally:
+        own.stop()
+
+
+def test_it_ends_with_whoever_started_it(tmp_path):
+    """After kill -9 of its parent it ends in order, and the next start waits for that."""
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        pid = int(parent.stdout.readline())
+        parent.send_signal(signal.SIGKILL)
+    own = OwnValkey(tmp_path)
+    try:
+        assert not _runs(pid)
+    finally:
+        own.stop()
+
+
+def _runs(pid):
+    status = Path(f"/proc/{pid}/stat")
+    for _ in range(100):
+        if not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z":
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_what_keeps_it_from_starting_is_told(tmp_path):
+    """Data that it cannot read ends in one line that says where to look."""
+    OwnValkey(tmp_path).stop()
+    for file in (tmp_path / "valkey" / "appendonlydir").iterdir():
+        file.write_bytes(b"nonsense")
+    with pytest.raises(StoreError, match="ended with code 1: see .*valkey.log"):
+        OwnValkey(tmp_path)
