@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from itertools import compress, count
 from typing import Any
 
-import msgspec
 import polars as pl
 
 from taba import __version__
@@ -24,6 +23,7 @@ from taba.server.formats import Answers
 from taba.server.freshness import Freshness
 from taba.server.intake import UNFORESEEN, Bounds, Intake
 from taba.server.ledger import RESTORED_SECONDS, Ledger, ledger, warnings
+from taba.settings import taken
 from taba.states.catalogue import Catalogue
 from taba.states.chunks import ChunkError
 from taba.states.compactor import Compactor
@@ -48,8 +48,6 @@ STOP_SECONDS = 5.0
 FORGET_SECONDS = 3600.0
 RECEIPT_SECONDS = 30 * 86_400
 """How long it is remembered what a source that sends JSON has sent last."""
-LIVE = ("gather_ms", "log_level", "limits", "agent")
-"""The settings that a running server takes anew, or that are not the server's."""
 
 
 class Service:
@@ -122,8 +120,7 @@ class Service:
 
     def reload(self, settings: Settings) -> list[str]:
         """Take other settings; the names of those that changed and need a restart."""
-        live = {name: getattr(settings, name) for name in LIVE}
-        self.settings = msgspec.structs.replace(self.settings, **live)
+        self.settings = taken(self.settings, settings)
         self.intake.bounds = self._bounds(self.settings)
         return [name for name in settings.__struct_fields__ if getattr(self.settings, name) != getattr(settings, name)]
 
