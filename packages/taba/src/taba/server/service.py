@@ -65,7 +65,7 @@ class Service:
     ) -> None:
         """Open the store and load the handlers; raises StoreError, HandlerError.
 
-        `choose` gives a number below another: the shard with which to begin, because several servers that share a
+        `choose` gives a number below another: where and when to begin to compact, because several servers that share a
         store had better not do the same work at once.
         """
         self.clock = clock
@@ -134,10 +134,11 @@ class Service:
         failed: dict[int, str] = {}
         shards = self.store.shards
         self._forgotten, self._looked = 0.0, self.clock()
-        due = time.monotonic()
+        slot = COMPACT_SECONDS / shards
+        due = time.monotonic() - slot * self._choose(1000) / 1000
         for turn in count(self._choose(shards)):
             shard = turn % shards
-            due = max(due + COMPACT_SECONDS / shards, time.monotonic()) + self._aside()
+            due = max(due + slot, time.monotonic()) + self._aside()
             if self._stopping.wait(due - time.monotonic()):
                 return
             try:
