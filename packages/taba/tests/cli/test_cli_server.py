@@ -100,6 +100,7 @@ def test_what_waits_for_a_killed_worker_is_the_next_ones(tmp_path):
     with served(tmp_path, 2) as serving:
         killed, other = serving.told["pids"]
         os.kill(killed, signal.SIGKILL)
+        until(lambda: not runs(killed))
         found = pids_by_connection(serving.url, 20)
         assert (killed in found, other in found, len(found)) == (False, True, 2)
         assert "was ended by SIGKILL; another starts in 0 s" in serving.await_told(f"worker {killed}")
@@ -128,6 +129,36 @@ def test_what_is_under_way_is_answered_and_stored_before_the_end(tmp_path):
     with served(tmp_path, 1, "--data", "store") as again:
         assert again.count("drained") == 8
         assert again.stop(signal.SIGINT) == (0, "")
+
+
+@pytest.mark.parametrize("seconds", [0.4, 0.8, 1.2])
+def test_a_stop_while_it_starts_leaves_nothing(tmp_path, seconds):
+    """Whatever has begun ends; what is left would hold the pipe, and the reading would not end."""
+    process = subprocess.Popen(
+        [*COMMAND, "server", "--port", "0", "--workers", "3"],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(seconds)
+    process.terminate()
+    _, told = process.communicate(timeout=PATIENCE)
+    assert process.returncode in (0, -signal.SIGTERM)
+    assert told == ""
+
+
+def test_the_first_worker_serves_before_the_others_start(tmp_path):
+    """It may have to make the store, or to change it, and has it alone meanwhile."""
+    with served(tmp_path, 3) as serving:
+        begun = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19] for pid in serving.told["pids"]]
+        with connections(serving.url, 30) as opened:
+            started = {told["pid"]: told["started"] for told in map(status, opened)}
+        boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        first, *others = serving.told["pids"]
+        ticks = os.sysconf("SC_CLK_TCK")
+        assert all(boot + int(ticked) / ticks > started[first] - 0.02 for ticked in begun[1:])
+        assert all(started[other] > started[first] for other in others)
 
 
 def test_workers_end_with_a_killed_parent(tmp_path):
