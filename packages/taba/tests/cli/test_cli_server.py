@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from command_process import COMMAND, PATIENCE, Serving, environment, start, until
-from engines import EngineServer
+from engines import EngineServer, shared
 
 from taba.server.workers import LONGEST_PAUSE, pause
 
@@ -238,6 +238,17 @@ def test_a_valkey_of_our_own_is_the_parents(tmp_path):
         assert again.count("kept") == 1
         again.process.kill()
         until(lambda: not any(runs(pid) for pid in again.told["pids"]))
+
+
+def test_workers_on_a_cluster(tmp_path):
+    """As on any other store: what one takes, each answers."""
+    url = f"{shared('cluster').url}?prefix={tmp_path.name}"
+    with served(tmp_path, 2, "--store", url) as serving:
+        for _ in range(10):
+            assert record(serving.url, "clustered") == 200
+        for _ in range(10):
+            assert serving.count("clustered") == 10
+        assert serving.stop()[0] == 0
 
 
 def test_a_worker_that_cannot_start_again_is_tried_until_it_can(tmp_path):

@@ -88,6 +88,12 @@ def before(folder, *acts):
         yield nginx.url, upstreams
 
 
+def hangs(handler):
+    """It takes the request, and says nothing for longer than a client waits."""
+    time.sleep(12)
+    handler.close_connection = True
+
+
 NUMBERED = {"Taba_Source": "s", "Taba_Sequence": "1"}
 
 
@@ -108,6 +114,17 @@ def test_what_is_counted_once_is_repeated_at_another_server(tmp_path, headers):
         assert had[0]
         assert had[1]
         assert all(one == body for bodies in had for one in bodies)
+
+
+@pytest.mark.slow
+def test_what_a_silent_server_has_is_repeated_before_the_client_gives_up(tmp_path):
+    """A client waits for ten seconds."""
+    with before(tmp_path, hangs, answered()) as (url, (silent, _)):
+        begun = time.monotonic()
+        for _ in range(2):
+            assert ask(url, "POST", EVENTS, b"x", Content_Type=FRAME)[0] == 200
+        assert time.monotonic() - begun < 10
+        assert len(silent.bodies) == 1
 
 
 @pytest.mark.parametrize(
