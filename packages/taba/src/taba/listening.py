@@ -23,16 +23,30 @@ class StartError(Exception):
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening TCP socket. Raises StartError."""
+    listening = _listening(host, port, socket.SO_REUSEADDR)
+    if not ipaddress.ip_address(listening.getsockname()[0]).is_loopback:
+        log.warning("%s can be reached from other machines, and anyone who reaches it may read and write", host)
+    return listening
+
+
+def listen_shared(host: str, port: int) -> socket.socket:
+    """One of several sockets of this user that listen on one port; the system spreads connections over them.
+
+    What must not happen is that another program has the port unseen: `listen` first. Raises StartError.
+    """
+    return _listening(host, port, socket.SO_REUSEADDR, socket.SO_REUSEPORT)
+
+
+def _listening(host: str, port: int, *options: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for option in options:
+            listening.setsockopt(socket.SOL_SOCKET, option, 1)
         listening.bind(address)
         listening.listen(BACKLOG)
     except OSError as error:
         raise StartError(f"cannot listen on {host}:{port}: {error.strerror}; name another with --port") from error
-    if not ipaddress.ip_address(listening.getsockname()[0]).is_loopback:
-        log.warning("%s can be reached from other machines, and anyone who reaches it may read and write", host)
     return listening
 
 

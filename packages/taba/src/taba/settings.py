@@ -1,6 +1,6 @@
 """All settings of the server and of the agent, declared once, here; `taba.config` reads them.
 
-Settings        taba up, at the top of the file
+Settings        taba up and taba server, at the top of the file
   tiers         [tiers]
   limits        [limits]
   agent         [agent]: the agent, as `taba agent` runs it and `taba up` has it inside
@@ -116,7 +116,7 @@ class Agent(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """All settings of `taba up`."""
+    """All settings of `taba up` and `taba server`."""
 
     host: Annotated[str, Meta(description="address to listen on", min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(description="port to listen on; 0 takes any free one", ge=0, le=65535)] = 8300
@@ -154,9 +154,19 @@ class Settings(msgspec.Struct, frozen=True):
         Meta(description="least urgent message: debug, info, warning, error"),
     ] = "info"
     inner_agent: Annotated[bool, Meta(description="run an agent inside", extra={"flag": "agent"})] = True
+    workers: Annotated[int, Meta(description="processes that `taba server` serves with", ge=1, le=256)] = 1
     tiers: Tiers = Tiers()
     limits: Limits = Limits()
     agent: Agent = msgspec.field(default_factory=Agent)
+
+
+LIVE = ("gather_ms", "log_level", "limits", "agent")
+"""The settings that a running server takes anew, or that are not the server's."""
+
+
+def taken(running: Settings, fresh: Settings) -> Settings:
+    """The settings of a running server that was given others."""
+    return msgspec.structs.replace(running, **{name: getattr(fresh, name) for name in LIVE})
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,7 @@ def service_manager(path: Path):
         yield lambda: told.recv(4096).decode().partition("\n")[0]
 
 
-@pytest.mark.parametrize("command", [["agent"], ["up", "--no-agent", "--no-host-metrics"]])
+@pytest.mark.parametrize("command", [["agent"], ["up", "--no-agent", "--no-host-metrics"], ["server"]])
 def test_systemd_is_told_when_it_serves_reloads_and_stops(tmp_path, command):
     """What the units in deploy/ rely on."""
     with service_manager(tmp_path / "notify") as told:

@@ -24,7 +24,7 @@ def unit(path: Path) -> ConfigParser:
 
 
 def test_there_is_a_unit_for_each_command_that_serves():
-    assert [path.name for path in UNITS] == ["taba-agent.service", "taba.service"]
+    assert [path.name for path in UNITS] == ["taba-agent.service", "taba-server.service", "taba.service"]
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
@@ -46,10 +46,11 @@ def test_a_unit_restarts_always_reloads_and_waits_for_the_end(path):
 
 def test_folders_are_those_that_systemd_makes():
     """With ProtectSystem=strict no other can be written."""
-    agent, server = (unit(path)["Service"] for path in UNITS)
+    agent, *servers = (unit(path)["Service"] for path in UNITS)
     assert "--spool %S/" + agent["StateDirectory"] in agent["ExecStart"]
     assert "--socket %t/" + agent["RuntimeDirectory"] + "/" in agent["ExecStart"]
-    assert "--data %S/" + server["StateDirectory"] in server["ExecStart"]
+    for server in servers:
+        assert "--data %S/" + server["StateDirectory"] in server["ExecStart"]
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)

@@ -127,7 +127,7 @@ class Reader:
         if command.text.startswith("taba up") and not command.fails:
             return self._serve(command), None
         process = self._started(command.text)
-        if command.text.startswith("taba agent") and not command.fails:
+        if command.text.startswith(("taba agent", "taba server")) and not command.fails:
             self._running.append(process)
             return self._listening(process), None
         if command.expected and command.expected[-1] == "^C":

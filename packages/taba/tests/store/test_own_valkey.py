@@ -96,5 +96,5 @@ def test_what_keeps_it_from_starting_is_told(tmp_path):
     OwnValkey(tmp_path).stop()
     for file in (tmp_path / "valkey" / "appendonlydir").iterdir():
         file.write_bytes(b"nonsense")
-    with pytest.raises(StoreError, match="ended with code 1: see .*valkey.log"):
+    with pytest.raises(StoreError, match=r"ended with code 1: see .*valkey\.log"):
         OwnValkey(tmp_path)

@@ -16,6 +16,7 @@ from taba.cli.importing import import_files
 from taba.cli.ledger import ledger
 from taba.cli.recording import record
 from taba.cli.screen import messages
+from taba.cli.server import server
 from taba.cli.tailing import tail
 from taba.cli.up import up
 from taba.cli.watching import watch
@@ -68,6 +69,14 @@ app.command(
         "TABA_LIMITS_TABS=50000 taba up # any setting is a variable too",
     ),
 )(up)
+app.command(
+    rich_help_panel=SERVING,
+    epilog=_examples(
+        "taba server --workers 4 # four processes on port 8300",
+        "taba server --store redis://10.0.0.9:6379 # one of several machines'",
+        "TABA_WORKERS=8 taba server # any setting is a variable too",
+    ),
+)(server)
 app.command(
     rich_help_panel=SERVING,
     epilog=_examples(

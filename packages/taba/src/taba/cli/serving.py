@@ -20,9 +20,10 @@ log = logging.getLogger(__name__)
 Loaded = TypeVar("Loaded")
 
 
-def start_logging(level: str) -> None:
-    """Messages go to standard error from here on, from the least urgent `level` on."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+def start_logging(level: str, *, worker: bool = False) -> None:
+    """Messages go to standard error from here on, from the least urgent `level` on; those of a worker with its id."""
+    who = "[%(process)d] " if worker else ""
+    logging.basicConfig(format=f"%(asctime)s %(levelname)s {who}%(name)s: %(message)s", force=worker)
     set_level(level)
 
 

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEMO_DATA = Path("demo-data")
-OF_THE_SERVER = ("agent.spool", "agent.servers")
-"""Not for the agent inside: its frames go to this server, and its spool lies beside the server's data."""
+OF_OTHERS = ("agent.spool", "agent.servers", "workers")
+"""Not for the agent inside, whose frames go to this server, and whose spool lies beside the server's data; and what is
+`taba server`'s alone."""
 SPOOL = "spool"
 
 Demo = Annotated[bool, typer.Option("--demo", metavar="", help="Show what to try; data in ./demo-data.")]
@@ -170,10 +171,10 @@ def _tell(url: str, agent: str | None, settings: Settings, demo: bool, json: boo
         output().print(demo_panel(url, agent, settings))
     else:
         inside = f"\nAn agent inside listens at {agent}" if agent else ""
-        output().print(f"Taba listens at {url}, its data is in {_place(settings)}{inside}")
+        output().print(f"Taba listens at {url}, its data is in {place(settings)}{inside}")
 
 
-def _place(settings: Settings) -> str:
+def place(settings: Settings) -> str:
     """Where the data is, for people."""
     return str(settings.data) if settings.store in (SQLITE, VALKEY) else parse(settings.store).shown
 
@@ -185,7 +186,7 @@ def demo_panel(url: str, agent: str | None, settings: Settings) -> Panel:
     places.add_row("listens at", Text(url, style="bold green"))
     if agent:
         places.add_row("agent at", Text(agent, style="bold green"))
-    places.add_row("data in", Text(_place(settings), style="bold"))
+    places.add_row("data in", Text(place(settings), style="bold"))
     tries = Table.grid(padding=(0, 2))
     if url.rstrip("/") != DEFAULT:
         tries.add_row(Text(f"export TABA_SERVER={url}", style="bold cyan"), Text("which server is meant", style="dim"))
@@ -211,4 +212,4 @@ def _own_command() -> str:
     return "taba" if shutil.which("taba") else str(own)
 
 
-flags.with_flags(up, (setting for path, setting in config.SETTINGS.items() if path not in OF_THE_SERVER))
+flags.with_flags(up, (setting for path, setting in config.SETTINGS.items() if path not in OF_OTHERS))

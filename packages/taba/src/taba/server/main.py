@@ -26,13 +26,20 @@ STOP_SECONDS = 5
 """How long requests that are under way may take once the server was told to stop."""
 
 
-def serve(settings: Settings, ready: Callable[[str], None], reload: Callable[[], Settings] | None = None) -> None:
+def serve(
+    settings: Settings,
+    ready: Callable[[str], None],
+    reload: Callable[[], Settings] | None = None,
+    listening: socket.socket | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM; `ready` is called with the URL once requests are taken.
+
+    `listening` is a socket that listens already, in the place of one of our own.
 
     At SIGHUP the server takes the settings that `reload` gives; where that raises a ConfigError, the old ones hold.
     Raises StartError, and StoreError where the data cannot be used.
     """
-    listening = listen(settings.host, settings.port)
+    listening = listening or listen(settings.host, settings.port)
     try:
         service = Service(settings)
     except HandlerError as error:

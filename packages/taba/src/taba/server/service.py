@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from itertools import compress, count
 from typing import Any
 
-import msgspec
 import polars as pl
 
 from taba import __version__
@@ -24,6 +23,7 @@ from taba.server.formats import Answers
 from taba.server.freshness import Freshness
 from taba.server.intake import UNFORESEEN, Bounds, Intake
 from taba.server.ledger import RESTORED_SECONDS, Ledger, ledger, warnings
+from taba.settings import taken
 from taba.states.catalogue import Catalogue
 from taba.states.chunks import ChunkError
 from taba.states.compactor import Compactor
@@ -43,13 +43,15 @@ LISTED_SECONDS = 3600
 """The lists of tabs and clients count who recorded what within this time."""
 COMPACT_SECONDS = 10.0
 """Each shard is compacted this often. They take turns: all at once, they would hold up what is being folded."""
+REST = 0.95
+"""A shard that was compacted within this part of COMPACT_SECONDS is left alone: another server has done it."""
+COMPACTED, IN_VAIN = "taba.server.compaction.done", "taba.server.compaction.lost"
+"""Own tabs: the rows of each job that was done, and of each that another server was faster to do."""
 STOP_SECONDS = 5.0
 """How long a server that stops waits for other processes to let it write."""
 FORGET_SECONDS = 3600.0
 RECEIPT_SECONDS = 30 * 86_400
 """How long it is remembered what a source that sends JSON has sent last."""
-LIVE = ("gather_ms", "log_level", "limits", "agent")
-"""The settings that a running server takes anew, or that are not the server's."""
 
 
 class Service:
@@ -63,7 +65,7 @@ class Service:
     ) -> None:
         """Open the store and load the handlers; raises StoreError, HandlerError.
 
-        `choose` gives a number below another: the shard with which to begin, because several servers that share a
+        `choose` gives a number below another: where and when to begin to compact, because several servers that share a
         store had better not do the same work at once.
         """
         self.clock = clock
@@ -81,13 +83,14 @@ class Service:
         cache = ChunkCache(settings.cache_mb << 20)
         reader = Reader(self.store, self.registry, cache)
         self.query = Query(self.registry, self.catalogue, reader)
-        self.compactor = Compactor(self.store, self.registry, self.tiers, reader, cache)
+        self.compactor = Compactor(self.store, self.registry, self.tiers, reader, cache, self._compacted)
         self.intake = Intake(
             self.store, self.registry, self.catalogue, self.freshness, cache, self._bounds(settings), clock
         )
         self._complete = (0.0, Completeness(0.0, 0, 0))
         self._warned: set[str] = set()
         self._begun = 0.0
+        self._beaten = False
         self._stopping = threading.Event()
         self._compacting = threading.Thread(target=self._compact, name="taba-compactor", daemon=True)
 
@@ -122,8 +125,7 @@ class Service:
 
     def reload(self, settings: Settings) -> list[str]:
         """Take other settings; the names of those that changed and need a restart."""
-        live = {name: getattr(settings, name) for name in LIVE}
-        self.settings = msgspec.structs.replace(self.settings, **live)
+        self.settings = taken(self.settings, settings)
         self.intake.bounds = self._bounds(self.settings)
         return [name for name in settings.__struct_fields__ if getattr(self.settings, name) != getattr(settings, name)]
 
@@ -132,13 +134,16 @@ class Service:
         failed: dict[int, str] = {}
         shards = self.store.shards
         self._forgotten, self._looked = 0.0, self.clock()
+        slot = COMPACT_SECONDS / shards
+        due = time.monotonic() - slot * self._choose(1000) / 1000
         for turn in count(self._choose(shards)):
             shard = turn % shards
-            if self._stopping.wait(COMPACT_SECONDS / shards):
+            due = max(due + slot, time.monotonic()) + self._aside()
+            if self._stopping.wait(due - time.monotonic()):
                 return
             try:
                 self._begun = time.perf_counter()
-                self.compactor.run_shard(shard, self.clock(), self._breathe)
+                self.compactor.run_shard(shard, self.clock(), self._breathe, REST * COMPACT_SECONDS)
                 self._tidy(self.clock())
                 failed.pop(shard, None)
             except _Stopping:
@@ -148,6 +153,16 @@ class Service:
                     trace = None if isinstance(error, StoreError | ChunkError) else error
                     log.warning("compaction failed and will be tried again: %s", error, exc_info=trace)
                 failed[shard] = str(error)
+
+    def _aside(self) -> float:
+        """Seconds by which to step out of the way of a server that was faster, so that the two do not meet again."""
+        beaten, self._beaten = self._beaten, False
+        return COMPACT_SECONDS * self._choose(1000) / 1000 if beaten else 0.0
+
+    def _compacted(self, rows: int, done: bool) -> None:
+        """Count a job of the compactor; in vain were those of which another server was faster."""
+        self._beaten = not done
+        self.intake.note(COMPACTED if done else IN_VAIN, "counter", rows)
 
     def _tidy(self, now: float) -> None:
         """Now and then: forget sources that are silent, and warn of what looks wrong, once for each client."""

@@ -1,6 +1,7 @@
 """The compactor: chunks are replaced by their merge, in the tiers that their age calls for.
 
-It takes no lock: `replace` is conditional, so two compactors at once cost work, never truth.
+It takes no lock: `replace` is conditional, so two compactors at once cost work, never truth. Seldom are they at one
+shard at once, because a shard is left alone whose chunks show that it was compacted a moment ago.
 """
 
 from __future__ import annotations
@@ -13,32 +14,53 @@ from taba.handlers.base import Handler
 from taba.handlers.registry import Registry
 from taba.states import chunks
 from taba.states.reading import ChunkCache, Reader
-from taba.states.tiers import CLIENTS, FLEET, RAW, Tiers, place, plan
+from taba.states.tiers import CLIENTS, FLEET, RAW, Tiers, place, plan, rests
 from taba.store.protocol import ChunkInfo, NewChunk, Store
 
 
 class Compactor:
-    """Compacts the shards of a store."""
+    """Compacts the shards of a store. `told` is called with each job's rows, and whether it was done or in vain."""
 
-    def __init__(self, store: Store, registry: Registry, tiers: Tiers, reader: Reader, cache: ChunkCache) -> None:
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        tiers: Tiers,
+        reader: Reader,
+        cache: ChunkCache,
+        told: Callable[[int, bool], None] = lambda _rows, _done: None,
+    ) -> None:
         self._store = store
         self._registry = registry
         self._tiers = tiers
         self._reader = reader
         self._cache = cache
+        self._told = told
 
     def run(self, now: float, pause: Callable[[], None] = lambda: None) -> int:
         """Do all that is due in every shard at the time `now`, calling `pause` after each job; how many were done."""
         return sum(self.run_shard(shard, now, pause) for shard in range(self._store.shards))
 
-    def run_shard(self, shard: int, now: float, pause: Callable[[], None] = lambda: None) -> int:
-        """As `run`, for one shard. Raises ChunkError for chunks that cannot be read, once all others are done."""
+    def run_shard(self, shard: int, now: float, pause: Callable[[], None] = lambda: None, rest: float = 0.0) -> int:
+        """As `run`, for one shard; nothing where it was compacted within `rest` seconds.
+
+        Where another process is faster, what is left is left to that one. Raises ChunkError for chunks that cannot be
+        read, once all others are done.
+        """
+        known = self._known(shard)
+        if rests(known, now, rest):
+            return 0
         done, unread = 0, None
-        for job in plan(self._known(shard), self._tiers, now):
+        for job in plan(known, self._tiers, now):
             try:
-                done += self._compact(job, now)
+                replaced = self._compact(job, now)
             except chunks.ChunkError as error:
                 unread = error
+            else:
+                self._told(sum(info.rows for info in job), replaced)
+                if not replaced:
+                    break
+                done += 1
             pause()
         if unread is not None:
             raise unread

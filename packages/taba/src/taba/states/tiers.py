@@ -162,6 +162,15 @@ def plan(chunks: Iterable[ChunkInfo], tiers: Tiers, now: float) -> list[list[Chu
     return jobs
 
 
+def rests(chunks: Iterable[ChunkInfo], now: float, seconds: float) -> bool:
+    """Whether a shard with these chunks was compacted within so many seconds before `now`, by whatever process.
+
+    A chunk that another machine's clock put into the future says nothing, or it would keep the shard from being
+    compacted.
+    """
+    return any(chunk.view != RAW and 0 <= now - chunk.created < seconds for chunk in chunks)
+
+
 def _tier_of(chunk: ChunkInfo, tiers: Tiers) -> Tier:
     """The tier that a chunk lies in; where the configuration has changed, the one that comes next."""
     steps = tiers.of(chunk.view, chunk.policy)
