@@ -11,7 +11,7 @@ from taba.sequences import Seen
 from taba.store import Account, TabEntry
 from taba.store.accounts import Gap
 from taba.store.address import parse
-from taba.store.marks import Mark, ShardMarks
+from taba.store.marks import Mark, ShardMarks, of_account
 from taba.store.moving import Moved, Source, Target, move
 from taba.store.places import House
 from taba.store.redis_house import RedisHouse
@@ -63,13 +63,7 @@ def fill(store: House, chunks: int = 20, *, heard: float = 1_700_000_000.0) -> N
     store.put_accounts(accounts)
     requests = {"import/a": Mark(Seen(5, ((2, 3),)), heard), "import/é b": Mark(Seen(1), heard)}
     for part in range(store.parts):
-        receipts = (
-            requests if store.whole else requests | {f"web-{n} e1": _mark(one) for n, one in enumerate(accounts[:9])}
-        )
-        own = {f"server/{'ab' * 16}": Mark(Seen(4), heard)}
-        store.put_marks(part, ShardMarks(receipts | own, {} if store.whole else requests))
+        receipts = requests | {f"server/{'ab' * 16}": Mark(Seen(4), heard)}
+        framed = {f"{one.client} {one.epoch}": of_account(one) for one in accounts[:9]}
+        store.put_marks(part, ShardMarks(receipts) if store.whole else ShardMarks(receipts | framed, requests))
     store.finish()
-
-
-def _mark(account: Account) -> Mark:
-    return Mark(Seen(account.last, tuple((gap.first, gap.last) for gap in account.gaps)), account.heard)

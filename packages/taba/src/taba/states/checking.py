@@ -32,7 +32,7 @@ from taba.states.fold import fold
 from taba.states.shards import shard_of
 from taba.states.tiers import CLIENTS, FLEET, RAW, Tiers
 from taba.store.accounts import Account
-from taba.store.marks import ShardMarks, unsettled
+from taba.store.marks import Marks, ShardMarks, unsettled
 from taba.store.moving import Key, Progress
 from taba.store.places import House
 from taba.store.protocol import ChunkInfo, NewChunk, TabEntry
@@ -118,11 +118,12 @@ class _Check:
         self._check_ledger(before, after, counted, exact=not left)
         return report
 
-    def _check_part(self, part: int) -> tuple[set[Key], Mapping[str, object]]:
+    def _check_part(self, part: int) -> tuple[set[Key], Marks]:
         """Check the chunks of a part; those that are there at the end, and the receipts."""
         done: set[Key] = set()
         lost: set[Key] = set()
-        for _ in range(ATTEMPTS):
+        tries = 0
+        while True:
             look = self._house.look(part)
             listed = {(info.shard, info.id): info for info in look.infos}
             # Bodies come and go with what is told of them, so what was listed before and is still listed must be there.
@@ -130,15 +131,16 @@ class _Check:
                 self._report.add("chunk", _where(listed[key]), "its bytes are missing")
                 done.add(key)
             wanted = [info for key, info in listed.items() if key not in done]
-            if not wanted:
+            tries += 1
+            if wanted and tries > ATTEMPTS:
+                self._report.notes.append(f"part {part} changed {ATTEMPTS} times while it was read: some of it was not")
+            if not wanted or tries > ATTEMPTS:
                 return set(listed), look.receipts
             for chunk in self._house.read(wanted):
                 self._check_chunk(chunk)
                 done.add((chunk.info.shard, chunk.info.id))
                 self._progress("chunks" if self._house.parts == 1 else f"shard {part}", len(done), len(listed))
             lost = listed.keys() - done
-        self._report.notes.append(f"part {part} changed {ATTEMPTS} times while it was read: some of it was not")
-        return set(listed), look.receipts
 
     def _check_chunk(self, chunk: NewChunk) -> None:
         info, report = chunk.info, self._report
@@ -186,11 +188,9 @@ class _Check:
                 report.add("tab", tab, f"{where} has it, and the catalogue does not")
             elif known[tab].partition("(")[0] != kind:
                 report.add("tab", tab, f"its type is {known[tab]}, and that of {where} is {kind}")
-        if not isinstance(house, SqliteHouse):
-            for shard in range(house.shards):
-                for name, kind in house.types(shard).items():
-                    if types.get(name, kind) != kind:
-                        report.add("tab", name, f"shard {shard} takes it as {kind}, and its tabs are {types[name]}")
+        for shard, name, kind in _shards_types(house):
+            if types.get(name, kind) != kind:
+                report.add("tab", name, f"shard {shard} takes it as {kind}, and its tabs are {types[name]}")
 
     def _check_accounts(self, accounts: Iterable[Account]) -> None:
         for account in accounts:
@@ -305,6 +305,12 @@ def _placed_tabs(house: House) -> Iterator[tuple[int | None, TabEntry]]:
         yield from ((None, tab) for tab in house.catalogue())
     else:
         yield from house.placed_tabs()
+
+
+def _shards_types(house: House) -> Iterator[tuple[int, str, str]]:
+    """Shard, name and type, where shards keep the types of names."""
+    if not isinstance(house, SqliteHouse):
+        yield from ((shard, name, kind) for shard in range(house.shards) for name, kind in house.types(shard).items())
 
 
 def _by_client(accounts: Iterable[Account]) -> dict[str, list[Account]]:
