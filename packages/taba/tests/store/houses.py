@@ -44,15 +44,12 @@ def moved(source: Source, target: Target, **more: Any) -> Moved:
 def fill(store: House, chunks: int = 20, *, heard: float = 1_700_000_000.0) -> None:
     """Put chunks, tabs, accounts with gaps, and marks of requests into an empty store."""
     store.begin("fill")
-    bodies = [b"states %d " % number * number for number in range(1, chunks + 1)]
-    store.put_chunks(
-        [
-            new_chunk(
-                body, number % store.shards, id=number, rows=number, policy=f"a*{number}é", created=heard + number / 3
-            )
-            for number, body in enumerate(bodies, 1)
-        ]
-    )
+    bodies = [b"states %d " % number * (number % 99) for number in range(1, chunks + 1)]
+    made = []
+    for number, body in enumerate(bodies, 1):
+        fields = {"id": number, "rows": number, "policy": f"a*{number}é", "created": heard + number / 3}
+        made.append(new_chunk(body, number % store.shards, **fields))
+    store.put_chunks(made)
     store.put_tabs([TabEntry(f"t{n % 7}{{k={n}}}", f"t{n % 7}", "gauge(30)") for n in range(30)])
     gaps = (Gap(3, 5, heard, 10, 30), Gap(9, 9, heard + 0.25, None, None))
     accounts = [

@@ -113,6 +113,7 @@ def _tell(where: str, report: Report) -> None:
         console.print(f"  {report.wrong - SHOWN:,} more: with --json", style="dim")
     for note in report.notes:
         console.print(f"  {note}", style="dim")
-    console.print(
-        f"{report.wrong:,} wrong" if report.wrong else "all is well", style="red" if report.wrong else "green"
-    )
+    if report.wrong:
+        console.print(f"{report.wrong:,} found wrong", style="red")
+    else:
+        console.print("all is well", style="green")

@@ -317,7 +317,7 @@ def _verified(path: Path, progress: Progress) -> tuple[Header, int, str]:
         size = os.fstat(file.fileno()).st_size
         line = file.readline(LONGEST_HEADER)
         header = None
-        with suppress(msgspec.DecodeError):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
             header = msgspec.json.decode(line, type=Header)
         if header is None or not line.endswith(b"\n"):
             raise StoreError(f"{path} is no backup of Taba's, or its beginning is damaged: take another one")
