@@ -16,7 +16,7 @@ from store_cases import SHARDS, frame_entry, framed, held, ids_of, new_chunk, pa
 from test_moving import content, opened
 
 from taba.store import Refusal, StoreError, backup
-from taba.store.moving import counts
+from taba.store.moving import Content
 
 
 def written(store, path: Path) -> bytes:
@@ -30,7 +30,7 @@ def test_a_backup_holds_everything(kind, tmp_path):
     file = tmp_path / "x.taba"
     with opened((kind, tmp_path / "a"), ("sqlite", tmp_path / "b"), ("redis", tmp_path / "c")) as (one, *others):
         fill(one)
-        assert backup.write(one, file, "somewhere", quiet) == counts(one)
+        assert backup.write(one, file, "somewhere", quiet) == Content.of(one).counts(SHARDS)
         source = backup.FileSource(file, quiet)
         assert (source.header.origin, source.shards, source.whole) == ("somewhere", SHARDS, one.whole)
         for other in others:

@@ -32,8 +32,8 @@ from taba.states.fold import fold
 from taba.states.shards import shard_of
 from taba.states.tiers import CLIENTS, FLEET, RAW, Tiers
 from taba.store.accounts import Account
-from taba.store.marks import Marks, ShardMarks, unsettled
-from taba.store.moving import Key, Progress
+from taba.store.marks import unsettled
+from taba.store.moving import Content, Key, Look, Progress
 from taba.store.places import House
 from taba.store.protocol import ChunkInfo, NewChunk, TabEntry
 from taba.store.sqlite_house import SqliteHouse
@@ -98,17 +98,14 @@ class _Check:
             if problem := house.problem():
                 report.add("store", house.where, f"its file is damaged: {problem}")
         before = house.accounts()
-        marks = []
-        there: set[Key] = set()
-        for part in range(house.parts):
-            keys, receipts = self._check_part(part)
-            there |= keys
-            marks.append(ShardMarks(receipts, house.requests(part)))
-        after = house.accounts()
+        looks = [self._check_part(part) for part in range(house.parts)]
+        content = Content.after(looks, house)
+        there = {(info.shard, info.id) for info in content.infos}
+        after = content.accounts
         self._check_orphans()
         self._check_tabs()
         self._check_accounts(after)
-        left = {} if house.whole else unsettled(marks, after)
+        left = {} if house.whole else unsettled(content.marks, after)
         if left:
             report.notes.append(
                 f"{sum(left.values())} frames or requests are in some shards and not in their accounts: they are being "
@@ -118,8 +115,8 @@ class _Check:
         self._check_ledger(before, after, counted, exact=not left)
         return report
 
-    def _check_part(self, part: int) -> tuple[set[Key], Marks]:
-        """Check the chunks of a part; those that are there at the end, and the receipts."""
+    def _check_part(self, part: int) -> Look:
+        """Check the chunks of a part; what is in it at the end."""
         done: set[Key] = set()
         lost: set[Key] = set()
         tries = 0
@@ -135,7 +132,7 @@ class _Check:
             if wanted and tries > ATTEMPTS:
                 self._report.notes.append(f"part {part} changed {ATTEMPTS} times while it was read: some of it was not")
             if not wanted or tries > ATTEMPTS:
-                return set(listed), look.receipts
+                return look
             for chunk in self._house.read(wanted):
                 self._check_chunk(chunk)
                 done.add((chunk.info.shard, chunk.info.id))

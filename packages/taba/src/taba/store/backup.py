@@ -3,7 +3,7 @@
     file     = header body digest
     header   = JSON object, on one line, LF    "taba-backup": 1, "from", "taken", "shards", "parts", "whole"
     body     = one zstd stream of
-               *( *chunk part ) tabs *accounts *requests end
+               *( *chunk part ) tabs *books end    parts and books in their order
     digest   = SHA-256 of all before it        32 bytes; as `head -c -32 FILE | sha256sum` has it
 
     record   = length content                  4 bytes, little-endian; so many bytes of MessagePack:
@@ -11,8 +11,8 @@
     chunk    = ["chunk", [id, shard, type, version, view, policy, width, start, stop, rows, checksum, created], bytes]
     part     = ["part", [[shard, id], …], marks]      the chunks of one part, all of which are before it, at one moment
     tabs     = ["tabs", [[tab, name, type], …]]
-    accounts = ["accounts", [account, …]]             fields as in `taba.store.accounts`
-    requests = ["requests", part, marks]
+    books    = ["books", [account, …], marks]         of each part; accounts as in `taba.store.accounts`, marks of what
+                                                      came without frames
     end      = ["end", chunks]                        how many chunks the parts have in all
     marks    = [[source, last, [[first, last], …], heard], …]
 
@@ -41,8 +41,8 @@ import msgspec
 from taba.compression import zstd
 from taba.sequences import Seen
 from taba.store.accounts import Account
-from taba.store.marks import Mark, Marks, ShardMarks
-from taba.store.moving import Counts, Key, Look, Progress, Source, counted, damage
+from taba.store.marks import Mark, Marks
+from taba.store.moving import Books, Content, Counts, Key, Look, Progress, Source, damage
 from taba.store.protocol import ChunkInfo, NewChunk, StoreError, TabEntry
 
 FORMAT = 1
@@ -50,8 +50,6 @@ DIGEST = 32
 LEVEL = 3
 BLOCK = 1 << 20
 LONGEST_HEADER = 1 << 16
-ACCOUNTS = 1000
-"""In one record."""
 ATTEMPTS = 100
 """How often a part that changes while it is read is looked at again."""
 
@@ -83,12 +81,8 @@ class _Tabs(msgspec.Struct, frozen=True, array_like=True, tag="tabs"):
     tabs: list[tuple[str, str, str]]
 
 
-class _Accounts(msgspec.Struct, frozen=True, array_like=True, tag="accounts"):
+class _Books(msgspec.Struct, frozen=True, array_like=True, tag="books"):
     accounts: list[Account]
-
-
-class _Requests(msgspec.Struct, frozen=True, array_like=True, tag="requests"):
-    part: int
     marks: list[_MarkRow]
 
 
@@ -97,7 +91,7 @@ class _End(msgspec.Struct, frozen=True, array_like=True, tag="end"):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Chunk | _Part | _Tabs | _Accounts | _Requests | _End).decode
+_decode = msgspec.msgpack.Decoder(_Chunk | _Part | _Tabs | _Books | _End).decode
 
 
 def write(source: Source, path: Path, origin: str, progress: Progress) -> Counts:
@@ -109,18 +103,13 @@ def write(source: Source, path: Path, origin: str, progress: Progress) -> Counts
         for part in range(source.parts):
             looks.append(_write_part(source, part, packed, progress))
             packed.add(_Part([(one.shard, one.id) for one in looks[-1].infos], _rows(looks[-1].receipts)))
-        infos = [info for look in looks for info in look.infos]
-        tabs = source.catalogue()
-        packed.add(_Tabs([astuple(tab) for tab in tabs]))
-        accounts = source.accounts()
-        for place in range(0, len(accounts), ACCOUNTS):
-            packed.add(_Accounts(accounts[place : place + ACCOUNTS]))
-        marks = [ShardMarks(look.receipts, source.requests(part)) for part, look in enumerate(looks)]
-        for part, one in enumerate(marks):
-            packed.add(_Requests(part, _rows(one.requests)))
-        packed.add(_End(len(infos)))
+        content = Content.after(looks, source)
+        packed.add(_Tabs([astuple(tab) for tab in content.tabs]))
+        for some in content.books:
+            packed.add(_Books(list(some.accounts), _rows(some.requests)))
+        packed.add(_End(len(content.infos)))
         packed.finish()
-    return counted(source.shards, infos, tabs, accounts, marks)
+    return content.counts(source.shards)
 
 
 def _write_part(source: Source, part: int, packed: _Packed, progress: Progress) -> Look:
@@ -216,8 +205,7 @@ class FileSource:
         """What it is known by, wherever it lies."""
         self._parts: list[tuple[list[ChunkInfo], bytes]] = []
         self._tabs: list[TabEntry] = []
-        self._accounts: list[Account] = []
-        self._requests: dict[int, bytes] = {}
+        self._books: list[bytes] = []
         self._take_in()
 
     def look(self, part: int) -> Look:
@@ -241,15 +229,11 @@ class FileSource:
         """As in Source."""
         return list(self._tabs)
 
-    def accounts(self) -> list[Account]:
+    def books(self, part: int) -> Books:
         """As in Source."""
-        return list(self._accounts)
-
-    def requests(self, part: int) -> Marks:
-        """As in Source."""
-        record = _decode(self._requests[part])
-        assert isinstance(record, _Requests)
-        return _marks(record.marks)
+        record = _decode(self._books[part])
+        assert isinstance(record, _Books)
+        return Books(record.accounts, _marks(record.marks))
 
     def _take_in(self) -> None:
         """Keep what is to be told of everything but the chunks' bytes."""
@@ -265,13 +249,12 @@ class FileSource:
                     before = {}
                 case _Tabs(tabs=tabs):
                     self._tabs = [TabEntry(*tab) for tab in tabs]
-                case _Accounts(accounts=accounts):
-                    self._accounts += accounts
-                case _Requests(part=part):
-                    self._requests[part] = content
+                case _Books():
+                    self._books.append(content)
                 case _End(chunks=ended):
                     pass
-        if ended != sum(len(infos) for infos, _ in self._parts) or len(self._parts) != self.parts:
+        complete = len(self._parts) == len(self._books) == self.parts
+        if not complete or ended != sum(len(infos) for infos, _ in self._parts):
             raise StoreError(f"{self._path} was not written to its end: take another backup")
 
     def _records(self) -> Iterator[tuple[bytes, Any]]:

@@ -38,8 +38,17 @@ class Look:
     receipts: Marks
 
 
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The accounts that lie in a part, and marks of the requests without frames that are in them, where these are not
+    the receipts themselves."""
+
+    accounts: Sequence[Account]
+    requests: Marks
+
+
 class Source(Protocol):
-    """Where a store is read from. Parts are looked at first, and what stands beside them after."""
+    """Where a store is read from. All parts are looked at before their books are."""
 
     where: str
     whole: bool
@@ -58,12 +67,8 @@ class Source(Protocol):
         """All tabs, as far as that is known in the order in which they came to be."""
         ...
 
-    def accounts(self) -> list[Account]:
-        """All accounts."""
-        ...
-
-    def requests(self, part: int) -> Marks:
-        """Marks of the requests that are in a part's accounts, where these are not the receipts themselves."""
+    def books(self, part: int) -> Books:
+        """What is in a part besides, at one moment."""
         ...
 
 
@@ -170,9 +175,8 @@ class _Plan:
 
     @staticmethod
     def of(source: Source, target: Source) -> _Plan:
-        looks = [source.look(part) for part in range(source.parts)]
-        tabs, accounts = source.catalogue(), source.accounts()
-        had = [ShardMarks(look.receipts, source.requests(part)) for part, look in enumerate(looks)]
+        content = Content.of(source)
+        had, accounts = content.marks, content.accounts
         left = {}
         if source.whole and not target.whole:
             marks = [for_shards(had[0].receipts, accounts)]
@@ -181,8 +185,8 @@ class _Plan:
             left = unsettled(had, accounts)
         else:
             marks = had
-        infos = [info for look in looks for info in look.infos]
-        return _Plan(numbered(infos, unique=target.whole), tabs, _in_order(accounts), marks, left)
+        wanted = numbered(content.infos, unique=target.whole)
+        return _Plan(wanted, content.tabs, _in_order(accounts), marks, left)
 
     def marks_of(self, part: int) -> ShardMarks:
         return self.marks[part] if len(self.marks) > 1 else self.marks[0]
@@ -284,54 +288,74 @@ def _move_books(target: Target, plan: _Plan) -> None:
 
 def _compared(target: Target, plan: _Plan) -> Counts:
     """What is in the target, which must be what was planned."""
-    looks = [target.look(part) for part in range(target.parts)]
-    marks = [ShardMarks(look.receipts, target.requests(part)) for part, look in enumerate(looks)]
-    infos = [info for look in looks for info in look.infos]
-    tabs, accounts = target.catalogue(), target.accounts()
+    content = Content.of(target)
     found = {
-        "chunks": {(info.shard, info.id): info for info in infos}
+        "chunks": {(info.shard, info.id): info for info in content.infos}
         == {key: _placed(info, key) for key, info in plan.wanted.items()},
-        "tabs": _by_tab(tabs) == _by_tab(plan.tabs),
-        "accounts": _in_order(accounts) == plan.accounts,
-        "receipts": all(one == plan.marks_of(part) for part, one in enumerate(marks)),
+        "tabs": _by_tab(content.tabs) == _by_tab(plan.tabs),
+        "accounts": _in_order(content.accounts) == plan.accounts,
+        "receipts": all(one == plan.marks_of(part) for part, one in enumerate(content.marks)),
     }
     if wrong := [name for name, equal in found.items() if not equal]:
         raise StoreError(
             f"{target.where} does not hold what was written to it ({', '.join(wrong)}): does another process write "
             "to it? Run the same command again"
         )
-    return counted(target.shards, infos, tabs, accounts, marks)
+    return content.counts(target.shards)
 
 
 def _by_tab(tabs: Iterable[TabEntry]) -> dict[str, TabEntry]:
     return {tab.tab: tab for tab in tabs}
 
 
-def counted(
-    shards: int,
-    infos: Collection[ChunkInfo],
-    tabs: Collection[TabEntry],
-    accounts: Collection[Account],
-    marks: Iterable[ShardMarks],
-) -> Counts:
-    """What is in a store, counted."""
-    return Counts(
-        shards,
-        len(infos),
-        sum(info.rows for info in infos),
-        len(tabs),
-        len(accounts),
-        sum(len(one.receipts) + len(one.requests) for one in marks),
-        *(sum(getattr(account, name) for account in accounts) for name in ("recorded", "folded", "lost", "in_flight")),
-    )
+@dataclass(frozen=True, slots=True)
+class Content:
+    """All that is in a store, but for the bytes of its chunks."""
 
+    looks: Sequence[Look]
+    books: Sequence[Books]
+    """Of each part."""
+    tabs: list[TabEntry]
 
-def counts(source: Source) -> Counts:
-    """What is in a store now."""
-    looks = [source.look(part) for part in range(source.parts)]
-    marks = [ShardMarks(look.receipts, source.requests(part)) for part, look in enumerate(looks)]
-    infos = [info for look in looks for info in look.infos]
-    return counted(source.shards, infos, source.catalogue(), source.accounts(), marks)
+    @staticmethod
+    def of(source: Source) -> Content:
+        """What is there now."""
+        return Content.after([source.look(part) for part in range(source.parts)], source)
+
+    @staticmethod
+    def after(looks: Sequence[Look], source: Source) -> Content:
+        """What is there of a store whose parts were looked at."""
+        tabs = source.catalogue()
+        return Content(looks, [source.books(part) for part in range(source.parts)], tabs)
+
+    @property
+    def infos(self) -> list[ChunkInfo]:
+        """All chunks."""
+        return [info for look in self.looks for info in look.infos]
+
+    @property
+    def accounts(self) -> list[Account]:
+        """All accounts."""
+        return [account for some in self.books for account in some.accounts]
+
+    @property
+    def marks(self) -> list[ShardMarks]:
+        """The marks of each part."""
+        pairs = zip(self.looks, self.books, strict=True)
+        return [ShardMarks(look.receipts, some.requests) for look, some in pairs]
+
+    def counts(self, shards: int) -> Counts:
+        """All of it counted."""
+        infos, accounts = self.infos, self.accounts
+        return Counts(
+            shards,
+            len(infos),
+            sum(info.rows for info in infos),
+            len(self.tabs),
+            len(accounts),
+            sum(len(one.receipts) + len(one.requests) for one in self.marks),
+            *(sum(getattr(one, name) for one in accounts) for name in ("recorded", "folded", "lost", "in_flight")),
+        )
 
 
 def unfinished(where: str, origin: str) -> StoreError:

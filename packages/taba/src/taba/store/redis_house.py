@@ -20,20 +20,23 @@ from taba.store.accounts import Account
 from taba.store.address import Address
 from taba.store.engine import Command
 from taba.store.marks import Mark, Marks, ShardMarks
-from taba.store.moving import Key, Look, batches, unfinished
+from taba.store.moving import Books, Key, Look, batches, unfinished
 from taba.store.protocol import Append, ChunkInfo, NewChunk, StoreError, TabEntry
 from taba.store.redis import TOKEN, RedisStore
 
-AT_ONCE = 1000
+MOST = 1000
 """Fields, tabs or ids that are written in one command."""
 PATIENCE = 30.0
 """Seconds for which a read or a write is tried: nobody waits for an answer."""
 BOOKS = ("receipts", "types", "tabs", "accounts", "requests")
 
-_LOOK = "return {redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}"
-"""A shard's chunks and receipts at one moment."""
+Rows = Iterable[tuple[bytes, bytes]]
+"""A hash's fields and their values."""
+
+_AT_ONCE = "return {redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}"
 _pack = msgspec.msgpack.Encoder().encode
 _read_info = msgspec.msgpack.Decoder(tuple[str, int, str, str, int, int, int, int, int, float]).decode
+_read_account = msgspec.msgpack.Decoder(Account).decode
 
 
 class RedisHouse(RedisStore):
@@ -61,11 +64,16 @@ class RedisHouse(RedisStore):
 
     def look(self, part: int) -> Look:
         """As in Source."""
-        key = self._tags[part]
-        keys = (key + "chunks", key + "receipts")
-        ((chunks, receipts),) = self.engine.run([Command(key, ("EVAL_RO", _LOOK, 2, *keys))], PATIENCE)
-        infos = [ChunkInfo(int(identity), part, *_read_info(row)) for identity, row in _pairs(chunks)]
-        return Look(infos, _marks(_pairs(receipts)))
+        chunks, receipts = self._at_once(part, "chunks", "receipts")
+        infos = [ChunkInfo(int(identity), part, *_read_info(row)) for identity, row in chunks]
+        return Look(infos, _marks(receipts))
+
+    def _at_once(self, shard: int, one: str, other: str) -> tuple[Rows, Rows]:
+        """Two hashes of a shard as they are at one moment."""
+        key = self._tags[shard]
+        command = Command(key, ("EVAL_RO", _AT_ONCE, 2, key + one, key + other))
+        ((first, second),) = self.engine.run([command], PATIENCE)
+        return _pairs(first), _pairs(second)
 
     def read(self, infos: Iterable[ChunkInfo]) -> Iterator[NewChunk]:
         """As in Source."""
@@ -93,10 +101,10 @@ class RedisHouse(RedisStore):
         (found,) = self._read([(self._tags[shard] + "types", "HGETALL")])
         return {name.decode(): kind.decode() for name, kind in found.items()}
 
-    def requests(self, part: int) -> Marks:
+    def books(self, part: int) -> Books:
         """As in Source."""
-        (found,) = self._read([(self._tags[part] + "requests", "HGETALL")])
-        return _marks(found.items())
+        accounts, requests = self._at_once(part, "accounts", "requests")
+        return Books([_read_account(row[TOKEN:]) for _, row in accounts], _marks(requests))
 
     def orphans(self) -> list[tuple[int, int]]:
         """Shard and id of bodies that no chunk has."""
@@ -186,7 +194,7 @@ class RedisHouse(RedisStore):
 
 def _some(items: Iterable[Any]) -> Iterator[list[Any]]:
     rest = iter(items)
-    while some := list(islice(rest, AT_ONCE)):
+    while some := list(islice(rest, MOST)):
         yield some
 
 
@@ -194,7 +202,7 @@ def _pairs(flat: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
     return zip(flat[::2], flat[1::2], strict=True)
 
 
-def _marks(rows: Iterable[tuple[bytes, bytes]]) -> dict[str, Mark]:
+def _marks(rows: Rows) -> dict[str, Mark]:
     found = {}
     for source, row in rows:
         last, heard, gaps = row.decode().split(" ")

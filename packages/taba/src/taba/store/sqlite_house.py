@@ -11,8 +11,8 @@ from pathlib import Path
 from taba.sequences import Seen
 from taba.store import schema
 from taba.store.accounts import Account
-from taba.store.marks import Mark, Marks, ShardMarks
-from taba.store.moving import Key, Look, unfinished
+from taba.store.marks import Mark, ShardMarks
+from taba.store.moving import Books, Key, Look, unfinished
 from taba.store.protocol import ChunkInfo, NewChunk, StoreError, TabEntry
 from taba.store.schema import NEW_COLUMNS, account_row, sealed
 from taba.store.sqlite import SqliteStore
@@ -95,10 +95,10 @@ class SqliteHouse(SqliteStore):
         with self._reader() as reader:
             return [TabEntry(*row) for row in reader.execute("SELECT tab, name, type FROM tabs ORDER BY added, tab")]
 
-    def requests(self, part: int) -> Marks:
-        """As in Source: the receipts are these."""
+    def books(self, part: int) -> Books:
+        """As in Source: the receipts are the marks of requests too."""
         del part
-        return {}
+        return Books(self.accounts(), {})
 
     def problem(self) -> str | None:
         """What is damaged in the file's structure or in a row; None: nothing."""
