@@ -11,12 +11,14 @@ from pathlib import Path
 import msgspec
 import pytest
 from engines import await_that
-from houses import fill, moved, quiet
+from houses import fill, moved, place, quiet
 from store_cases import SHARDS, frame_entry, framed, held, ids_of, new_chunk, part
 from test_moving import content, opened
 
 from taba.store import Refusal, StoreError, backup
+from taba.store.address import parse
 from taba.store.moving import Content
+from taba.store.redis_house import RedisHouse
 
 
 def written(store, path: Path) -> bytes:
@@ -101,6 +103,34 @@ def test_what_fails_leaves_the_file_that_was_there(tmp_path):
             written(one, tmp_path / "missing" / "x.taba")
     assert other.read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["diary.txt", "x.taba"]
+
+
+class Changing(RedisHouse):
+    """A store in which a chunk is replaced after it was looked at for the first time."""
+
+    times = 1
+
+    def look(self, part):
+        found = super().look(part)
+        if found.infos and self.times:
+            self.times -= 1
+            info = found.infos[0]
+            body = self.bodies(part, [info.id])[info.id]
+            assert self.replace(part, [info.id], [new_chunk(body, part)]) is not None
+        return found
+
+
+def test_what_is_replaced_while_it_is_read(tmp_path):
+    """The file has what took its place, and each of a shard's States once."""
+    with opened(("redis", tmp_path / "a"), ("sqlite", tmp_path / "b")) as (one, two):
+        for body in (b"1;", b"2;", b"3;"):
+            ids_of(one.append([part(1, [body])]))
+        changing = Changing(parse(place("redis", tmp_path / "a")))
+        backup.write(changing, tmp_path / "x.taba", "somewhere", quiet)
+        changing.close()
+        assert changing.times == 0
+        moved(backup.FileSource(tmp_path / "x.taba", quiet), two)
+        assert held(two, 1) == [b"1;", b"2;", b"3;"]
 
 
 def newest_of(store) -> int:
