@@ -1,9 +1,11 @@
 """`taba check` finds each kind of damage, and nothing where there is none."""
 
 import contextlib
+import itertools
 import json
 import shutil
 import sqlite3
+import threading
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from taba.store.moving import listing
 from taba.store.places import House
 from taba.store.protocol import NewChunk, TabEntry
 
+KINDS = {"f.counter": "counter", "f.top": "top"}
 TYPES = ("counter", "percentile", "gauge", "uniques", "top", "buffer")
 
 
@@ -276,3 +279,33 @@ def test_a_store_that_is_not_there(taba, tmp_path):
     url = f"{engines.shared('redis').url}?prefix=none"
     assert "there is no Taba store at redis://" in taba("check", url).err
     assert not engines.shared("redis").client.exists("none:meta")
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis", "cluster"])
+def test_a_store_that_is_in_use(kind, taba, tmp_path):
+    """Events are recorded and chunks are merged meanwhile: nothing of that is taken for damage."""
+    settings = {"data": str(tmp_path / "store")} if kind == "sqlite" else {"store": place(kind, tmp_path / "store")}
+    server = ServerProcess(tmp_path, shards=4, gather_ms=5, **settings)
+    keeper = Keeper(kind, tmp_path / "store", taba)
+    over = threading.Event()
+
+    def record():
+        for number in itertools.count(1):
+            events = {"f.counter": [1] * 9, "f.top": [number]}
+            body = frame_bytes("web", number, events, kind=KINDS, recorded=10 * number)
+            assert server.post(body, FRAME).status == 200
+            server.record([{"tab": "j.gauge", "type": "gauge", "value": number}])
+            if over.is_set():
+                return
+
+    thread = threading.Thread(target=record)
+    thread.start()
+    try:
+        for _ in range(6):
+            code, report = keeper.check()
+            assert (code, report["findings"]) == (0, []), report
+    finally:
+        over.set()
+        thread.join()
+    assert keeper.check()[1]["clients_compared"] == 2
+    server.close()

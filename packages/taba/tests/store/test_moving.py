@@ -187,6 +187,33 @@ def test_half_a_store_is_opened_by_nobody(kind, tmp_path):
     open_store(Settings(**asked)).close()
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+@pytest.mark.parametrize("step", ["drop_chunks", "clear_books", "put_tabs", "put_marks", "put_accounts", "finish"])
+def test_cut_off_before_any_step(kind, step, tmp_path):
+    """Wherever it ends, the store is unfinished, and the same move makes it whole."""
+    with opened(("sqlite", tmp_path / "a"), (kind, tmp_path / "b")) as (one, two):
+        fill(one)
+        two.begin("the source")
+        two.put_chunks([new_chunk(b"of a chunk that the source has no more", 0, id=99)])
+
+        class Cut(type(two)):
+            pass
+
+        def end(self, *_):
+            raise KeyboardInterrupt
+
+        setattr(Cut, step, end)
+        plain = type(two)
+        two.__class__ = Cut
+        with pytest.raises(KeyboardInterrupt):
+            moved(one, two)
+        two.__class__ = plain
+        assert two.origin == "the source"
+        moved(one, two)
+        assert two.origin is None
+        assert content(two) == content(one)
+
+
 def test_a_source_that_changes_is_noticed(tmp_path):
     """A server that writes meanwhile makes the move fail; once it has stopped, the same move makes it right."""
     with opened(("redis", tmp_path / "a"), ("sqlite", tmp_path / "b")) as (one, two):

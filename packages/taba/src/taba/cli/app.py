@@ -148,16 +148,16 @@ app.command(
 app.command(
     rich_help_panel=KEEPING,
     epilog=_examples(
-        "taba copy taba-data redis://10.0.0.5 # from SQLite to Redis",
-        "taba copy redis://10.0.0.5 redis+cluster://10.0.0.6,10.0.0.7 # to a Cluster",
-        "taba copy redis://10.0.0.5 new-data # and back",
+        "taba copy taba-data redis://db1 # from SQLite to Redis",
+        "taba copy redis://db1 redis+cluster://db2,db3 # to a Cluster",
+        "taba copy redis+cluster://db2,db3 new-data # and back",
     ),
 )(keeping.copy)
 app.command(
     rich_help_panel=KEEPING,
     epilog=_examples(
         "taba backup monday.taba # the store of the settings",
-        "taba backup redis://10.0.0.5 monday.taba # another",
+        "taba backup redis://db1 monday.taba # another",
     ),
 )(keeping.backup)
 app.command(
@@ -166,7 +166,7 @@ app.command(
 )(keeping.restore)
 app.command(
     rich_help_panel=KEEPING,
-    epilog=_examples("taba check # the store of the settings", "taba check redis://10.0.0.5 --json # for a program"),
+    epilog=_examples("taba check # the store of the settings", "taba check redis://db1 --json # for a program"),
 )(check)
 
 
