@@ -1,12 +1,16 @@
 """`taba copy`, `backup` and `restore` with real servers: the answers are the same after the move, and counted once."""
 
 import json
+import shutil
 import time
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
+from command_process import start
+from engines import free_port
 from houses import house, place
-from server_process import FRAME, ServerProcess, frame_bytes
+from server_process import FRAME, ServerProcess, frame_bytes, wait_until
 
 TYPES = ("counter", "percentile", "gauge", "uniques", "top", "buffer")
 KEPT = "s.*"
@@ -90,6 +94,47 @@ def test_a_store_moves_and_counts_on(kind, recorded, taba, tmp_path):
     assert back.totals("s.counter") == {"s.counter": 710.0}
     back.close()
     assert taba("check", tmp_path / "back").code == 0
+
+
+def test_an_agents_frames_are_known_after_the_move(taba, tmp_path):
+    """An agent whose spool is as it was before the move sends all of it again: nothing is counted twice, and what came
+    to the spool while the store moved is counted."""
+    port = free_port()
+    words = ("--servers", f"http://127.0.0.1:{port}", "--spool")
+    agent = start(tmp_path, "agent", *words, tmp_path / "spool", "--drain-s", 0)
+    sent = frames(1, 2, 3)
+    post(agent.url, sent)
+    agent.stop()
+    shutil.copytree(tmp_path / "spool", tmp_path / "older")
+    assert all(any(one in path.read_bytes() for path in (tmp_path / "older").glob("*")) for one in sent)
+
+    server = ServerProcess(tmp_path, shards=4, port=port)
+    agent = start(tmp_path, "agent", *words, tmp_path / "spool")
+    wait_until(lambda: server.totals("s.counter") == {"s.counter": 300.0})
+    server.close()
+    post(agent.url, frames(4))
+    assert taba("copy", tmp_path / "data", place("redis", tmp_path / "there")).code == 0
+
+    server = ServerProcess(tmp_path, store=place("redis", tmp_path / "there"), port=port)
+    wait_until(lambda: server.totals("s.counter") == {"s.counter": 400.0})
+    agent.stop()
+    agent = start(tmp_path, "agent", *words, tmp_path / "older")
+    post(agent.url, frames(5))
+    wait_until(lambda: server.totals("s.counter") == {"s.counter": 500.0})
+    wait_until(lambda: json.load(urlopen(f"{agent.url}/v1/status", timeout=10))["spool"]["waiting_bytes"] == 0)
+    assert server.totals("s.counter") == {"s.counter": 500.0}
+    row = server.get("/v1/ledger", client="web")["ledger"]["web"]
+    assert (row["recorded"], row["folded"], row["in_flight"]) == (525, 525, 0)
+    agent.stop()
+    server.close()
+
+
+def post(url: str, some: list[bytes]) -> None:
+    """Hand frames to an agent."""
+    for one in some:
+        asked = Request(f"{url}/v1/events", one, {"Content-Type": FRAME})
+        with urlopen(asked, timeout=10) as answer:
+            assert answer.status == 200
 
 
 def test_a_backup_of_a_running_server(taba, tmp_path):
