@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from taba import __version__
-from taba.cli import queries
+from taba.cli import keeping, queries
 from taba.cli.agent import agent
+from taba.cli.checking import check
 from taba.cli.failure import Failure
 from taba.cli.importing import import_files
 from taba.cli.ledger import ledger
@@ -21,7 +22,7 @@ from taba.cli.tailing import tail
 from taba.cli.up import up
 from taba.cli.watching import watch
 
-SERVING, RECORDING, ASKING = "Serve", "Record", "Ask"
+SERVING, RECORDING, ASKING, KEEPING = "Serve", "Record", "Ask", "Keep"
 
 app = typer.Typer(
     add_completion=False,
@@ -153,6 +154,29 @@ app.command(
         "taba watch bids.won --json --count 5 # five lines for a program",
     ),
 )(watch)
+app.command(
+    rich_help_panel=KEEPING,
+    epilog=_examples(
+        "taba copy taba-data redis://db1 # from SQLite to Redis",
+        "taba copy redis://db1 redis+cluster://db2,db3 # to a Cluster",
+        "taba copy redis+cluster://db2,db3 new-data # and back",
+    ),
+)(keeping.copy)
+app.command(
+    rich_help_panel=KEEPING,
+    epilog=_examples(
+        "taba backup monday.taba # the store of the settings",
+        "taba backup redis://db1 monday.taba # another",
+    ),
+)(keeping.backup)
+app.command(
+    rich_help_panel=KEEPING,
+    epilog=_examples("taba restore monday.taba new-data # into a folder that holds no data"),
+)(keeping.restore)
+app.command(
+    rich_help_panel=KEEPING,
+    epilog=_examples("taba check # the store of the settings", "taba check redis://db1 --json # for a program"),
+)(check)
 
 
 def run() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -97,6 +97,14 @@ class Engine:
         try:
             return [master.execute_command(*arguments) for master in self._nodes.masters()]
         except ValkeyError as error:
+            raise told(self.address.shown, error) from error
+
+    def keys(self, pattern: str) -> Iterator[bytes]:
+        """The keys of all masters that match; those that come or go meanwhile may be among them."""
+        try:
+            for master in self._nodes.masters():
+                yield from master.scan_iter(match=pattern, count=1000)
+        except (ValkeyError, OSError) as error:
             raise told(self.address.shown, error) from error
 
     def load(self) -> None:

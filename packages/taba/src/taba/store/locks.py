@@ -45,6 +45,15 @@ class DirectoryLock:
         fcntl.flock(self.descriptor, fcntl.LOCK_SH)
         self.alone = False
 
+    def alone_again(self) -> bool:
+        """Have the directory alone, where nobody else has it now; whether that is so."""
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        self.alone = True
+        return True
+
     def close(self) -> None:
         """Give the lock back."""
         os.close(self.descriptor)

@@ -38,6 +38,7 @@ from taba.store.accounts import Account
 from taba.store.address import Address
 from taba.store.engine import Command, Engine, Safety
 from taba.store.masters import SLOTS, slot_of
+from taba.store.moving import unfinished
 from taba.store.protocol import (
     Append,
     ChunkInfo,
@@ -73,6 +74,8 @@ class RedisStore:
     """The Store protocol on an engine."""
 
     whole = False
+    takes_unfinished = False
+    """Whether it may be a copy that was not written to its end."""
 
     def __init__(
         self,
@@ -288,6 +291,8 @@ class RedisStore:
                 f"{self.where} has schema version {int(found[b'schema'])}; this program knows {SCHEMA}: "
                 "run the newer program, or give the store another prefix"
             )
+        if b"copy" in found and not self.takes_unfinished:
+            raise unfinished(self.where, found[b"copy"].decode())
         return int(found[b"shards"])
 
     def _write(self, commands: Sequence[Command]) -> list[Any]:

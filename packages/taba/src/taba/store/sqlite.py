@@ -22,6 +22,7 @@ from taba.store import books, schema
 from taba.store.accounts import Account
 from taba.store.books import Books
 from taba.store.locks import DirectoryLock
+from taba.store.moving import unfinished
 from taba.store.protocol import (
     Append,
     ChunkInfo,
@@ -51,6 +52,8 @@ class SqliteStore:
     """The Store protocol on one SQLite file."""
 
     whole = True
+    takes_unfinished = False
+    """Whether it may be a copy that was not written to its end."""
 
     def __init__(self, directory: str | Path, shards: int, clock: Callable[[], float] = time.time) -> None:
         """Open the store in `directory`; make it, with `shards` shards, where there is none."""
@@ -165,7 +168,10 @@ class SqliteStore:
         problem = schema.problem(database, whole=self._path.stat().st_size <= CHECK_BYTES)
         if problem is not None:
             raise StoreError(f"{self._path} is damaged ({problem}): restore it from a backup, or move it away")
-        return int(database.execute("SELECT value FROM meta WHERE key = 'shards'").fetchone()[0])
+        meta = dict(database.execute("SELECT key, value FROM meta"))
+        if "copy" in meta and not self.takes_unfinished:
+            raise unfinished(str(self._path), meta["copy"])
+        return int(meta["shards"])
 
     def _make(self, version: int, shards: int) -> None:
         """Make the tables in a new file, or bring those of an older version to this one."""
