@@ -121,6 +121,7 @@ class EngineCluster:
         self, folder: Path, kind: str = "redis", *, masters: int = 3, replicas: int = 1, **settings: Any
     ) -> None:
         own = {"cluster_enabled": "yes", "cluster_node_timeout": NODE_TIMEOUT, "cluster_require_full_coverage": "no"}
+        own["repl_diskless_sync_delay"] = "0"  # else each replica is in step after five seconds only
         self.folder, self._kind, self._settings = folder, kind, own | settings
         self.servers: list[EngineServer] = []
         for _ in range(masters * (1 + replicas)):

@@ -65,6 +65,11 @@ class Catalogue:
         """The shard in which the tabs of this name lie."""
         return shard_of(name, self.shards)
 
+    def entries(self) -> list[TabEntry]:
+        """All tabs, each once."""
+        tabs = self.frame.filter(pl.col("written") == pl.col("tab")).select("tab", "name", "full_type")
+        return [TabEntry(*row) for row in tabs.iter_rows()]
+
     def add(self, entries: dict[str, TabEntry]) -> None:
         """Take tabs in, by the way in which each was written."""
         with self.changing:

@@ -25,7 +25,7 @@ import threading
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple
 from itertools import chain, product
 from operator import attrgetter
@@ -47,6 +47,7 @@ from taba.store.protocol import (
     Refusal,
     StoreError,
     TabEntry,
+    TabsLostError,
     Version,
 )
 
@@ -90,7 +91,7 @@ class RedisStore:
         self._numbering = threading.Lock()
         self.engine = Engine(address, LIBRARY.read_text(), safety or Safety())
         try:
-            self.engine.load()
+            self.engine.load(WRITE_SECONDS)
             self.shards = self._prepared(shards)
         except BaseException:
             self.close()
@@ -153,16 +154,19 @@ class RedisStore:
                 return ids if told == b"ok" else None
 
     def tabs(self, after: Version = ()) -> tuple[list[TabEntry], Version]:
-        """As in the protocol; the version is that of each shard."""
-        known = after or (0,) * self.shards
-        asked = [
-            (key + "tabs", "ZRANGEBYSCORE", f"({of}", "+inf", "WITHSCORES")
-            for key, of in zip(self._tags, known, strict=True)
-        ]
-        found = self._read(asked)
-        version = [int(rows[-1]) if rows else of for rows, of in zip(found, known, strict=True)]
-        members = (member.decode() for rows in found for member in rows[::2])
-        return [_tab(member) for member in members], tuple(version) if any(version) else ()
+        """As in the protocol; the version is, of each shard, the newest tab's time and how many there are."""
+        known = after or (0, 0) * self.shards
+        asked: list[tuple[Any, ...]] = []
+        for key, newest in zip(self._tags, known[::2], strict=True):
+            asked += [(key + "tabs", "ZRANGEBYSCORE", f"({newest}", "+inf", "WITHSCORES"), (key + "tabs", "ZCARD")]
+        answers = self._read(asked)
+        entries, version = [], []
+        for rows, there, newest, count in zip(answers[::2], answers[1::2], known[::2], known[1::2], strict=True):
+            entries += [_tab(member.decode()) for member in rows[::2]]
+            version += [int(rows[-1]) if rows else newest, count + len(rows) // 2]
+            if there < version[-1]:
+                raise TabsLostError(f"{self.where} has lost tabs that it had: they are written again")
+        return entries, tuple(version) if any(version) else ()
 
     def accounts(self, heard_since: float = 0.0) -> list[Account]:
         """As in the protocol."""
@@ -209,37 +213,45 @@ class RedisStore:
                     seen = _refusal([entry.receipt for entry in homes[key]], *rest).receipts
                     homes[key] = [entry for entry in homes[key] if entry.receipt not in seen]
             done = {key for key, answer in zip(calls, answers, strict=True) if answer[0] == b"ok"}
-            homes = {key: some for key, some in homes.items() if key in calls and key not in done and some}
+            homes = {key: some for key, some in homes.items() if key not in done and some}
         raise StoreError(f"{self.where}: accounts changed {CHANGED} times while they were written: try again")
 
     def _accounting(self, homes: dict[str, list[Entry]], now: str) -> dict[str, Command]:
-        """The writing of entries to the accounts that are there now, by home; of those that add something."""
+        """The writing of entries to the accounts that are there now, by home."""
         sources = {key: list({entry.source: None for entry in some}) for key, some in homes.items()}
         rows = self._read([(key + "accounts", "HMGET", *sources[key]) for key in homes])
         calls = {}
         for (key, entries), had in zip(homes.items(), rows, strict=True):
             before = dict(zip(sources[key], had, strict=True))
-            after: dict[str, Account] = {}
-            for entry in entries:
-                row = before[entry.source]
-                account = after.get(entry.source) or (
-                    Account(entry.client, entry.epoch) if row is None else _account(row)
-                )
-                if account.takes(entry):
-                    after[entry.source] = account.add(entry, self._clock())
-            if after:
-                requests = dict.fromkeys(entry.receipt for entry in entries if not entry.sequence)
-                calls[key] = _call(
-                    "taba1_count",
-                    [key + "accounts", key + "requests"],
-                    now,
-                    _pack([(one.source, one.lowest, one.sequence) for one in requests]),
-                    *chain.from_iterable(
-                        (source, (before[source] or b"")[:TOKEN], os.urandom(TOKEN) + _pack(account))
-                        for source, account in after.items()
-                    ),
-                )
+            requests = dict.fromkeys(entry.receipt for entry in entries if not entry.sequence)
+            calls[key] = _call(
+                "taba1_count",
+                [key + "accounts", key + "requests"],
+                now,
+                _pack([(one.source, one.lowest, one.sequence) for one in requests]),
+                *chain.from_iterable(
+                    (source, (before[source] or b"")[:TOKEN], row)
+                    for source, row in self._rows(entries, before).items()
+                ),
+            )
         return calls
+
+    def _rows(self, entries: Iterable[Entry], before: Mapping[str, bytes | None]) -> dict[str, bytes]:
+        """The accounts' rows with entries that are not in them.
+
+        A row that gets none is as it was, and is written nevertheless: whoever wrote it may not have waited until it
+        is on the replicas.
+        """
+        rows = {source: row for source, row in before.items() if row is not None}
+        after: dict[str, Account] = {}
+        for entry in entries:
+            account = after.get(entry.source)
+            if account is None:
+                row = before[entry.source]
+                account = Account(entry.client, entry.epoch) if row is None else _account(row)
+            if account.takes(entry):
+                after[entry.source] = account.add(entry, self._clock())
+        return rows | {source: os.urandom(TOKEN) + _pack(account) for source, account in after.items()}
 
     def _accounts(self) -> list[tuple[bytes, Account]]:
         """All accounts with their rows; those that are as they were last time are not read anew."""
