@@ -19,7 +19,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -160,12 +160,19 @@ class Valkey(Cluster):
 
     program = "valkey"
 
+    def balance(self, chance: random.Random) -> None:
+        masters = sorted(self.cluster.masters(), key=lambda one: len(slots_of(one)))
+        few, many = masters[0], masters[-1]
+        most = slots_of(many)
+        if len(most) - len(slots_of(few)) > 100:
+            wanted = set(most[: (len(most) - len(slots_of(few))) // 2])
+            for first, last in runs(wanted):
+                migrate(many, few, first, last)
+
     def move(self, chance: random.Random) -> None:
         one, other = chance.sample(self.cluster.masters(), 2)
-        ranges = [row for row in one.client.execute_command("CLUSTER SLOTS") if _port(row) == one.port]
-        first, last = map(int, chance.choice(ranges)[:2]) if ranges else (0, 0)
-        if ranges:
-            last = min(last, first + chance.randrange(100, 2500))
+        mine = slots_of(one)[: chance.randrange(100, 2500)]
+        for first, last in runs(mine):
             migrate(one, other, first, last)
 
 
@@ -215,7 +222,10 @@ class Sentinel(Sqlite):
 
     def recover(self) -> None:
         def whole() -> bool:
-            roles = [server.client.role() for server in self.servers]
+            try:
+                roles = [server.client.role() for server in self.servers]
+            except valkey.exceptions.ValkeyError:
+                return False
             return sorted(role[0] for role in roles) == [b"master", b"slave"] and all(
                 role[3] == b"connected" for role in roles if role[0] == b"slave"
             )
@@ -326,12 +336,30 @@ def migrate(one: EngineServer, other: EngineServer, first: int, last: int) -> No
     await_that(done, "the slots have moved", WHOLE_SECONDS)
 
 
+def slots_of(server: EngineServer) -> list[int]:
+    """The slots that a master has, by its own word."""
+    told = server.client.execute_command("CLUSTER", "SHARDS")
+    name = identity(server).encode()
+    for shard in map(_fields, told):
+        if any(_fields(node)[b"id"] == name for node in shard[b"nodes"]):
+            ends = shard[b"slots"]
+            return [slot for first, last in zip(ends[::2], ends[1::2], strict=True) for slot in range(first, last + 1)]
+    return []
+
+
+def runs(slots: Iterable[int]) -> list[tuple[int, int]]:
+    """Slots that follow one another, as first and last."""
+    found: list[tuple[int, int]] = []
+    for slot in sorted(slots):
+        if found and found[-1][1] == slot - 1:
+            found[-1] = (found[-1][0], slot)
+        else:
+            found.append((slot, slot))
+    return found
+
+
 def _fields(row: Any) -> dict[bytes, Any]:
     return row if isinstance(row, dict) else dict(zip(row[::2], row[1::2], strict=True))
-
-
-def _port(row: Any) -> int:
-    return int(row[2][1])
 
 
 def _host(server: EngineServer) -> str:

@@ -43,7 +43,7 @@ class Answer(NamedTuple):
 class ServerProcess:
     """A server on the data in `folder`, started, killed and started again as a test needs it.
 
-    It compacts as any server does, but does not wait so long for it.
+    It compacts as any server does, but does not wait so long for it, nor for an engine that is away.
     """
 
     def __init__(self, folder: Path, **settings: Any) -> None:
@@ -213,8 +213,9 @@ def _serve() -> None:
     from taba.server import service
     from taba.server.main import StartError, serve
     from taba.states import tiers
-    from taba.store import StoreError
+    from taba.store import StoreError, durability, redis
 
+    redis.WRITE_SECONDS = durability.START_SECONDS = 1.5
     service.COMPACT_SECONDS = 0.4
     tiers.SETTLE_SECONDS = 1
 

@@ -59,7 +59,8 @@ class Freshness:
     def _catch_up(self) -> None:
         looked = self._clock()
         try:
-            entries, self._version = self._store.tabs(self._version)
+            # All that is known now was written before.
+            entries, self._version = self._store.tabs(self._version, self._catalogue.tabs)
         except TabsLostError as error:
             log.warning("%s", error)
             entries, version = self._store.tabs()

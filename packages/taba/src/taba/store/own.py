@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 
@@ -50,7 +51,7 @@ class OwnValkey:
             raise StoreError(f"the data directory {data} is in use by another server: stop it, or name another")
         self._sockets = tempfile.TemporaryDirectory(prefix="taba-valkey-")
         self._socket = Path(self._sockets.name) / "socket"
-        self.url = f"redis+unix://{self._socket}"
+        self.url = f"redis+unix://{quote(str(self._socket))}"
         self._process: subprocess.Popen[bytes] | None = None
         try:
             self._folder.mkdir(exist_ok=True)

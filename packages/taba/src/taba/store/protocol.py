@@ -170,10 +170,10 @@ class Store(Protocol):
         """Put `new` in the place of the chunks `old`, atomically; the new ids, or None where an old one is gone."""
         ...
 
-    def tabs(self, after: Version = ()) -> tuple[list[TabEntry], Version]:
+    def tabs(self, after: Version = (), at_least: int = 0) -> tuple[list[TabEntry], Version]:
         """The catalogue, of all shards: the tabs that came to be since it had the version `after`; and its version.
 
-        Raises TabsLostError where it no longer has all the tabs that it had then.
+        Raises TabsLostError where there are fewer than `at_least`: as many as somebody knows that were there before.
         """
         ...
 

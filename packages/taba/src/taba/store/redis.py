@@ -153,20 +153,22 @@ class RedisStore:
             if told != b"taken":
                 return ids if told == b"ok" else None
 
-    def tabs(self, after: Version = ()) -> tuple[list[TabEntry], Version]:
-        """As in the protocol; the version is, of each shard, the newest tab's time and how many there are."""
-        known = after or (0, 0) * self.shards
+    def tabs(self, after: Version = (), at_least: int = 0) -> tuple[list[TabEntry], Version]:
+        """As in the protocol; the version is that of each shard."""
+        known = after or (0,) * self.shards
         asked: list[tuple[Any, ...]] = []
-        for key, newest in zip(self._tags, known[::2], strict=True):
-            asked += [(key + "tabs", "ZRANGEBYSCORE", f"({newest}", "+inf", "WITHSCORES"), (key + "tabs", "ZCARD")]
+        for key, of in zip(self._tags, known, strict=True):
+            asked += [(key + "tabs", "ZRANGEBYSCORE", f"({of}", "+inf", "WITHSCORES"), (key + "tabs", "ZCARD")]
         answers = self._read(asked)
-        entries, version = [], []
-        for rows, there, newest, count in zip(answers[::2], answers[1::2], known[::2], known[1::2], strict=True):
-            entries += [_tab(member.decode()) for member in rows[::2]]
-            version += [int(rows[-1]) if rows else newest, count + len(rows) // 2]
-            if there < version[-1]:
-                raise TabsLostError(f"{self.where} has lost tabs that it had: they are written again")
-        return entries, tuple(version) if any(version) else ()
+        found, counts = answers[::2], answers[1::2]
+        if sum(counts) < at_least:
+            self._prepared(self.shards)  # it may have lost all
+            raise TabsLostError(
+                f"{self.where} has {sum(counts)} tabs, and had {at_least}: what it lost is written again"
+            )
+        version = [int(rows[-1]) if rows else of for rows, of in zip(found, known, strict=True)]
+        members = (member.decode() for rows in found for member in rows[::2])
+        return [_tab(member) for member in members], tuple(version) if any(version) else ()
 
     def accounts(self, heard_since: float = 0.0) -> list[Account]:
         """As in the protocol."""
