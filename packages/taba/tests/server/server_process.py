@@ -24,6 +24,8 @@ import msgspec
 
 from taba import frame
 from taba.config import ConfigError, Settings
+from taba.store.address import parse
+from taba.store.redis import RedisStore
 
 JSON, NDJSON, FRAME = "application/json", "application/x-ndjson", frame.CONTENT_TYPE
 
@@ -103,6 +105,10 @@ class ServerProcess:
         return {kind for _, kind in self._chunks(view)}
 
     def _chunks(self, view: str) -> set[tuple[int, str]]:
+        if "store" in self._settings:
+            with contextlib.closing(RedisStore(parse(self._settings["store"]), 1)) as store:
+                found = [info for shard in range(store.shards) for info in store.chunks(shard)]
+                return {(info.id, info.type) for info in found if info.view == view}
         with contextlib.closing(sqlite3.connect(Path(self._settings["data"]) / "taba.db")) as database:
             return set(database.execute("SELECT id, type FROM chunks WHERE view = ?", (view,)))
 
