@@ -20,6 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ class Sqlite:
     """A folder; nothing of it runs by itself."""
 
     kinds: tuple[str, ...] = ()
+    rest = 2.0
+    """Seconds at most from one fault to the next."""
 
     def __init__(self, folder: Path) -> None:
         self.settings: dict[str, Any] = {"data": str(folder / "data")}
@@ -180,6 +183,7 @@ class Sentinel(Sqlite):
     """A master with a replica, and three Sentinels that have the replica follow it when it is away."""
 
     kinds = ("kill", "freeze")
+    rest = 16.0  # Sentinels take ten seconds to make a replica of who was master; until then writes are refused
 
     def __init__(self, folder: Path, replicas: int = 1) -> None:
         super().__init__(folder)
@@ -269,6 +273,8 @@ STORES: dict[str, Callable[[Path], Sqlite]] = {
     "cluster": Cluster,
     "valkey": Valkey,
     "sentinel": Sentinel,
+    "redis everysec": partial(Redis, appendfsync="everysec"),
+    "cluster unsafe": partial(Cluster, replicas=0),
 }
 
 
@@ -282,12 +288,12 @@ def chosen(variable: str, default: str) -> list[str]:
 class EngineFaults(threading.Thread):
     """One fault of a store after another, with pauses between, until it is stopped. `done` is how often what was."""
 
-    def __init__(self, store: Sqlite, seed: int, pause: float = 2.0, told: Callable[[str], None] = print) -> None:
+    def __init__(self, store: Sqlite, seed: int, told: Callable[[str], None]) -> None:
         super().__init__(name="faults-engine", daemon=True)
         self.done: Counter[str] = Counter()
         self.slowest: dict[str, float] = {}
         """The most seconds that a fault of a kind lasted, until all was well again."""
-        self._store, self._pause, self._told = store, pause, told
+        self._store, self._told = store, told
         self._chance = random.Random(f"engine {seed}")
         self._stopped = threading.Event()
         self._failed: BaseException | None = None
@@ -297,7 +303,7 @@ class EngineFaults(threading.Thread):
         kinds = list(dict.fromkeys(self._store.kinds))
         self._chance.shuffle(kinds)
         try:
-            while kinds and not self._stopped.wait(self._chance.uniform(0.2, self._pause)):
+            while kinds and not self._stopped.wait(self._chance.uniform(self._store.rest / 8, self._store.rest)):
                 kind = kinds.pop()
                 kinds = kinds or [self._chance.choice(self._store.kinds)]
                 begun = time.monotonic()
@@ -330,8 +336,9 @@ def migrate(one: EngineServer, other: EngineServer, first: int, last: int) -> No
     one.client.execute_command("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", first, last, "NODE", identity(other))
 
     def done() -> bool:
-        states = [_fields(row)[b"state"] for row in one.client.execute_command("CLUSTER", "GETSLOTMIGRATIONS")]
-        return states[0] in (b"success", b"failed", b"cancelled")
+        (newest, *_) = map(_fields, one.client.execute_command("CLUSTER", "GETSLOTMIGRATIONS"))
+        assert newest[b"state"] not in (b"failed", b"cancelled"), newest
+        return newest[b"state"] == b"success"
 
     await_that(done, "the slots have moved", WHOLE_SECONDS)
 
