@@ -89,7 +89,7 @@ def test_after_a_failover_that_loses_all_else_is_right(tmp_path):
         assert recorder.flush(20)
         for server in here.servers:
             assert unbalanced(server.asked("/v1/ledger")) == []
-            await_(lambda server=server: shown(server) == PROBES, "the probes show", more=lambda: probes(server))
+            await_(lambda server=server: shown(server) == PROBES, "the probes show")
             assert set(probes(server).values()) <= {AFTER, AFTER + 1}
         assert lost > 0
         recorder.stop(5)
