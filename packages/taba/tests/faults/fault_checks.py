@@ -6,6 +6,7 @@ recorded = folded + dropped + in flight        for each client and in all, in ev
 import http.client
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,6 +16,8 @@ from fault_world import Part, World, await_
 
 TABS = (*NUMBERS, STEADY)
 WINDOW = "1d"
+KEPT = 60
+"""Seconds that are looked back at; the fleet's first tier has them all."""
 
 
 def unbalanced(answer: Mapping[str, Any]) -> list[str]:
@@ -54,6 +57,8 @@ class LedgerWatch(threading.Thread):
             status, answer = server.get("/v1/ledger", timeout=5)
         except (OSError, http.client.HTTPException):
             return  # killed, frozen or starting
+        if status == 503 and "://" in server.command[-1]:
+            return  # its engine is away
         if status != 200:
             self._note(f"{server.name} answers {status}: {answer}")
             return
@@ -78,6 +83,66 @@ class LedgerWatch(threading.Thread):
         self.join(20)
         assert self.wrong == [], self.wrong
         assert self.answers > 0
+
+
+class CompleteWatch(threading.Thread):
+    """Asks all servers in turn for the series of the steady tab, and keeps where an answer was not complete though it
+    said so: what it said of a second before `complete_to` is what every later answer says.
+
+    `longest` is the most seconds without an answer, of either server.
+    """
+
+    def __init__(self, world: World, pause: float = 0.1) -> None:
+        super().__init__(name="faults-complete", daemon=True)
+        self.answers = 0
+        self.longest = 0.0
+        self.wrong: list[str] = []
+        self._world = world
+        self._pause = pause
+        self._said: dict[int, tuple[int, str]] = {}
+        self._last = time.monotonic()
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        while not self._stopped.is_set():
+            for server in self._world.servers:
+                self._ask(server)
+                self._stopped.wait(self._pause)
+
+    def _ask(self, server: Part) -> None:
+        now = int(time.time())
+        # A client that was not heard for ten seconds is not waited for; then the answer says that it is not current.
+        clients = len(self._world.clients)
+        try:
+            status, answer = server.get("/v1/series", 5, tab=STEADY, step="1s", from_=now - KEPT, to=now)
+        except (OSError, http.client.HTTPException):
+            return
+        if status != 200:
+            return
+        self.answers += 1
+        self.longest, self._last = max(self.longest, time.monotonic() - self._last), time.monotonic()
+        told = f"{server.name} at {now}, complete to {answer['complete_to']:.2f} of {answer['clients']}"
+        found = {int(point["time"]): point["count"] for point in answer["tabs"].get(STEADY, [])}
+        current = answer["clients"]["current"] >= clients
+        for second in range(now - KEPT, now):
+            count = found.get(second, 0)
+            before = self._said.get(second, (count, ""))
+            if count != before[0]:
+                self._note(f"second {second}: {before[1]} said {before[0]}, and {told} says {count}")
+            if (current and second + 1 <= answer["complete_to"]) or before[1]:
+                self._said[second] = (count, told)
+
+    def _note(self, text: str) -> None:
+        if len(self.wrong) < 100:
+            self.wrong.append(text)
+
+    def stop(self) -> None:
+        """Stop asking, and fail if anything was wrong."""
+        self._stopped.set()
+        self.join(20)
+        assert self.wrong == [], self.wrong
+        assert self.answers > 0
+        assert self._said, "some answer was complete"
 
 
 def wait_counted(world: World, tallies: Mapping[str, Tallies], dead: Iterable[str] = ()) -> dict[str, Any]:

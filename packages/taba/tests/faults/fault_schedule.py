@@ -135,5 +135,6 @@ def _of_link(link: Link, fault: Fault) -> tuple[Callable[[], None], Callable[[],
 
 
 def _kill_one(world: World) -> None:
-    if len(world.clients) > 1:
-        world.kill_client(world.clients[0])
+    others = [client for client in world.clients if not client.options.by_second]
+    if len(others) > 1:
+        world.kill_client(others[0])

@@ -1,10 +1,14 @@
 """A server that compacts as any server does, but does not wait so long for it.
 
 python fault_server.py SETTINGS     serve with the settings, as JSON
+
+Where it cannot open an engine's store it is started anew, as a process manager does.
 """
 
 import json
+import os
 import sys
+import time
 
 import msgspec
 
@@ -22,7 +26,11 @@ def main() -> None:
     try:
         serve(settings, lambda url: None)
     except (StartError, StoreError) as error:
-        sys.exit(str(error))
+        if "://" not in settings.store or isinstance(error, StartError):
+            sys.exit(str(error))
+        sys.stderr.write(f"it cannot start: {error}\n")
+        time.sleep(0.3)
+        os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
 if __name__ == "__main__":

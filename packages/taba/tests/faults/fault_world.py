@@ -1,7 +1,7 @@
-"""Clients, an agent, two servers on one data directory, and the links between them; all real processes.
+"""Clients, an agent, two servers on one store, and the links between them; all real processes.
 
     clients --uplink--> agent --link 0--> server 0 --\\
-                              --link 1--> server 1 --+-- data
+                              --link 1--> server 1 --+-- store
 
 Every port stays the same for as long as the world lives, so what is started again is found again.
 """
@@ -24,6 +24,7 @@ from urllib.parse import urlencode
 
 from fault_client import MARK, Options, Tallies
 from fault_proxy import Link, Wire
+from fault_stores import STORES
 
 TABA = Path(sys.executable).with_name("taba")
 SERVER = Path(__file__).with_name("fault_server.py")
@@ -171,11 +172,11 @@ class Part:
 
 
 class Server(Part):
-    """A server on a data directory, which it may share."""
+    """A server on a store, which it may share; `store` are the settings that name it."""
 
-    def __init__(self, name: str, folder: Path, data: Path, port: int | None = None) -> None:
+    def __init__(self, name: str, folder: Path, store: Mapping[str, Any], port: int | None = None) -> None:
         port = port or free_port()
-        settings = {"data": str(data), "port": port, "host_metrics": False, "log_level": "warning"}
+        settings = {**store, "port": port, "host_metrics": False, "log_level": "warning"}
         command = [sys.executable, str(SERVER), json.dumps(settings)]
         super().__init__(name, command, folder / f"{name}.log", port)
 
@@ -231,11 +232,19 @@ class Client(Part):
 class World:
     """All of it. Nothing runs until `start`; `close` ends everything."""
 
-    def __init__(self, folder: Path, seed: int = 1, agent_flags: Sequence[str] = (), spool: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        seed: int = 1,
+        agent_flags: Sequence[str] = (),
+        spool: Path | None = None,
+        store: str = "sqlite",
+    ) -> None:
         self.folder = folder
+        self.store = STORES[store](folder)
         self.seed = seed
         self.wire = Wire()
-        self.servers = [Server(f"server-{number}", folder, folder / "data") for number in range(2)]
+        self.servers = [Server(f"server-{number}", folder, self.store.settings) for number in range(2)]
         self.links = [self.wire.link(server.port, free_port()) for server in self.servers]
         self.agent = Agent("agent", folder, spool or folder / "spool", [link.url for link in self.links], agent_flags)
         self.uplink: Link = self.wire.link(self.agent.port, free_port())
@@ -286,6 +295,7 @@ class World:
 
     def recover(self) -> None:
         """Whatever was done to links and processes, all is well again."""
+        self.store.recover()
         for link in (*self.links, self.uplink):
             link.forward()
         for part in self.parts:
@@ -313,6 +323,7 @@ class World:
                 part.close()
         finally:
             self.wire.close()
+            self.store.close()
         for part in (*self.parts, *self._others, *self.clients, *self.killed):
             assert not part.failures(), f"{part.name}: {part.failures()}"
 

@@ -24,6 +24,8 @@ import msgspec
 
 from taba import frame
 from taba.config import ConfigError, Settings
+from taba.store.address import parse
+from taba.store.redis import RedisStore
 
 JSON, NDJSON, FRAME = "application/json", "application/x-ndjson", frame.CONTENT_TYPE
 
@@ -43,7 +45,7 @@ class Answer(NamedTuple):
 class ServerProcess:
     """A server on the data in `folder`, started, killed and started again as a test needs it.
 
-    It compacts as any server does, but does not wait so long for it.
+    It compacts as any server does, but does not wait so long for it, nor for an engine that is away.
     """
 
     def __init__(self, folder: Path, **settings: Any) -> None:
@@ -103,6 +105,10 @@ class ServerProcess:
         return {kind for _, kind in self._chunks(view)}
 
     def _chunks(self, view: str) -> set[tuple[int, str]]:
+        if "store" in self._settings:
+            with contextlib.closing(RedisStore(parse(self._settings["store"]), 1)) as store:
+                found = [info for shard in range(store.shards) for info in store.chunks(shard)]
+                return {(info.id, info.type) for info in found if info.view == view}
         with contextlib.closing(sqlite3.connect(Path(self._settings["data"]) / "taba.db")) as database:
             return set(database.execute("SELECT id, type FROM chunks WHERE view = ?", (view,)))
 
@@ -213,8 +219,9 @@ def _serve() -> None:
     from taba.server import service
     from taba.server.main import StartError, serve
     from taba.states import tiers
-    from taba.store import StoreError
+    from taba.store import StoreError, durability, redis
 
+    redis.WRITE_SECONDS = durability.START_SECONDS = 1.5
     service.COMPACT_SECONDS = 0.4
     tiers.SETTLE_SECONDS = 1
 

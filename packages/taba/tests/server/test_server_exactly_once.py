@@ -13,6 +13,12 @@ from server_process import FRAME, NDJSON, ServerProcess, frame_bytes, lines
 CLIENTS = 6
 
 
+@pytest.fixture
+def store(either_store):
+    """All tests here run on SQLite and on Redis."""
+    return either_store
+
+
 def test_a_repeated_request_counts_once(server):
     """The same source and sequence again, at any time, is told to be a repeat and counts nothing."""
     body = msgspec.json.encode({"client": "c", "events": [{"tab": "a", "value": 3}]})
@@ -37,9 +43,8 @@ def test_a_rejection_counts_once(server):
     assert server.dropped() == {("wrong_type", "a"): 1.0}
 
 
-def test_the_same_request_many_times_at_once(tmp_path):
+def test_the_same_request_many_times_at_once(server):
     """Of a request that is sent ten times at the same moment one is taken and nine are repeats."""
-    server = ServerProcess(tmp_path, gather_ms=10)
     bodies = [msgspec.json.encode({"client": "c", "events": [{"tab": "a", "value": 2**n}]}) for n in range(20)]
 
     def send(number):
@@ -50,7 +55,6 @@ def test_the_same_request_many_times_at_once(tmp_path):
     assert sum(answer["accepted"] for answer in answers) == 20
     assert sum(answer.get("duplicate", False) for answer in answers) == 180
     assert server.totals("a") == {"a": 2.0**20 - 1}
-    server.close()
 
 
 def test_repeats_are_known_after_kill_9(server):
@@ -66,9 +70,9 @@ def test_repeats_are_known_after_kill_9(server):
     assert server.totals("a") == {"a": 7.0}
 
 
-def test_stopping_answers_what_is_under_way(tmp_path):
+def test_stopping_answers_what_is_under_way(tmp_path, store):
     """SIGTERM: requests that were taken are stored and answered; the others were not taken."""
-    server = ServerProcess(tmp_path, gather_ms=300)
+    server = ServerProcess(tmp_path, gather_ms=300, **store)
     acknowledged = []
 
     def send(number):

@@ -21,6 +21,12 @@ from taba.store.accounts import Gap
 NOW = 1_700_000_000.0
 
 
+@pytest.fixture
+def store(either_store):
+    """All tests here run on SQLite and on Redis."""
+    return either_store
+
+
 def client_frames(client, sizes, bad=0, **more):
     """Frames that say what was recorded; of each, `bad` values are refused by the server."""
     recorded = 0
@@ -146,6 +152,7 @@ def test_claims_beyond_all_bounds(server):
     assert server.get("/v1/aggregates", tab="l.a")["complete_to"] > 0
 
 
+@pytest.mark.parametrize("either_store", ["sqlite"], indirect=True)
 def test_two_processes_under_one_name(server):
     """Two epochs of a client that go on side by side are warned of, in the ledger and once in the log."""
     begun = time.time()

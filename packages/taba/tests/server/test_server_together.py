@@ -1,4 +1,4 @@
-"""Two servers on one data directory: one truth, whichever of them is asked, and whichever dies."""
+"""Two servers on one store, a data directory or a Redis: one truth, whichever of them is asked, and whichever dies."""
 
 import http.client
 import random
@@ -15,13 +15,19 @@ CLIENTS = 5
 
 
 @pytest.fixture
-def pair(tmp_path):
+def store(either_store):
+    """All tests here run on SQLite and on Redis."""
+    return either_store
+
+
+@pytest.fixture
+def pair(tmp_path, store):
     """Two servers that share their data."""
     servers = []
     try:
         for name in ("a", "b"):
             (tmp_path / name).mkdir()
-            servers.append(ServerProcess(tmp_path / name, data=str(tmp_path / "data"), gather_ms=10))
+            servers.append(ServerProcess(tmp_path / name, data=str(tmp_path / "data"), gather_ms=10, **store))
         yield servers
     finally:
         for server in servers:

@@ -121,6 +121,7 @@ class EngineCluster:
         self, folder: Path, kind: str = "redis", *, masters: int = 3, replicas: int = 1, **settings: Any
     ) -> None:
         own = {"cluster_enabled": "yes", "cluster_node_timeout": NODE_TIMEOUT, "cluster_require_full_coverage": "no"}
+        own["repl_diskless_sync_delay"] = "0"  # else each replica is in step after five seconds only
         self.folder, self._kind, self._settings = folder, kind, own | settings
         self.servers: list[EngineServer] = []
         for _ in range(masters * (1 + replicas)):
@@ -146,23 +147,46 @@ class EngineCluster:
 
     def masters(self) -> list[EngineServer]:
         """The servers that are masters, by their own word, and run."""
-        return [server for server in self.servers if server.runs and server.client.role()[0] == b"master"]
+        return [server for server in self.servers if server.runs and _leads(server)]
 
-    def add_master(self) -> EngineServer:
-        """One more master, which has no slots yet."""
-        known = self.hosts[0]
+    def add_master(self, replicas: int = 0) -> EngineServer:
+        """One more master, which has no slots yet, with so many replicas."""
+        known = self.masters()[0].port
         server = self._add()
-        cli("--cluster", "add-node", f"127.0.0.1:{server.port}", known)
-        await_that(lambda: len(server.client.execute_command("CLUSTER", "SLOTS")) > 0, "the new node knows the others")
+        cli("--cluster", "add-node", f"127.0.0.1:{server.port}", f"127.0.0.1:{known}")
+        self._await_known(server)
+        identity = server.client.execute_command("CLUSTER", "MYID").decode()
+        for _ in range(replicas):
+            follower = self._add()
+            cli("--cluster", "add-node", f"127.0.0.1:{follower.port}", f"127.0.0.1:{known}")
+            self._await_known(follower)
+            await_that(lambda one=follower: _replicates(one, identity), "it follows the new master")
         return server
 
-    def wait_until_whole(self) -> None:
+    def _await_known(self, new: EngineServer) -> None:
+        """Wait until a new node and all others know each other."""
+        identity = new.client.execute_command("CLUSTER", "MYID").decode()
+
+        def known() -> bool:
+            lists = [str(server.client.execute_command("CLUSTER NODES")) for server in self.servers if server.runs]
+            return all(identity in told and "handshake" not in told for told in lists)
+
+        await_that(known, "all nodes know the new one")
+
+    def wait_until_whole(self, seconds: float = START_SECONDS) -> None:
         """Wait until every running node says that all slots are served, and every replica is in step."""
-        await_that(lambda: all(_is_whole(server) for server in self.servers if server.runs), "the Cluster is whole")
+        running = [server for server in self.servers if server.runs]
+        await_that(lambda: all(_is_whole(server) for server in running), "the Cluster is whole", seconds)
 
     def close(self) -> None:
         for server in self.servers:
             server.close()
+
+
+def _leads(server: EngineServer) -> bool:
+    with contextlib.suppress(valkey.exceptions.ConnectionError):
+        return bool(server.client.role()[0] == b"master")
+    return False
 
 
 def _is_whole(server: EngineServer) -> bool:
@@ -175,11 +199,23 @@ def _is_whole(server: EngineServer) -> bool:
         return False
 
 
+def _replicates(server: EngineServer, master: str) -> bool:
+    with contextlib.suppress(valkey.exceptions.ResponseError):  # it does not know its master yet
+        server.client.execute_command("CLUSTER", "REPLICATE", master)
+        return True
+    return False
+
+
 def cli(*arguments: str) -> str:
-    """What Debian's redis-cli says."""
-    done = subprocess.run(["redis-cli", *arguments], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+    """What Debian's redis-cli says. It moves no slots until all nodes agree on where they are: so it is asked again."""
+    end = time.monotonic() + START_SECONDS
+    while True:
+        done = subprocess.run(["redis-cli", *arguments], capture_output=True, text=True, timeout=120)
+        if done.returncode == 0 and "[ERR]" not in done.stdout:
+            return done.stdout
+        disagree = "Nodes don't agree" in done.stdout or "fix your cluster problems" in done.stdout
+        assert disagree and time.monotonic() < end, done.stdout[-3000:] + done.stderr[-3000:]
+        time.sleep(0.1)
 
 
 def await_that(condition: Callable[[], object], what: str, seconds: float = START_SECONDS) -> None:

@@ -46,6 +46,8 @@ class Catalogue:
         self.changing = threading.RLock()
         self.rows: dict[str, int] = {}
         """The row of `frame` for each way in which a tab was written."""
+        self.tabs = 0
+        """How many tabs there are, each counted once in however many ways it was written."""
         self._types: dict[str, str] = {}
         self.frame = _with_keys(pl.DataFrame(schema=_SCHEMA))
         self.add({entry.tab: entry for entry in entries})
@@ -65,12 +67,18 @@ class Catalogue:
         """The shard in which the tabs of this name lie."""
         return shard_of(name, self.shards)
 
+    def entries(self) -> list[TabEntry]:
+        """All tabs, each once."""
+        tabs = self.frame.filter(pl.col("written") == pl.col("tab")).select("tab", "name", "full_type")
+        return [TabEntry(*row) for row in tabs.iter_rows()]
+
     def add(self, entries: dict[str, TabEntry]) -> None:
         """Take tabs in, by the way in which each was written."""
         with self.changing:
             new = {written: entry for written, entry in entries.items() if written not in self.rows}
             if new:
                 self.frame = pl.concat([self.frame, self.described(new)])
+                self.tabs += sum(written == entry.tab for written, entry in new.items())
                 for written, entry in new.items():
                     self.rows[written] = len(self.rows)
                     self._types.setdefault(entry.name, entry.type)

@@ -21,15 +21,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 SQLITE, VALKEY = "sqlite", "valkey"
 EXAMPLE = "sqlite, valkey, redis://HOST:PORT, redis+cluster://HOST:PORT,… or redis+sentinel://HOST:PORT,…/NAME"
+ENCODED = "the characters / ? # @ [ ] are percent-encoded: %2F %3F %23 %40 %5B %5D"
 
 Kind = Literal["single", "unix", "cluster", "sentinel"]
 
 _SCHEME = re.compile(r"(redis|valkey)(s?)(?:\+(unix|cluster|sentinel))?")
 _PORTS = {"single": 6379, "cluster": 6379, "sentinel": 26379}
+_CREDENTIALS = re.compile(r"[^/?#@\[\]]*")
+_PARTS = re.compile(r"(?P<hosts>[^/?#]*)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?")
 _PREFIX = re.compile(r"[A-Za-z0-9_.:/-]{1,100}")
 
 
@@ -56,59 +59,72 @@ class Address:
 
 def parse(text: str) -> Address:
     """An engine's address from its text. Raises AddressError."""
-    parts = urlsplit(text)
-    found = _SCHEME.fullmatch(parts.scheme)
-    if found is None or not (parts.netloc or found[3] == "unix"):
-        raise AddressError(f"{_without_password(text)!r} is no address of a store: expected {EXAMPLE}")
-    if found[3] == "unix":
-        return _unix(text, parts.path, parts.query)
-    kind: Kind = found[3] or "single"  # type: ignore[assignment] (the expression has no other)
-    credentials, _, hosts = parts.netloc.rpartition("@")
+    scheme, _, rest = text.partition("://")
+    credentials, at, rest = rest.rpartition("@")
+    found = _SCHEME.fullmatch(scheme)
+    parts = _PARTS.fullmatch(rest)
+    if found is None or parts is None or not (parts["hosts"] or found[3] == "unix"):
+        raise AddressError(f"{_shown(text)!r} is no address of a store: expected {EXAMPLE}")
+    if at and not _CREDENTIALS.fullmatch(credentials):
+        raise AddressError(f"{_shown(text)!r}: in user and password, and wherever else there is an @, {ENCODED}")
     user, _, password = credentials.partition(":")
-    options = _options(text, parts.query, tls=bool(found[2]))
-    path = [unquote(part) for part in parts.path.split("/")[1:] if part]
-    if kind == "single" and "," in hosts:
-        raise AddressError(f"{_without_password(text)!r} names several hosts: say +cluster or +sentinel")
-    name = path.pop(0) if kind == "sentinel" and path else ""
-    if kind == "sentinel" and not name:
-        raise AddressError(f"{_without_password(text)!r} does not say which master: add its name, as in /NAME")
+    kind: Kind = found[3] or "single"  # type: ignore[assignment] (the expression has no other)
+    options = _options(text, parts["query"] or "", tls=bool(found[2]))
+    path = [unquote(part) for part in (parts["path"] or "").split("/") if part]
     return Address(
         kind,
-        tuple(_host(text, host, _PORTS[kind]) for host in hosts.split(",")),
-        _without_password(text),
+        _hosts(text, parts["hosts"], kind),
+        _shown(text),
         tls=bool(found[2]),
         user=unquote(user) or None,
         password=unquote(password) or None,
+        name=_name(text, path, kind),
         database=_database(text, path, kind),
-        name=name,
         prefix=options.get("prefix", "taba"),
         ca=options.get("ca"),
     )
 
 
-def _unix(text: str, path: str, query: str) -> Address:
-    if not path.startswith("/") or not path.strip("/"):
-        raise AddressError(f"{text!r} names no unix socket: expected redis+unix:///PATH")
-    prefix = _options(text, query, tls=False).get("prefix", "taba")
-    return Address("unix", (), text, name=unquote(path), prefix=prefix)
+def _name(text: str, path: list[str], kind: Kind) -> str:
+    """The name of a Sentinel's master or the path of a socket, taken from the path."""
+    if kind == "unix":
+        name = "/" + "/".join(path)
+        if not path:
+            raise AddressError(f"{_shown(text)!r} names no unix socket: expected redis+unix:///PATH")
+        path.clear()
+        return name
+    if kind != "sentinel":
+        return ""
+    if not path:
+        raise AddressError(f"{_shown(text)!r} does not say which master: add its name, as in /NAME")
+    return path.pop(0)
 
 
 def _options(text: str, query: str, *, tls: bool) -> dict[str, str]:
     options = dict(parse_qsl(query, keep_blank_values=True))
     strange = options.keys() - ({"prefix", "ca"} if tls else {"prefix"})
     if strange:
-        raise AddressError(
-            f"{_without_password(text)!r}: {min(strange)} is no option: there are prefix, and ca with TLS"
-        )
+        raise AddressError(f"{_shown(text)!r}: {min(strange)} is no option: there are prefix, and ca with TLS")
     if not _PREFIX.fullmatch(options.get("prefix", "taba")):
-        raise AddressError(f"{_without_password(text)!r}: the prefix has letters, digits and any of _ . : / - in it")
+        raise AddressError(f"{_shown(text)!r}: the prefix has letters, digits and any of _ . : / - in it")
     return options
 
 
+def _hosts(text: str, written: str, kind: Kind) -> tuple[tuple[str, int], ...]:
+    if kind == "unix":
+        if written:
+            raise AddressError(f"{_shown(text)!r} has a host: expected redis+unix:///PATH")
+        return ()
+    hosts = tuple(_host(text, host, _PORTS[kind]) for host in written.split(","))
+    if kind == "single" and len(hosts) > 1:
+        raise AddressError(f"{_shown(text)!r} names several hosts: say +cluster or +sentinel")
+    return hosts
+
+
 def _host(text: str, written: str, port: int) -> tuple[str, int]:
-    found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\],]+)(?::([0-9]{1,5}))?", written)
+    found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\],]+)(?::([0-9]{1,5}))?", written)
     if found is None or not 0 < int(found[2] or port) < 65536:
-        raise AddressError(f"{_without_password(text)!r}: {written!r} is no HOST or HOST:PORT")
+        raise AddressError(f"{_shown(text)!r}: {written!r} is no HOST or HOST:PORT")
     return found[1].strip("[]"), int(found[2] or port)
 
 
@@ -116,11 +132,19 @@ def _database(text: str, path: list[str], kind: str) -> int:
     if not path:
         return 0
     if len(path) > 1 or not re.fullmatch(r"[0-9]{1,5}", path[0]):
-        raise AddressError(f"{_without_password(text)!r}: {'/'.join(path)!r} is no number of a database")
+        raise AddressError(f"{_shown(text)!r}: {'/'.join(path)!r} is no number of a database")
     if kind == "cluster" and int(path[0]):
-        raise AddressError(f"{_without_password(text)!r}: a Cluster has the database 0 alone")
+        raise AddressError(f"{_shown(text)!r}: a Cluster has the database 0 alone")
     return int(path[0])
 
 
-def _without_password(text: str) -> str:
-    return re.sub(r"(?<=//)([^/@]*?):[^@]*@", r"\1:…@", text)
+def _shown(text: str) -> str:
+    """The address without its password, also where it is none."""
+    before, at, after = text.rpartition("@")
+    if not at:
+        return text
+    scheme, found, credentials = before.partition("://")
+    user, colon, _ = credentials.partition(":")
+    if not found or not _CREDENTIALS.fullmatch(credentials):
+        return f"…@{after}"
+    return f"{scheme}://{user}{':…' if colon else ''}@{after}"

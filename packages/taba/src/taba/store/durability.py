@@ -18,6 +18,8 @@ from taba.store.protocol import StoreError
 log = logging.getLogger(__name__)
 
 UNKNOWN = "unknown"
+START_SECONDS = 5.0
+"""How long masters may take to answer when a server starts, as while one follows another."""
 _WEAKEST_FIRST = ("no", "everysec", UNKNOWN, "always")
 _ASK_FSYNC = ("CONFIG", "GET", "appendfsync")
 
@@ -36,7 +38,7 @@ class Promises:
 
 def promise(engine: Engine) -> str:
     """What the engine promises, as a line for people. Raises StoreError where it would throw States away."""
-    infos = engine.everywhere("INFO")
+    infos = engine.everywhere("INFO", patience=START_SECONDS)
     where = engine.address.shown
     for info in infos:
         # The other policies throw away only what has a time to live, which nothing of ours has.

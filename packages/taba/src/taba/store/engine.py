@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,13 +21,17 @@ from valkey.exceptions import ValkeyError
 from taba.store.address import Address
 from taba.store.masters import Masters, masters_of
 from taba.store.protocol import StoreError
-from taba.store.trouble import UnsafeError, passes, told
+from taba.store.trouble import UnsafeError, known, passes, told
 
 WAIT_SECONDS = 1.0
 """How long replicas have to take a write."""
 PAUSES = (0.005, 0.02, 0.05, 0.1, 0.25)
 """Seconds between one try and the next; the last one for all that follow."""
 THREADS = 32
+
+
+_Work = tuple[valkey.Valkey, Sequence[tuple[Any, ...]], bool]
+"""A master, the commands for it, and whether they write."""
 
 
 class Command(NamedTuple):
@@ -64,7 +69,7 @@ class Engine:
     def __init__(self, address: Address, library: str, safety: Safety) -> None:
         """Connect. `library` is the code of the functions that commands call, loaded into each master."""
         self.address = address
-        self._library = library
+        self._loading = ("FUNCTION", "LOAD", "REPLACE", library)
         self.safety = safety
         self._until = math.inf
         self._closed = False
@@ -92,12 +97,15 @@ class Engine:
                 tries += 1
         return answers
 
-    def everywhere(self, *arguments: Any) -> list[Any]:
-        """The answer of each master to a command, tried once."""
-        try:
-            return [master.execute_command(*arguments) for master in self._nodes.masters()]
-        except ValkeyError as error:
-            raise told(self.address.shown, error) from error
+    def everywhere(self, *arguments: Any, patience: float = 0.0) -> list[Any]:
+        """The answer of each master to a command. Raises StoreError where one gives none within `patience` seconds."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return [master.execute_command(*arguments) for master in self._nodes.masters()]
+            except (ValkeyError, OSError) as failed:
+                self._recover(known(failed), late=time.monotonic() > deadline)
+                time.sleep(PAUSES[-1])
 
     def keys(self, pattern: str) -> Iterator[bytes]:
         """The keys of all masters that match; those that come or go meanwhile may be among them."""
@@ -107,9 +115,9 @@ class Engine:
         except (ValkeyError, OSError) as error:
             raise told(self.address.shown, error) from error
 
-    def load(self) -> None:
+    def load(self, patience: float) -> None:
         """Load the functions into all masters."""
-        self.everywhere("FUNCTION", "LOAD", "REPLACE", self._library)
+        self.everywhere(*self._loading, patience=patience)
 
     def hurry(self, seconds: float) -> None:
         """Try nothing again after so many seconds."""
@@ -128,26 +136,30 @@ class Engine:
         for place, command in enumerate(commands):
             try:
                 master = self._nodes.of(command.key)
-            except ValkeyError as error:
-                answers[place] = error
+            except (ValkeyError, OSError) as error:
+                answers[place] = known(error)
             else:
                 groups.setdefault(id(master), (master, []))[1].append(place)
         work = [(master, [commands[place].arguments for place in places], writes) for master, places in groups.values()]
-        found = (
-            self._threads.map(lambda one: self._send(*one), work)
-            if len(work) > 1
-            else [self._send(*one) for one in work]
-        )
-        for (_, places), results in zip(groups.values(), found, strict=True):
+        for (master, places), results in zip(groups.values(), self._sent(work), strict=True):
             for place, result in zip(places, results, strict=True):
-                answers[place] = self._asked(commands[place], result, writes)
+                answers[place] = self._asked(master, commands[place], result, writes)
         return answers
 
-    def _asked(self, command: Command, answer: Any, writes: bool) -> Any:
+    def _sent(self, work: Sequence[_Work]) -> list[list[Any]]:
+        """What several masters answer, all at once."""
+        if len(work) == 1:
+            return [self._send(*work[0])]
+        try:
+            return list(self._threads.map(lambda one: self._send(*one), work))
+        except RuntimeError:  # closed meanwhile, by another thread
+            raise StoreError(f"{self.address.shown} is closed") from None
+
+    def _asked(self, first: valkey.Valkey, command: Command, answer: Any, writes: bool) -> Any:
         """The answer, from the master that a moving slot is on its way to where the first one says so."""
-        if not isinstance(answer, exceptions.AskError):
+        if type(answer) is not exceptions.AskError:
             return answer
-        master = self._nodes.at(answer.host, answer.port)
+        master = self._nodes.at(answer.host or first.get_connection_kwargs()["host"], answer.port)
         return self._send(master, [("ASKING",), command.arguments], writes)[1]
 
     def _send(self, master: valkey.Valkey, commands: Sequence[tuple[Any, ...]], writes: bool) -> list[Any]:
@@ -157,26 +169,34 @@ class Engine:
         for command in (*commands, waits) if waits else commands:
             pipeline.execute_command(*command)
         try:
-            answers = pipeline.execute(raise_on_error=False)
+            answers = [known(answer) for answer in pipeline.execute(raise_on_error=False)]
         except (ValkeyError, OSError) as error:
             return [error] * len(commands)
         if waits is None:
             return answers
         waited = answers.pop()
         if isinstance(waited, Exception) or not self.safety.held(waited):
-            unsafe = waited if isinstance(waited, Exception) else UnsafeError(f"{waits[0]} answered {waited}")
+            unsafe = UnsafeError(f"{waits[0]} answered {waited}")
             return [answer if isinstance(answer, Exception) else unsafe for answer in answers]
         return answers
 
     def _recover(self, error: Exception, *, late: bool) -> None:
         """Do what an error calls for before the next try; raises StoreError where there is none."""
+        if isinstance(error, exceptions.MovedError) and self.address.kind != "cluster":
+            raise StoreError(f"{self.address.shown} is a node of a Cluster: write redis+cluster://HOST:PORT")
         missing = isinstance(error, exceptions.ResponseError) and "unction not found" in str(error)
+        if missing:
+            self._load_again()
+        elif passes(error):
+            # Also where it is too late for this command: the next one shall find the masters.
+            with suppress(ValkeyError, OSError):
+                self._nodes.moved(error)
         if late or not (missing or passes(error)):
             raise told(self.address.shown, error) from error
-        try:
-            if missing:
-                self.load()
-            else:
-                self._nodes.moved(error)
-        except (ValkeyError, StoreError):
-            pass  # the next try tells
+
+    def _load_again(self) -> None:
+        """Load the functions into those masters that can be reached; of the others the next try tells."""
+        with suppress(ValkeyError, OSError):
+            for master in self._nodes.masters():
+                with suppress(ValkeyError, OSError):
+                    master.execute_command(*self._loading)

@@ -263,8 +263,13 @@ local function drop(keys, args)
   return dropped
 end
 
-redis.register_function("taba1_append", append)
-redis.register_function("taba1_replace", replace)
-redis.register_function("taba1_count", count)
-redis.register_function("taba1_forget", forget)
-redis.register_function("taba1_drop", drop)
+-- What makes room is done also where there is none.
+local function register(name, callback, ...)
+  redis.register_function({ function_name = name, callback = callback, flags = { ... } })
+end
+
+register("taba1_append", append)
+register("taba1_replace", replace, "allow-oom")
+register("taba1_count", count)
+register("taba1_forget", forget, "allow-oom")
+register("taba1_drop", drop, "allow-oom")

@@ -6,7 +6,7 @@ cannot wait for replicas on the connection that wrote.
 
 from __future__ import annotations
 
-import math
+import random
 import threading
 from binascii import crc_hqx
 from typing import Any, Protocol
@@ -19,13 +19,18 @@ from valkey.retry import Retry
 from valkey.sentinel import Sentinel
 
 from taba.store.address import Address
-from taba.store.trouble import UncoveredError, UnsafeError
+from taba.store.trouble import UncoveredError
 
 SLOTS = 16384
 CONNECT_SECONDS = 2.0
-ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 2.0
+"""How long an engine may be silent. Writes are tried for longer, and reach the master that follows one that hangs."""
+ASK_SECONDS = 1.0
+"""The same, where a node is asked for where the slots are: there are others to ask."""
 
 Node = tuple[str, int]
+_Range = tuple[int, int, list[Node]]
+"""First slot, last slot, their master and its replicas."""
 
 
 class Masters(Protocol):
@@ -84,8 +89,9 @@ class _Single:
         return [self._master]
 
     def moved(self, error: Exception) -> None:
-        if isinstance(error, exceptions.ReadOnlyError | UnsafeError):
-            self._master.connection_pool.disconnect(inuse_connections=False)
+        # A connection that is made anew leads to whoever is the master now.
+        del error
+        self._master.connection_pool.disconnect(inuse_connections=False)
 
     def close(self) -> None:
         self._master.close()
@@ -97,17 +103,16 @@ class _Cluster:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._clients: dict[Node, valkey.Valkey] = {}
-        self._ranges: list[tuple[int, int, Node]] = []
+        self._ranges: list[_Range] = []
         self._changing = threading.Lock()
-        self._known_at = -math.inf
 
     def of(self, key: str) -> valkey.Valkey:
         if not self._ranges:
             self.moved(UncoveredError())
         slot = slot_of(key)
-        for first, last, node in self._ranges:
+        for first, last, (master, *_) in self._ranges:
             if first <= slot <= last:
-                return self.at(*node)
+                return self.at(*master)
         raise UncoveredError(f"no master has slot {slot}")
 
     def at(self, host: str, port: int) -> valkey.Valkey:
@@ -118,33 +123,61 @@ class _Cluster:
 
     def masters(self) -> list[valkey.Valkey]:
         self.moved(UncoveredError())
-        return [self.at(*node) for node in dict.fromkeys(node for _, _, node in self._ranges)]
+        return [self.at(*master) for master in dict.fromkeys(nodes[0] for _, _, nodes in self._ranges)]
 
     def moved(self, error: Exception) -> None:
-        if isinstance(error, exceptions.TryAgainError | exceptions.AskError | UnsafeError):
+        if type(error) in (exceptions.TryAgainError, exceptions.AskError):
             return  # the slots are where they were
+        before = _nodes(self._ranges)
+        best: list[_Range] = []
         failed: Exception = UncoveredError("no node of the Cluster is known")
-        for host, port in dict.fromkeys([*(node for _, _, node in self._ranges), *self._address.hosts]):
+        asked = list(before | set(self._address.hosts))
+        # Any of them may be cut off from the others, and know no better than we do; a node that was removed knows none.
+        for node in random.sample(asked, len(asked)):
             try:
-                self._ranges = _ranges(self.at(host, port), host)
-                return
+                best = max(best, self._asked(*node), key=_covered)
             except (ValkeyError, OSError) as unanswered:
                 failed = unanswered
-        raise failed
+            if _covered(best) == SLOTS:
+                break
+        if not best:
+            raise failed
+        self._ranges = best
+        self._forget(before - _nodes(best))
 
     def close(self) -> None:
+        self._forget(set(self._clients))
+
+    def _asked(self, host: str, port: int) -> list[_Range]:
+        """Where the slots are, as a node knows it."""
+        options = _options(self._address)
+        options["socket_connect_timeout"] = options["socket_timeout"] = ASK_SECONDS
+        with valkey.Valkey(host, port, **options) as client:
+            return _ranges(client.execute_command("CLUSTER", "SLOTS"), host)
+
+    def _forget(self, nodes: set[Node]) -> None:
+        """End the connections to nodes that are no longer there."""
         with self._changing:
-            while self._clients:
-                self._clients.popitem()[1].close()
+            gone = [self._clients.pop(node) for node in nodes if node in self._clients]
+        for client in gone:
+            client.close()
 
 
-def _ranges(client: valkey.Valkey, asked: str) -> list[tuple[int, int, Node]]:
-    """(first slot, last slot, its master), as a node knows it."""
-    rows: Any = client.execute_command("CLUSTER", "SLOTS")
+def _ranges(rows: Any, asked: str) -> list[_Range]:
+    """What CLUSTER SLOTS answers. A node that is not said by name has the one by which it was asked."""
     return [
-        (int(first), int(last), ((master[0] or b"").decode() or asked, int(master[1])))
-        for first, last, master, *_ in rows
+        (int(first), int(last), [((node[0] or b"").decode() or asked, int(node[1])) for node in nodes])
+        for first, last, *nodes in rows
     ]
+
+
+def _nodes(ranges: list[_Range]) -> set[Node]:
+    return {node for _, _, nodes in ranges for node in nodes}
+
+
+def _covered(ranges: list[_Range]) -> int:
+    """How many slots have a master."""
+    return sum(last - first + 1 for first, last, _ in ranges)
 
 
 def slot_of(key: str) -> int:

@@ -18,6 +18,10 @@ class StoreFullError(StoreError):
     """There is no room: the same may go through once there is."""
 
 
+class TabsLostError(StoreError):
+    """The catalogue has fewer tabs than it had: an engine came back, or another followed it, without the newest."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChunkInfo:
     """What a store tells of a chunk without its bytes. Times are seconds since 1970; slices in [start, stop)."""
@@ -166,8 +170,11 @@ class Store(Protocol):
         """Put `new` in the place of the chunks `old`, atomically; the new ids, or None where an old one is gone."""
         ...
 
-    def tabs(self, after: Version = ()) -> tuple[list[TabEntry], Version]:
-        """The catalogue, of all shards: the tabs that came to be since it had the version `after`; and its version."""
+    def tabs(self, after: Version = (), at_least: int = 0) -> tuple[list[TabEntry], Version]:
+        """The catalogue, of all shards: the tabs that came to be since it had the version `after`; and its version.
+
+        Raises TabsLostError where there are fewer than `at_least`: as many as somebody knows that were there before.
+        """
         ...
 
     def accounts(self, heard_since: float = 0.0) -> list[Account]:

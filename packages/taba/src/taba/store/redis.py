@@ -25,7 +25,7 @@ import threading
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple
 from itertools import chain, product
 from operator import attrgetter
@@ -48,6 +48,7 @@ from taba.store.protocol import (
     Refusal,
     StoreError,
     TabEntry,
+    TabsLostError,
     Version,
 )
 
@@ -93,7 +94,7 @@ class RedisStore:
         self._numbering = threading.Lock()
         self.engine = Engine(address, LIBRARY.read_text(), safety or Safety())
         try:
-            self.engine.load()
+            self.engine.load(WRITE_SECONDS)
             self.shards = self._prepared(shards)
         except BaseException:
             self.close()
@@ -155,14 +156,19 @@ class RedisStore:
             if told != b"taken":
                 return ids if told == b"ok" else None
 
-    def tabs(self, after: Version = ()) -> tuple[list[TabEntry], Version]:
+    def tabs(self, after: Version = (), at_least: int = 0) -> tuple[list[TabEntry], Version]:
         """As in the protocol; the version is that of each shard."""
         known = after or (0,) * self.shards
-        asked = [
-            (key + "tabs", "ZRANGEBYSCORE", f"({of}", "+inf", "WITHSCORES")
-            for key, of in zip(self._tags, known, strict=True)
-        ]
-        found = self._read(asked)
+        asked: list[tuple[Any, ...]] = []
+        for key, of in zip(self._tags, known, strict=True):
+            asked += [(key + "tabs", "ZRANGEBYSCORE", f"({of}", "+inf", "WITHSCORES"), (key + "tabs", "ZCARD")]
+        answers = self._read(asked)
+        found, counts = answers[::2], answers[1::2]
+        if sum(counts) < at_least:
+            self._prepared(self.shards)  # it may have lost all
+            raise TabsLostError(
+                f"{self.where} has {sum(counts)} tabs, and had {at_least}: what it lost is written again"
+            )
         version = [int(rows[-1]) if rows else of for rows, of in zip(found, known, strict=True)]
         members = (member.decode() for rows in found for member in rows[::2])
         return [_tab(member) for member in members], tuple(version) if any(version) else ()
@@ -212,37 +218,45 @@ class RedisStore:
                     seen = _refusal([entry.receipt for entry in homes[key]], *rest).receipts
                     homes[key] = [entry for entry in homes[key] if entry.receipt not in seen]
             done = {key for key, answer in zip(calls, answers, strict=True) if answer[0] == b"ok"}
-            homes = {key: some for key, some in homes.items() if key in calls and key not in done and some}
+            homes = {key: some for key, some in homes.items() if key not in done and some}
         raise StoreError(f"{self.where}: accounts changed {CHANGED} times while they were written: try again")
 
     def _accounting(self, homes: dict[str, list[Entry]], now: str) -> dict[str, Command]:
-        """The writing of entries to the accounts that are there now, by home; of those that add something."""
+        """The writing of entries to the accounts that are there now, by home."""
         sources = {key: list({entry.source: None for entry in some}) for key, some in homes.items()}
         rows = self._read([(key + "accounts", "HMGET", *sources[key]) for key in homes])
         calls = {}
         for (key, entries), had in zip(homes.items(), rows, strict=True):
             before = dict(zip(sources[key], had, strict=True))
-            after: dict[str, Account] = {}
-            for entry in entries:
-                row = before[entry.source]
-                account = after.get(entry.source) or (
-                    Account(entry.client, entry.epoch) if row is None else _account(row)
-                )
-                if account.takes(entry):
-                    after[entry.source] = account.add(entry, self._clock())
-            if after:
-                requests = dict.fromkeys(entry.receipt for entry in entries if not entry.sequence)
-                calls[key] = _call(
-                    "taba1_count",
-                    [key + "accounts", key + "requests"],
-                    now,
-                    _pack([(one.source, one.lowest, one.sequence) for one in requests]),
-                    *chain.from_iterable(
-                        (source, (before[source] or b"")[:TOKEN], os.urandom(TOKEN) + _pack(account))
-                        for source, account in after.items()
-                    ),
-                )
+            requests = dict.fromkeys(entry.receipt for entry in entries if not entry.sequence)
+            calls[key] = _call(
+                "taba1_count",
+                [key + "accounts", key + "requests"],
+                now,
+                _pack([(one.source, one.lowest, one.sequence) for one in requests]),
+                *chain.from_iterable(
+                    (source, (before[source] or b"")[:TOKEN], row)
+                    for source, row in self._rows(entries, before).items()
+                ),
+            )
         return calls
+
+    def _rows(self, entries: Iterable[Entry], before: Mapping[str, bytes | None]) -> dict[str, bytes]:
+        """The accounts' rows with entries that are not in them.
+
+        A row that gets none is as it was, and is written nevertheless: whoever wrote it may not have waited until it
+        is on the replicas.
+        """
+        rows = {source: row for source, row in before.items() if row is not None}
+        after: dict[str, Account] = {}
+        for entry in entries:
+            account = after.get(entry.source)
+            if account is None:
+                row = before[entry.source]
+                account = Account(entry.client, entry.epoch) if row is None else _account(row)
+            if account.takes(entry):
+                after[entry.source] = account.add(entry, self._clock())
+        return rows | {source: os.urandom(TOKEN) + _pack(account) for source, account in after.items()}
 
     def _accounts(self) -> list[tuple[bytes, Account]]:
         """All accounts with their rows; those that are as they were last time are not read anew."""

@@ -112,7 +112,7 @@ class SqliteStore:
                 return None
             return _insert(database, new)
 
-    def tabs(self, after: Version = ()) -> tuple[list[TabEntry], Version]:
+    def tabs(self, after: Version = (), at_least: int = 0) -> tuple[list[TabEntry], Version]:
         """As in the protocol."""
         query = "SELECT added, tab, name, type FROM tabs WHERE added > ?"
         known = after[0] if after else 0

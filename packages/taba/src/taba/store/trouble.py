@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from valkey import exceptions
 from valkey.exceptions import ValkeyError
 
@@ -14,6 +16,24 @@ class UnsafeError(ValkeyError):
 
 class UncoveredError(ValkeyError):
     """No master has the slot of a key."""
+
+
+class UnwritableError(ValkeyError):
+    """An engine refuses writes because it cannot put them on its disk."""
+
+
+_CODES: dict[str, type[Exception]] = {
+    "MOVED": exceptions.MovedError,
+    "ASK": exceptions.AskError,
+    "TRYAGAIN": exceptions.TryAgainError,
+    "CLUSTERDOWN": exceptions.ClusterDownError,
+    "MASTERDOWN": exceptions.MasterDownError,
+    "MISCONF": UnwritableError,
+    "NOREPLICAS": UnsafeError,
+    "UNBLOCKED": UnsafeError,
+    "BUSY": exceptions.TimeoutError,
+}
+"""The kinds of errors that the library does not tell apart on plain connections, by the word that they begin with."""
 
 
 _PASSING = (
@@ -42,9 +62,19 @@ _ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] =
     (exceptions.BusyLoadingError, "is reading its data from the disk: wait"),
     (exceptions.TimeoutError, "does not answer in time: see whether it hangs or has too much to do"),
     (UnsafeError, "has a write on too few replicas or disks ({}): see whether they are up"),
+    (UnwritableError, "cannot write to its disk, and takes no writes until it can ({}): make room there"),
     ((exceptions.ConnectionError, OSError), "cannot be reached ({}): see whether it runs there"),
 )
 """The first that fits counts; {} is the engine's or the system's own text."""
+
+
+def known(answer: Any) -> Any:
+    """An answer; where it is an error that the library does not know, that error as what it is."""
+    if type(answer) is exceptions.ResponseError:
+        code, _, rest = str(answer).partition(" ")
+        if code in _CODES:
+            return _CODES[code](rest)
+    return answer
 
 
 def passes(error: Exception) -> bool:
@@ -55,7 +85,11 @@ def passes(error: Exception) -> bool:
 def told(where: str, error: Exception) -> StoreError:
     """The library's error as the store's: what is wrong, where, and what to do."""
     text = str(error) or type(error).__name__
+    if isinstance(error, UnwritableError) and "No space left" in text:
+        return StoreFullError(f"{where} has no room left on its disk ({text}): make room there")
     if isinstance(error, exceptions.OutOfMemoryError):
         return StoreFullError(f"{where} has no memory left ({text}): give it more (maxmemory), or keep less (tiers)")
+    if "cluster support disabled" in text:
+        return StoreError(f"{where} is no Cluster: write redis://HOST:PORT for a single server")
     advice = next((advice for kind, advice in _ADVICE if isinstance(error, kind)), "failed ({}): see its log")
     return StoreError(f"{where} {advice.format(text)}")
