@@ -145,6 +145,6 @@ def _shown(text: str) -> str:
         return text
     scheme, found, credentials = before.partition("://")
     user, colon, _ = credentials.partition(":")
-    if not found or not _CREDENTIALS.fullmatch(credentials):
+    if not (found and _SCHEME.fullmatch(scheme) and _CREDENTIALS.fullmatch(credentials)):
         return f"…@{after}"
     return f"{scheme}://{user}{':…' if colon else ''}@{after}"
