@@ -83,6 +83,21 @@ def test_sequences_missed_too_far_back_count_as_seen(store):
     ids_of(store.append([part(0, [b"yes"], [("s", 2 * MAX_GAPS)])]))
 
 
+def test_a_shard_that_few_frames_concern(store):
+    """What a shard never gets of a source is no gap to it: frames missed long ago are taken by it, and once."""
+    sequences = [*range(1, 5), *range(10, 6 * MAX_GAPS)]
+    for place in range(0, len(sequences), 500):
+        entries = [frame_entry(sequence) for sequence in sequences[place : place + 500]]
+        concerned = [entry.receipt for entry in entries if entry.sequence % 3 == 0]
+        parts = [part(0), replace(part(1), receipts=[entry.receipt for entry in entries])]
+        store.append([replace(parts[0], receipts=concerned), parts[1]], entries)
+    for sequence in range(5, 10):
+        ids_of(framed(store, 0, [b"late"], entries=[frame_entry(sequence)]))
+        assert isinstance(framed(store, 0, [b"no"], entries=[frame_entry(sequence)])[0], Refusal)
+    (account,) = store.accounts()
+    assert (account.last, account.gaps) == (sequences[-1], ())
+
+
 def test_sources_with_any_characters(store):
     """Sources are told apart whatever they hold."""
     sources = ["a", "a/1", "é", "' OR 1=1 --", "a,b", " ", "x" * 300, "a\n"]

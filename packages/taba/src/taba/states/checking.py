@@ -99,7 +99,8 @@ class _Check:
                 report.add("store", house.where, f"its file is damaged: {problem}")
         before = house.accounts()
         looks = [self._check_part(part) for part in range(house.parts)]
-        content = Content.after(looks, house)
+        books = [house.books(part) for part in range(house.parts)]
+        content = Content(looks, books, house.catalogue())
         there = {(info.shard, info.id) for info in content.infos}
         after = content.accounts
         self._check_orphans()

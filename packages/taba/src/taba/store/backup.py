@@ -19,8 +19,9 @@
 `whole` says whether the store has one part, SQLite, or one for each shard. A part may not have all of the chunks that
 are before it: on an engine that is in use, chunks are replaced while they are read.
 
-An engine's parts are read before its accounts. So a frame that is written meanwhile may be in the accounts and not in
-all the shards, but never in a shard and later counted there again: a shard's receipts are of the moment of its chunks.
+An engine's accounts are read before its parts, though they stand behind them. So what an account has is in all shards
+that it concerns; and a frame that is written meanwhile is counted in a shard once, because a shard's receipts are of
+the moment of its chunks.
 """
 
 from __future__ import annotations
@@ -99,11 +100,12 @@ def write(source: Source, path: Path, origin: str, progress: Progress) -> Counts
     with _in_place_of(path) as file:
         header = Header(FORMAT, origin, time.time(), source.shards, source.parts, source.whole)
         packed = _Packed(file, msgspec.json.encode(header) + b"\n")
+        books = [source.books(part) for part in range(source.parts)]
         looks = []
         for part in range(source.parts):
             looks.append(_write_part(source, part, packed, progress))
             packed.add(_Part([(one.shard, one.id) for one in looks[-1].infos], _rows(looks[-1].receipts)))
-        content = Content.after(looks, source)
+        content = Content(looks, books, source.catalogue())
         packed.add(_Tabs([astuple(tab) for tab in content.tabs]))
         for some in content.books:
             packed.add(_Books(list(some.accounts), _rows(some.requests)))

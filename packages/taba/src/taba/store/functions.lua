@@ -3,8 +3,9 @@
 -- The store's writes, each of which is one function on the keys of one shard: all of it or nothing. A function checks
 -- everything before it writes anything, and is right when it is called again because its answer was lost.
 --
---   taba1_append    KEYS receipts types tabs chunks body*    ARGV now receipts tabs (id info body)*
+--   taba1_append    KEYS receipts types tabs chunks body*    ARGV now receipts accounted tabs (id info body)*
 --                   receipts = [[source, first, last], …]    ascending by last
+--                   accounted = [[source, row], …]           what all shards have seen that it concerns, by accounts
 --                   tabs     = [[member, name, type], …]
 --                   "ok" | "refused" receipts types          those that were seen, [[name, type that it has], …]
 --                        | "taken" id                        another chunk has the id
@@ -51,6 +52,37 @@ local function written(seen, heard)
   return number(seen.last) .. " " .. heard .. " " .. table.concat(gaps, ",")
 end
 
+-- What has not been seen, ascending, up to the last number that there can be.
+local function missing(seen)
+  local gaps = { unpack(seen.gaps) }
+  table.insert(gaps, { seen.last + 1, math.huge })
+  return gaps
+end
+
+-- What either has seen.
+local function union(one, other)
+  local gaps = {}
+  local left, right = missing(one), missing(other)
+  local at, beside = 1, 1
+  while at <= #left and beside <= #right do
+    local first = math.max(left[at][1], right[beside][1])
+    local last = math.min(left[at][2], right[beside][2])
+    if first <= last then
+      table.insert(gaps, { first, last })
+    end
+    if left[at][2] < right[beside][2] then
+      at = at + 1
+    else
+      beside = beside + 1
+    end
+  end
+  local rest = table.remove(gaps)
+  while #gaps > MAX_GAPS do
+    table.remove(gaps, 1)
+  end
+  return { last = rest[1] - 1, gaps = gaps }
+end
+
 -- Adds the numbers from first to last, of which none may have been seen; whether that was so.
 local function add(seen, first, last)
   if first > seen.last then
@@ -93,8 +125,8 @@ local function values_of(key, fields)
   return values
 end
 
--- What was seen of the sources of receipts with these added: rows by source; and the receipts that were seen before.
-local function with(key, receipts, heard)
+-- What was seen of the sources of receipts with these added, by source; and the receipts that were seen before.
+local function with(key, receipts, accounted)
   local sources, known, rows, refused = {}, {}, {}, {}
   for _, receipt in ipairs(receipts) do
     if known[receipt[1]] == nil then
@@ -105,6 +137,9 @@ local function with(key, receipts, heard)
   for place, row in ipairs(values_of(key, sources)) do
     known[sources[place]] = read(row)
     rows[sources[place]] = row
+  end
+  for _, pair in ipairs(accounted) do
+    known[pair[1]] = union(known[pair[1]], read(pair[2]))
   end
   local after = {}
   for _, receipt in ipairs(receipts) do
@@ -179,19 +214,19 @@ local function write_chunks(key, bodies, first_body, args, from)
 end
 
 local function append(keys, args)
-  local known = new_chunks(keys[4], args, 4)
+  local known = new_chunks(keys[4], args, 5)
   if known then
     return known
   end
-  local receipts, tabs = cmsgpack.unpack(args[2]), cmsgpack.unpack(args[3])
-  local seen, refused = with(keys[1], receipts, args[1])
+  local tabs = cmsgpack.unpack(args[4])
+  local seen, refused = with(keys[1], cmsgpack.unpack(args[2]), cmsgpack.unpack(args[3]))
   local taken = types_taken(keys[2], tabs)
   if #refused > 0 or #taken > 0 then
     return { "refused", cmsgpack.pack(refused), cmsgpack.pack(taken) }
   end
   set(keys[1], seen, args[1])
   add_tabs(keys[2], keys[3], tabs)
-  write_chunks(keys[4], keys, 5, args, 4)
+  write_chunks(keys[4], keys, 5, args, 5)
   return { "ok" }
 end
 
@@ -219,7 +254,7 @@ local function token(row)
 end
 
 local function count(keys, args)
-  local seen, refused = with(keys[2], cmsgpack.unpack(args[2]), args[1])
+  local seen, refused = with(keys[2], cmsgpack.unpack(args[2]), {})
   if #refused > 0 then
     return { "refused", cmsgpack.pack(refused) }
   end

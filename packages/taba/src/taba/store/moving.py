@@ -320,13 +320,8 @@ class Content:
     @staticmethod
     def of(source: Source) -> Content:
         """What is there now."""
-        return Content.after([source.look(part) for part in range(source.parts)], source)
-
-    @staticmethod
-    def after(looks: Sequence[Look], source: Source) -> Content:
-        """What is there of a store whose parts were looked at."""
-        tabs = source.catalogue()
-        return Content(looks, [source.books(part) for part in range(source.parts)], tabs)
+        books = [source.books(part) for part in range(source.parts)]
+        return Content([source.look(part) for part in range(source.parts)], books, source.catalogue())
 
     @property
     def infos(self) -> list[ChunkInfo]:

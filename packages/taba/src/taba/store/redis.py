@@ -19,11 +19,9 @@ all shards have it. It is worked out here and written on the condition that nobo
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple
@@ -51,6 +49,7 @@ from taba.store.protocol import (
     TabsLostError,
     Version,
 )
+from taba.store.redis_accounts import TOKEN, RedisAccounts, call, seen_by, seen_of
 
 SCHEMA = 1
 LIBRARY = Path(__file__).with_name("functions.lua")
@@ -60,15 +59,11 @@ READ_SECONDS = 1.0
 """How long a read is tried: a query that waits holds up others, which may be about other shards."""
 SECTIONS = 128
 """Parts of all slots that shards are spread over."""
-CHANGED = 50
-"""How often an account may change under our hands before we give up."""
 SCANNED = 1000
-TOKEN = 8
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
 _read_info = msgspec.msgpack.Decoder(tuple[str, int, str, str, int, int, int, int, int, float]).decode
-_read_account = msgspec.msgpack.Decoder(Account).decode
 
 
 class RedisStore:
@@ -89,7 +84,6 @@ class RedisStore:
         self.where = address.shown
         self._prefix = address.prefix
         self._clock = clock
-        self._known: dict[bytes, Account] = {}
         self._last_id = 0
         self._numbering = threading.Lock()
         self.engine = Engine(address, LIBRARY.read_text(), safety or Safety())
@@ -100,15 +94,18 @@ class RedisStore:
             self.close()
             raise
         self._tags = [f"{self._prefix}:{{{tag_of(shard, self.shards)}}}:" for shard in range(self.shards)]
+        self._accounts = RedisAccounts(self._tags, self._read_to_write, self._write, clock, self.where)
 
     def append(self, appends: Sequence[Append], entries: Sequence[Entry] = ()) -> list[list[int] | Refusal]:
         """As in the protocol; each shard takes or refuses its part by itself."""
         now = str(int(self._clock()))
         found: list[list[int] | Refusal] = [[] for _ in appends]
+        rows = self._accounts.look(entries)
+        accounted = seen_by(rows)
         left = list(range(len(appends)))
         while left:
             ids = {place: self._new_ids(len(appends[place].chunks)) for place in left}
-            answers = self._write([self._appending(appends[place], ids[place], now) for place in left])
+            answers = self._write([self._appending(appends[place], ids[place], now, accounted) for place in left])
             for place, (told, *rest) in zip(left, answers, strict=True):
                 if told == b"refused":
                     found[place] = _refusal(appends[place].receipts, *rest)
@@ -116,18 +113,20 @@ class RedisStore:
                     found[place] = ids[place]
             left = [place for place, answer in zip(left, answers, strict=True) if answer[0] == b"taken"]
         if not any(isinstance(result, Refusal) for result in found):
-            self._account(entries, now)
+            self._accounts.add(entries, rows, now)
         return found
 
-    def _appending(self, append: Append, ids: list[int], now: str) -> Command:
+    def _appending(self, append: Append, ids: list[int], now: str, accounted: Mapping[str, str]) -> Command:
+        sources = {one.source for one in append.receipts}
         receipts = sorted(append.receipts, key=attrgetter("sequence"))
         tabs = [(f"{tab.type} {tab.tab}", tab.name, tab.type) for tab in append.tabs]
         key = self._tags[append.shard]
-        return _call(
+        return call(
             "taba1_append",
             [key + "receipts", key + "types", key + "tabs", key + "chunks", *(f"{key}{one}" for one in ids)],
             now,
             _pack([(one.source, one.lowest, one.sequence) for one in receipts]),
+            _pack([(source, accounted[source]) for source in sources & accounted.keys()]),
             _pack(tabs),
             *_written(ids, append.chunks),
         )
@@ -151,8 +150,9 @@ class RedisStore:
         while True:
             ids = self._new_ids(len(new))
             keys = [key + "chunks", *(f"{key}{one}" for one in (*unique, *ids))]
-            call = _call("taba1_replace", keys, len(unique), *unique, *_written(ids, new))
-            ((told, *_),) = self._write([call])
+            ((told, *_),) = self._write(
+                [call("taba1_replace", keys, len(unique), *unique, *_written(ids, new))],
+            )
             if told != b"taken":
                 return ids if told == b"ok" else None
 
@@ -175,7 +175,7 @@ class RedisStore:
 
     def accounts(self, heard_since: float = 0.0) -> list[Account]:
         """As in the protocol."""
-        return [account for _, account in self._accounts() if account.heard >= heard_since]
+        return [account for _, account in self._accounts.all(self._read) if account.heard >= heard_since]
 
     def account_count(self) -> int:
         """As in the protocol."""
@@ -188,10 +188,10 @@ class RedisStore:
             silent = [source for source, row in rows if int(row.split(b" ")[1]) < receipts_before]
             self._drop("taba1_forget", key + kind, silent, receipts_before)
         old: dict[str, list[bytes]] = defaultdict(list)
-        for row, account in self._accounts():
+        for row, account in self._accounts.all(self._read):
             if account.heard < accounts_before:
                 source = f"{account.client} {account.epoch}"
-                old[self._home(source)] += [source.encode(), row[:TOKEN]]
+                old[self._accounts.home(source)] += [source.encode(), row[:TOKEN]]
         for key, pairs in old.items():
             self._drop("taba1_drop", key + "accounts", pairs)
 
@@ -202,72 +202,6 @@ class RedisStore:
     def close(self) -> None:
         """As in the protocol."""
         self.engine.close()
-
-    def _account(self, entries: Iterable[Entry], now: str) -> None:
-        """Add entries to their accounts, each unless it is there."""
-        homes: dict[str, list[Entry]] = defaultdict(list)
-        for entry in sorted(entries, key=attrgetter("sequence")):
-            homes[self._home(entry.source)].append(entry)
-        for _ in range(CHANGED):
-            if not homes:
-                return
-            calls = self._accounting(homes, now)
-            answers = self._write(list(calls.values()))
-            for key, (told, *rest) in zip(calls, answers, strict=True):
-                if told == b"refused":
-                    seen = _refusal([entry.receipt for entry in homes[key]], *rest).receipts
-                    homes[key] = [entry for entry in homes[key] if entry.receipt not in seen]
-            done = {key for key, answer in zip(calls, answers, strict=True) if answer[0] == b"ok"}
-            homes = {key: some for key, some in homes.items() if key not in done and some}
-        raise StoreError(f"{self.where}: accounts changed {CHANGED} times while they were written: try again")
-
-    def _accounting(self, homes: dict[str, list[Entry]], now: str) -> dict[str, Command]:
-        """The writing of entries to the accounts that are there now, by home."""
-        sources = {key: list({entry.source: None for entry in some}) for key, some in homes.items()}
-        rows = self._read([(key + "accounts", "HMGET", *sources[key]) for key in homes])
-        calls = {}
-        for (key, entries), had in zip(homes.items(), rows, strict=True):
-            before = dict(zip(sources[key], had, strict=True))
-            requests = dict.fromkeys(entry.receipt for entry in entries if not entry.sequence)
-            calls[key] = _call(
-                "taba1_count",
-                [key + "accounts", key + "requests"],
-                now,
-                _pack([(one.source, one.lowest, one.sequence) for one in requests]),
-                *chain.from_iterable(
-                    (source, (before[source] or b"")[:TOKEN], row)
-                    for source, row in self._rows(entries, before).items()
-                ),
-            )
-        return calls
-
-    def _rows(self, entries: Iterable[Entry], before: Mapping[str, bytes | None]) -> dict[str, bytes]:
-        """The accounts' rows with entries that are not in them.
-
-        A row that gets none is as it was, and is written nevertheless: whoever wrote it may not have waited until it
-        is on the replicas.
-        """
-        rows = {source: row for source, row in before.items() if row is not None}
-        after: dict[str, Account] = {}
-        for entry in entries:
-            account = after.get(entry.source)
-            if account is None:
-                row = before[entry.source]
-                account = Account(entry.client, entry.epoch) if row is None else _account(row)
-            if account.takes(entry):
-                after[entry.source] = account.add(entry, self._clock())
-        return rows | {source: os.urandom(TOKEN) + _pack(account) for source, account in after.items()}
-
-    def _accounts(self) -> list[tuple[bytes, Account]]:
-        """All accounts with their rows; those that are as they were last time are not read anew."""
-        rows = chain.from_iterable(self._read([(key + "accounts", "HVALS") for key in self._tags]))
-        known = self._known
-        self._known = found = {row: known.get(row) or _account(row) for row in rows}
-        return list(found.items())
-
-    def _home(self, source: str) -> str:
-        """Where the account of a source is."""
-        return self._tags[zlib.crc32(source.encode()) % self.shards]
 
     def _scanned(self, key: str) -> Iterable[tuple[bytes, bytes]]:
         """The fields of a hash and their values; those that stay meanwhile are there at least once."""
@@ -282,7 +216,7 @@ class RedisStore:
     def _drop(self, function: str, key: str, fields: Sequence[bytes], *condition: float) -> None:
         """Call a function that drops fields of a hash."""
         some = (fields[place : place + SCANNED] for place in range(0, len(fields), SCANNED))
-        self._write([_call(function, [key], *condition, *part) for part in some])
+        self._write([call(function, [key], *condition, *part) for part in some])
 
     def _new_ids(self, count: int) -> list[int]:
         """Ids that nobody has used: they rise with time, and the engine refuses those of which another was faster."""
@@ -312,6 +246,10 @@ class RedisStore:
     def _write(self, commands: Sequence[Command]) -> list[Any]:
         return self.engine.run(commands, WRITE_SECONDS, writes=True)
 
+    def _read_to_write(self, asked: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """As `_read`, for as long as a write is tried."""
+        return self.engine.run([Command(key, (name, key, *rest)) for key, name, *rest in asked], WRITE_SECONDS)
+
     def _read(self, asked: Sequence[tuple[Any, ...]]) -> list[Any]:
         """The answers to commands, each written as its key, its name and what follows the key."""
         return self.engine.run([Command(key, (name, key, *rest)) for key, name, *rest in asked], READ_SECONDS)
@@ -327,10 +265,6 @@ def tag_of(shard: int, shards: int) -> str:
     return f"{shard}.{number}"
 
 
-def _call(function: str, keys: Sequence[str], *arguments: Any) -> Command:
-    return Command(keys[0], ("FCALL", function, len(keys), *keys, *arguments))
-
-
 def _written(ids: Sequence[int], chunks: Sequence[NewChunk]) -> Iterable[Any]:
     """Chunks as the functions take them: id, what is told of each, bytes."""
     return chain.from_iterable(
@@ -338,16 +272,9 @@ def _written(ids: Sequence[int], chunks: Sequence[NewChunk]) -> Iterable[Any]:
     )
 
 
-def _refusal(receipts: Iterable[Receipt], refused: bytes, types: bytes = b"\x90") -> Refusal:
+def _refusal(receipts: Iterable[Receipt], refused: bytes, types: bytes) -> Refusal:
     """A refusal from what a function tells; `receipts` are those that were asked for."""
-    seen = {tuple(receipt) for receipt in _unpack(refused)}
-    return Refusal(
-        frozenset(one for one in receipts if (one.source, one.lowest, one.sequence) in seen), dict(_unpack(types))
-    )
-
-
-def _account(row: bytes) -> Account:
-    return _read_account(row[TOKEN:])
+    return Refusal(seen_of(receipts, refused), dict(_unpack(types)))
 
 
 def _tab(member: str) -> TabEntry:

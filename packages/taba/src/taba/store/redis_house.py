@@ -5,7 +5,6 @@ PREFIX:meta    besides: copy    where an unfinished store's content comes from
 
 from __future__ import annotations
 
-import os
 import re
 import zlib
 from collections import defaultdict
@@ -22,7 +21,8 @@ from taba.store.engine import Command
 from taba.store.marks import Mark, Marks, ShardMarks
 from taba.store.moving import Books, Key, Look, batches, unfinished
 from taba.store.protocol import Append, ChunkInfo, NewChunk, StoreError, TabEntry
-from taba.store.redis import TOKEN, RedisStore
+from taba.store.redis import RedisStore
+from taba.store.redis_accounts import TOKEN, row_of
 
 MOST = 1000
 """Fields, tabs or ids that are written in one command."""
@@ -133,7 +133,7 @@ class RedisHouse(RedisStore):
 
     def put_chunks(self, chunks: Sequence[NewChunk]) -> None:
         """As in Target."""
-        calls = [self._appending(Append(one.info.shard, [], [], [one]), [one.info.id], "0") for one in chunks]
+        calls = [self._appending(Append(one.info.shard, [], [], [one]), [one.info.id], "0", {}) for one in chunks]
         for one, (told, *_) in zip(chunks, self.engine.run(calls, PATIENCE, writes=True), strict=True):
             if told != b"ok":
                 raise StoreError(
@@ -158,7 +158,7 @@ class RedisHouse(RedisStore):
             by_shard[zlib.crc32(tab.name.encode()) % self.shards].append(tab)  # as taba.states.shards has it
         for shard, own in by_shard.items():
             for some in _some(own):
-                ((told, *_),) = self.engine.run([self._appending(Append(shard, [], some, []), [], "0")], PATIENCE)
+                ((told, *_),) = self.engine.run([self._appending(Append(shard, [], some, []), [], "0", {})], PATIENCE)
                 if told != b"ok":
                     raise StoreError(f"{self.where}: a name has two types in what is written: see 'taba check'")
 
@@ -167,7 +167,7 @@ class RedisHouse(RedisStore):
         rows: dict[str, list[tuple[str, bytes]]] = defaultdict(list)
         for account in accounts:
             source = f"{account.client} {account.epoch}"
-            rows[self._home(source) + "accounts"].append((source, os.urandom(TOKEN) + _pack(account)))
+            rows[self._accounts.home(source) + "accounts"].append((source, row_of(account)))
         self._put_fields(rows)
 
     def put_marks(self, part: int, marks: ShardMarks) -> None:
