@@ -7,6 +7,7 @@
     PREFIX:{TAG}:tabs          sorted   the catalogue's tabs of the shard, by when they came to be
     PREFIX:{TAG}:types         hash     a name -> the type of its tabs
     PREFIX:{TAG}:accounts      hash     source -> its account, for the sources that have theirs in this shard
+    PREFIX:{TAG}:heard         sorted   these sources, by when they were heard last
     PREFIX:{TAG}:requests      hash     source -> which requests without frames are in those accounts
 
 TAG is the shard's number and what makes its slot lie in the shard's part of all slots, so that shards are spread
@@ -172,7 +173,14 @@ class RedisStore:
 
     def accounts(self, heard_since: float = 0.0) -> list[Account]:
         """As in the protocol."""
-        return [account for _, account in self._accounts() if account.heard >= heard_since]
+        if not heard_since:
+            return [account for _, account in self._accounts()]
+        # Of all that are kept few are alive, and who answers questions asks for these again and again.
+        since = (str(int(heard_since)), "+inf")
+        heard = self._read([(key + "heard", "ZRANGEBYSCORE", *since) for key in self._tags])
+        asked = [(key + "accounts", "HMGET", *some) for key, some in zip(self._tags, heard, strict=True) if some]
+        rows = [row for row in chain.from_iterable(self._read(asked)) if row is not None]
+        return [account for _, account in self._decoded(rows) if account.heard >= heard_since]
 
     def account_count(self) -> int:
         """As in the protocol."""
@@ -183,14 +191,14 @@ class RedisStore:
         for key, kind in product(self._tags, ("receipts", "requests")):
             rows = self._scanned(key + kind)
             silent = [source for source, row in rows if int(row.split(b" ")[1]) < receipts_before]
-            self._drop("taba1_forget", key + kind, silent, receipts_before)
+            self._drop("taba1_forget", [key + kind], silent, receipts_before)
         old: dict[str, list[bytes]] = defaultdict(list)
         for row, account in self._accounts():
             if account.heard < accounts_before:
                 source = f"{account.client} {account.epoch}"
                 old[self._home(source)] += [source.encode(), row[:TOKEN]]
         for key, pairs in old.items():
-            self._drop("taba1_drop", key + "accounts", pairs)
+            self._drop("taba1_drop", [key + "accounts", key + "heard"], pairs)
 
     def hurry(self, seconds: float) -> None:
         """As in the protocol."""
@@ -228,7 +236,7 @@ class RedisStore:
             requests = dict.fromkeys(entry.receipt for entry in entries if not entry.sequence)
             calls[key] = _call(
                 "taba1_count",
-                [key + "accounts", key + "requests"],
+                [key + "accounts", key + "requests", key + "heard"],
                 now,
                 _pack([(one.source, one.lowest, one.sequence) for one in requests]),
                 *chain.from_iterable(
@@ -256,8 +264,11 @@ class RedisStore:
         return rows | {source: os.urandom(TOKEN) + _pack(account) for source, account in after.items()}
 
     def _accounts(self) -> list[tuple[bytes, Account]]:
-        """All accounts with their rows; those that are as they were last time are not read anew."""
-        rows = chain.from_iterable(self._read([(key + "accounts", "HVALS") for key in self._tags]))
+        """All accounts with their rows."""
+        return self._decoded(chain.from_iterable(self._read([(key + "accounts", "HVALS") for key in self._tags])))
+
+    def _decoded(self, rows: Iterable[bytes]) -> list[tuple[bytes, Account]]:
+        """Accounts with their rows; those that are as they were last time are not read anew."""
         known = self._known
         self._known = found = {row: known.get(row) or _account(row) for row in rows}
         return list(found.items())
@@ -276,10 +287,10 @@ class RedisStore:
             if not int(cursor):
                 return
 
-    def _drop(self, function: str, key: str, fields: Sequence[bytes], *condition: float) -> None:
+    def _drop(self, function: str, keys: Sequence[str], fields: Sequence[bytes], *condition: float) -> None:
         """Call a function that drops fields of a hash."""
         some = (fields[place : place + SCANNED] for place in range(0, len(fields), SCANNED))
-        self._write([_call(function, [key], *condition, *part) for part in some])
+        self._write([_call(function, keys, *condition, *part) for part in some])
 
     def _new_ids(self, count: int) -> list[int]:
         """Ids that nobody has used: they rise with time, and the engine refuses those of which another was faster."""
