@@ -1,7 +1,7 @@
 # Everything that a fresh machine needs: Python 3.11 and this file.
 #   make demo    Taba on this machine's own events      make test    the test suite
 #   make lint    ruff and pyright                       make bench   the benchmarks, with their tables
-#   make soak    half an hour of kills and cuts         (TABA_SOAK_MINUTES, TABA_SOAK_RESULT)
+#   make soak    half an hour of kills and cuts         (TABA_SOAK_MINUTES, TABA_SOAK_STORE, TABA_SOAK_RESULT)
 
 PYTHON ?= python3
 UV := .tools/bin/uv

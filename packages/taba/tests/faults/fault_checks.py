@@ -111,8 +111,9 @@ class CompleteWatch(threading.Thread):
 
     def _ask(self, server: Part) -> None:
         now = int(time.time())
-        # A client that was not heard for ten seconds is not waited for; then the answer says that it is not current.
-        clients = len(self._world.clients)
+        # A client that was not heard for ten seconds is not waited for, nor one that was never heard; then the answer
+        # says that fewer are current than there are: these, and the agent.
+        clients = len(self._world.clients) + 1
         try:
             status, answer = server.get("/v1/series", 5, tab=STEADY, step="1s", from_=now - KEPT, to=now)
         except (OSError, http.client.HTTPException):

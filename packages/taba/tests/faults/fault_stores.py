@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import valkey
-from engines import EngineCluster, EngineServer, await_that, cli, free_port, program
+from engines import EngineCluster, EngineServer, await_that, cli, free_port, identity, migrate, program, slots_of
 
 WHOLE_SECONDS = 60.0
 """How long a Cluster may take until all is well again."""
@@ -235,17 +235,9 @@ class Sentinel(Sqlite):
             )
 
         await_that(whole, "one follows the other", WHOLE_SECONDS)
-        named = (b"127.0.0.1", str(self.master().port).encode())
+        master = self.master().port
         for _, port in self._sentinels:
-            with valkey.Valkey("127.0.0.1", port) as asked:
-                await_that(
-                    lambda asked=asked: (
-                        tuple(asked.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"))
-                        in (named, (named[0].decode(), named[1].decode()))
-                    ),
-                    "the Sentinels know",
-                    WHOLE_SECONDS,
-                )
+            await_that(lambda port=port: named_by(port) == master, "the Sentinels know", WHOLE_SECONDS)
 
     def close(self) -> None:
         for process, _ in self._sentinels:
@@ -265,6 +257,14 @@ def sentinel(folder: Path, port: int, master: int) -> tuple[subprocess.Popen[byt
     )
     with (folder / "sentinel.log").open("ab") as log:
         return subprocess.Popen([program("redis"), str(file), "--sentinel"], stdout=log, stderr=log), port
+
+
+def named_by(sentinel: int) -> int | None:
+    """The port of the master that a Sentinel names; None while it does not answer."""
+    with valkey.Valkey("127.0.0.1", sentinel) as asked, contextlib.suppress(valkey.exceptions.ConnectionError):
+        told = asked.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main")
+        return int(told[1]) if told else None
+    return None
 
 
 STORES: dict[str, Callable[[Path], Sqlite]] = {
@@ -326,34 +326,6 @@ class EngineFaults(threading.Thread):
         return self.done
 
 
-def identity(server: EngineServer) -> str:
-    """A node's name in its Cluster."""
-    return server.client.execute_command("CLUSTER", "MYID").decode()
-
-
-def migrate(one: EngineServer, other: EngineServer, first: int, last: int) -> None:
-    """Slots of a Valkey master go to another one, whole; wait until they are there."""
-    one.client.execute_command("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", first, last, "NODE", identity(other))
-
-    def done() -> bool:
-        (newest, *_) = map(_fields, one.client.execute_command("CLUSTER", "GETSLOTMIGRATIONS"))
-        assert newest[b"state"] not in (b"failed", b"cancelled"), newest
-        return newest[b"state"] == b"success"
-
-    await_that(done, "the slots have moved", WHOLE_SECONDS)
-
-
-def slots_of(server: EngineServer) -> list[int]:
-    """The slots that a master has, by its own word."""
-    told = server.client.execute_command("CLUSTER", "SHARDS")
-    name = identity(server).encode()
-    for shard in map(_fields, told):
-        if any(_fields(node)[b"id"] == name for node in shard[b"nodes"]):
-            ends = shard[b"slots"]
-            return [slot for first, last in zip(ends[::2], ends[1::2], strict=True) for slot in range(first, last + 1)]
-    return []
-
-
 def runs(slots: Iterable[int]) -> list[tuple[int, int]]:
     """Slots that follow one another, as first and last."""
     found: list[tuple[int, int]] = []
@@ -363,10 +335,6 @@ def runs(slots: Iterable[int]) -> list[tuple[int, int]]:
         else:
             found.append((slot, slot))
     return found
-
-
-def _fields(row: Any) -> dict[bytes, Any]:
-    return row if isinstance(row, dict) else dict(zip(row[::2], row[1::2], strict=True))
 
 
 def _host(server: EngineServer) -> str:

@@ -14,12 +14,15 @@ from fault_stores import EngineFaults, chosen
 from fault_world import tell, world
 
 SECONDS = float(os.environ.get("TABA_FAULTS_SECONDS", "25"))
+QUICK = chosen("TABA_FAULTS_STORE", "sqlite,redis,cluster")
+LONGER = () if "TABA_FAULTS_STORE" in os.environ else ("valkey", "sentinel")
+SLOW = [pytest.param(store, marks=pytest.mark.slow) for store in LONGER]
 CLIENTS, STEADY_CLIENTS = 8, 2
 RATE = 300
 
 
 @pytest.mark.timeout(SECONDS + 300)
-@pytest.mark.parametrize("store", chosen("TABA_FAULTS_STORE", "sqlite,redis,cluster,valkey,sentinel"))
+@pytest.mark.parametrize("store", QUICK + SLOW)
 def test_every_event_is_counted_once_whatever_dies(tmp_path, store):
     """Kills, freezes, restarts, resets, lost answers, and the engine's own faults: surviving clients' numbers are
     exact, nothing is dropped, the ledger adds up all along, and no answer says that it is complete when it is not.

@@ -1,11 +1,13 @@
 """A server on an engine in trouble: clear words and 503, nothing acknowledged is lost, and it recovers by itself."""
 
 import contextlib
+import itertools
 import json
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
@@ -18,6 +20,7 @@ from taba.states.shards import shard_of
 from taba.store.masters import slot_of
 from taba.store.redis import tag_of
 
+ANSWER = "/v1/aggregates?tab="
 PASSWORD = "s3cret/with@all:of?it"
 ENCODED = "s3cret%2Fwith%40all%3Aof%3Fit"
 
@@ -327,6 +330,32 @@ def test_a_cluster_that_has_lost_masters(started, tmp_path):
             one.start()
         cluster.wait_until_whole()
         recovers(server, 2, 2)
+
+
+def test_a_master_that_hangs_holds_up_its_own_shards_alone(started, tmp_path):
+    """Frozen for less than the node timeout, so that nobody follows it: questions about the other masters' shards are
+    answered all along, whatever waits for the one that hangs."""
+    with contextlib.closing(EngineCluster(tmp_path / "cluster", replicas=0, cluster_node_timeout=15_000)) as cluster:
+        server = started(cluster.url)
+        tabs = [f"t{number}" for number in range(30)]
+        server.record([{"tab": tab, "value": 1} for tab in tabs])
+        owners = {tab: owner(cluster, tab) for tab in tabs}
+        hanging = owners["t0"]
+        there = [tab for tab in tabs if owners[tab] is not hanging]
+        hanging.signal(signal.SIGSTOP)
+        slowest, until = 0.0, time.monotonic() + 8
+        with ThreadPoolExecutor(3) as threads:
+            waiting = [threads.submit(posted, server, 1, "t0"), threads.submit(server.request, "GET", f"{ANSWER}t0")]
+            for tab in itertools.cycle(there):
+                begun = time.monotonic()
+                assert server.totals(tab) == {tab: 1.0}
+                slowest = max(slowest, time.monotonic() - begun)
+                if time.monotonic() > until:
+                    break
+            assert [one.result(20).status for one in waiting] == [503, 503]
+        hanging.signal(signal.SIGCONT)
+        assert slowest < 6, slowest
+        wait_until(lambda: server.request("GET", f"{ANSWER}t0").status == 200)
 
 
 def owner(cluster, tab):

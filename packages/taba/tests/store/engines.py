@@ -155,21 +155,21 @@ class EngineCluster:
         server = self._add()
         cli("--cluster", "add-node", f"127.0.0.1:{server.port}", f"127.0.0.1:{known}")
         self._await_known(server)
-        identity = server.client.execute_command("CLUSTER", "MYID").decode()
+        name = identity(server)
         for _ in range(replicas):
             follower = self._add()
             cli("--cluster", "add-node", f"127.0.0.1:{follower.port}", f"127.0.0.1:{known}")
             self._await_known(follower)
-            await_that(lambda one=follower: _replicates(one, identity), "it follows the new master")
+            await_that(lambda one=follower: _replicates(one, name), "it follows the new master")
         return server
 
     def _await_known(self, new: EngineServer) -> None:
         """Wait until a new node and all others know each other."""
-        identity = new.client.execute_command("CLUSTER", "MYID").decode()
+        name = identity(new)
 
         def known() -> bool:
             lists = [str(server.client.execute_command("CLUSTER NODES")) for server in self.servers if server.runs]
-            return all(identity in told and "handshake" not in told for told in lists)
+            return all(name in told and "handshake" not in told for told in lists)
 
         await_that(known, "all nodes know the new one")
 
@@ -216,6 +216,38 @@ def cli(*arguments: str) -> str:
         disagree = "Nodes don't agree" in done.stdout or "fix your cluster problems" in done.stdout
         assert disagree and time.monotonic() < end, done.stdout[-3000:] + done.stderr[-3000:]
         time.sleep(0.1)
+
+
+def identity(server: EngineServer) -> str:
+    """A node's name in its Cluster."""
+    return server.client.execute_command("CLUSTER", "MYID").decode()
+
+
+def migrate(one: EngineServer, other: EngineServer, first: int, last: int) -> None:
+    """Slots of a Valkey master go to another one, whole; wait until they are there."""
+    one.client.execute_command("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", first, last, "NODE", identity(other))
+
+    def done() -> bool:
+        (newest, *_) = map(_fields, one.client.execute_command("CLUSTER", "GETSLOTMIGRATIONS"))
+        assert newest[b"state"] not in (b"failed", b"cancelled"), newest
+        return newest[b"state"] == b"success"
+
+    await_that(done, "the slots have moved", 3 * START_SECONDS)
+
+
+def slots_of(server: EngineServer) -> list[int]:
+    """The slots that a master has, by its own word."""
+    told = server.client.execute_command("CLUSTER", "SHARDS")
+    name = identity(server).encode()
+    for shard in map(_fields, told):
+        if any(_fields(node)[b"id"] == name for node in shard[b"nodes"]):
+            ends = shard[b"slots"]
+            return [slot for first, last in zip(ends[::2], ends[1::2], strict=True) for slot in range(first, last + 1)]
+    return []
+
+
+def _fields(row: Any) -> dict[bytes, Any]:
+    return row if isinstance(row, dict) else dict(zip(row[::2], row[1::2], strict=True))
 
 
 def await_that(condition: Callable[[], object], what: str, seconds: float = START_SECONDS) -> None:

@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from engines import EngineCluster, await_that, cli
+from engines import EngineCluster, await_that, cli, identity, migrate
 from store_cases import SHARDS, frame_entry, held, ids_of, part
 
 from taba.store import StoreError
@@ -18,8 +18,14 @@ EVERYWHERE = [part(shard, [b"x"]) for shard in range(SHARDS)]
 
 
 @pytest.fixture
-def cluster(tmp_path):
-    made = EngineCluster(tmp_path / "cluster", appendfsync="everysec")
+def kind():
+    """Redis unless a test says otherwise."""
+    return "redis"
+
+
+@pytest.fixture
+def cluster(tmp_path, kind):
+    made = EngineCluster(tmp_path / "cluster", kind, appendfsync="everysec")
     yield made
     made.close()
 
@@ -109,11 +115,11 @@ def test_a_master_that_is_removed_for_good_is_forgotten(cluster, opened):
     store.append(EVERYWHERE)
     gone = cluster.servers[0]
     assert gone in cluster.masters()
-    identity = gone.client.execute_command("CLUSTER", "MYID").decode()
+    name = identity(gone)
     known = f"127.0.0.1:{cluster.servers[1].port}"
-    cli("--cluster", "rebalance", known, "--cluster-weight", f"{identity}=0")
+    cli("--cluster", "rebalance", known, "--cluster-weight", f"{name}=0")
     # Its replicas follow another master; then it is empty, and knows nobody.
-    cli("--cluster", "del-node", known, identity)
+    cli("--cluster", "del-node", known, name)
     assert counts(store) == [1] * SHARDS
     store.append(EVERYWHERE)
     assert counts(opened()) == [2] * SHARDS
@@ -137,7 +143,7 @@ def test_an_account_that_is_written_again_is_on_the_replica(cluster, opened):
     """A frame that is found in its account was perhaps not on the replica when its first writer died: whoever answers
     the repeat waits until it is."""
     entry = frame_entry(1)
-    where = next(shard for shard in range(SHARDS) if opened()._home(entry.source).find(tag_of(shard, SHARDS)) > 0)
+    where = next(shard for shard in range(SHARDS) if opened()._accounts.home(entry.source).find(tag_of(shard, SHARDS)) > 0)
     plain = opened()
     plain.append([], [entry])
     master = master_of(cluster, where)
@@ -160,8 +166,10 @@ def _follows(one, master):
     return role[0] == b"slave" and role[2] == master.port
 
 
-def test_reads_and_writes_go_on_while_slots_move(cluster, opened):
-    """Slots go to another master and back while threads append and read: nobody is refused, and all is there once."""
+@pytest.mark.parametrize("kind", ["redis", "valkey"])
+def test_reads_and_writes_go_on_while_slots_move(cluster, opened, kind):
+    """Slots go to another master and back while threads append and read: nobody is refused, and all is there once;
+    key by key with redis-cli, and whole with Valkey's CLUSTER MIGRATESLOTS."""
     stores = [opened(), opened()]
     stop = threading.Event()
     failed, acknowledged = [], []
@@ -183,7 +191,11 @@ def test_reads_and_writes_go_on_while_slots_move(cluster, opened):
     try:
         here, there = master_of(cluster, 0), master_of(cluster, SHARDS - 1)
         for _ in range(2):
-            move(here, there, slot_of(f"{{{tag_of(0, SHARDS)}}}") + 1)
+            time.sleep(0.3)
+            if kind == "valkey":
+                migrate(here, there, 0, slot_of(f"{{{tag_of(0, SHARDS)}}}"))
+            else:
+                move(here, there, slot_of(f"{{{tag_of(0, SHARDS)}}}") + 1)
             here, there = there, here
     finally:
         stop.set()
@@ -196,8 +208,8 @@ def test_reads_and_writes_go_on_while_slots_move(cluster, opened):
 
 def move(one, other, slots):
     """The lowest slots of a master go to another one."""
-    identity = [server.client.execute_command("CLUSTER", "MYID").decode() for server in (one, other)]
+    names = [identity(server) for server in (one, other)]
     cli(
-        "--cluster", "reshard", f"127.0.0.1:{one.port}", "--cluster-from", identity[0], "--cluster-to", identity[1],
+        "--cluster", "reshard", f"127.0.0.1:{one.port}", "--cluster-from", names[0], "--cluster-to", names[1],
         "--cluster-slots", str(slots), "--cluster-yes",
     )  # fmt: skip

@@ -43,7 +43,13 @@ def content(store):
     """All that must come along, but for the marks."""
     bodies = {(one.info.shard, one.info.id): one for one in store.read(listing(store).values())}
     tabs = sorted(store.catalogue(), key=lambda tab: tab.tab)
-    return bodies, tabs, sorted(store.accounts(), key=lambda one: (one.client, one.epoch))
+    accounts = [sorted(found, key=lambda one: (one.client, one.epoch)) for found in (store.accounts(), lately(store))]
+    return bodies, tabs, *accounts
+
+
+def lately(store):
+    """The accounts that are found by when they were heard."""
+    return store.accounts(max((account.heard for account in store.accounts()), default=0.0))
 
 
 @pytest.mark.parametrize(("kind", "other"), WAYS)

@@ -88,6 +88,7 @@ class Service:
             self.store, self.registry, self.catalogue, self.freshness, cache, self._bounds(settings), clock
         )
         self._complete = (0.0, Completeness(0.0, 0, 0))
+        self._completing = threading.Lock()
         self._warned: set[str] = set()
         self._begun = 0.0
         self._beaten = False
@@ -186,18 +187,22 @@ class Service:
         """What answers may say of themselves that are worked out from now on.
 
         Worked out anew after COMPLETE_SECONDS; until then an answer says a little less than is true, never more. So it
-        does where the accounts cannot be read, which is tried again after UNREAD_SECONDS.
+        does where the accounts cannot be read, which is tried again after UNREAD_SECONDS, and while another thread
+        reads them.
         """
         now = self.clock()
         due, found = self._complete
-        if not now < due <= now + UNREAD_SECONDS:
-            try:
-                accounts = self.store.accounts(now - KNOWN_SECONDS)
-                found = completeness(accounts, now, now - self.tiers.reach(FLEET))
-                self._complete = (now + COMPLETE_SECONDS, found)
-            except StoreError as error:
-                log.debug("the accounts cannot be read: %s", error)
-                self._complete = (self.clock() + UNREAD_SECONDS, found)
+        if now < due <= now + UNREAD_SECONDS or not self._completing.acquire(blocking=due == 0.0):
+            return found
+        try:
+            accounts = self.store.accounts(now - KNOWN_SECONDS)
+            found = completeness(accounts, now, now - self.tiers.reach(FLEET))
+            self._complete = (now + COMPLETE_SECONDS, found)
+        except StoreError as error:
+            log.debug("the accounts cannot be read: %s", error)
+            self._complete = (self.clock() + UNREAD_SECONDS, found)
+        finally:
+            self._completing.release()
         return found
 
     def ledger(self, glob: str) -> Ledger:

@@ -175,6 +175,9 @@ class Engine:
         if waits is None:
             return answers
         waited = answers.pop()
+        if "unknown command" in str(waited):
+            lacking = exceptions.DataError(f"it has no {waits[0]}, which store_fsync needs: Redis 7.2 or Valkey has it")
+            return [lacking] * len(answers)
         if isinstance(waited, Exception) or not self.safety.held(waited):
             unsafe = UnsafeError(f"{waits[0]} answered {waited}")
             return [answer if isinstance(answer, Exception) else unsafe for answer in answers]

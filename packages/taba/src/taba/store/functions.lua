@@ -11,10 +11,10 @@
 --                        | "taken" id                        another chunk has the id
 --   taba1_replace   KEYS chunks (old body)* (new body)*      ARGV count (old id)* (id info body)*
 --                   "ok" | "gone" | "taken" id
---   taba1_count     KEYS accounts requests                   ARGV now receipts (source before row)*
+--   taba1_count     KEYS accounts requests heard             ARGV now receipts (source before row)*
 --                   "ok" | "refused" receipts | "changed" source*      accounts that are not as in `before`
 --   taba1_forget    KEYS receipts                            ARGV before source*       how many were dropped
---   taba1_drop      KEYS accounts                            ARGV (source before)*     how many were dropped
+--   taba1_drop      KEYS accounts heard                      ARGV (source before)*     how many were dropped
 --
 -- Lists travel as MessagePack. A row of receipts is
 --
@@ -273,6 +273,7 @@ local function count(keys, args)
   set(keys[2], seen, args[1])
   for place = 3, #args, 3 do
     redis.call("HSET", keys[1], args[place], args[place + 2])
+    redis.call("ZADD", keys[3], args[1], args[place])
   end
   return { "ok" }
 end
@@ -293,6 +294,7 @@ local function drop(keys, args)
   for place = 1, #args, 2 do
     if token(redis.call("HGET", keys[1], args[place])) == args[place + 1] then
       dropped = dropped + redis.call("HDEL", keys[1], args[place])
+      redis.call("ZREM", keys[2], args[place])
     end
   end
   return dropped

@@ -7,6 +7,7 @@
     PREFIX:{TAG}:tabs          sorted   the catalogue's tabs of the shard, by when they came to be
     PREFIX:{TAG}:types         hash     a name -> the type of its tabs
     PREFIX:{TAG}:accounts      hash     source -> its account, for the sources that have theirs in this shard
+    PREFIX:{TAG}:heard         sorted   these sources, by when they were heard last
     PREFIX:{TAG}:requests      hash     source -> which requests without frames are in those accounts
 
 TAG is the shard's number and what makes its slot lie in the shard's part of all slots, so that shards are spread
@@ -175,7 +176,7 @@ class RedisStore:
 
     def accounts(self, heard_since: float = 0.0) -> list[Account]:
         """As in the protocol."""
-        return [account for _, account in self._accounts.all(self._read) if account.heard >= heard_since]
+        return [account for _, account in self._accounts.heard(self._read, heard_since)]
 
     def account_count(self) -> int:
         """As in the protocol."""
@@ -186,14 +187,14 @@ class RedisStore:
         for key, kind in product(self._tags, ("receipts", "requests")):
             rows = self._scanned(key + kind)
             silent = [source for source, row in rows if int(row.split(b" ")[1]) < receipts_before]
-            self._drop("taba1_forget", key + kind, silent, receipts_before)
+            self._drop("taba1_forget", [key + kind], silent, receipts_before)
         old: dict[str, list[bytes]] = defaultdict(list)
-        for row, account in self._accounts.all(self._read):
+        for row, account in self._accounts.heard(self._read):
             if account.heard < accounts_before:
                 source = f"{account.client} {account.epoch}"
                 old[self._accounts.home(source)] += [source.encode(), row[:TOKEN]]
         for key, pairs in old.items():
-            self._drop("taba1_drop", key + "accounts", pairs)
+            self._drop("taba1_drop", [key + "accounts", key + "heard"], pairs)
 
     def hurry(self, seconds: float) -> None:
         """As in the protocol."""
@@ -213,10 +214,10 @@ class RedisStore:
             if not int(cursor):
                 return
 
-    def _drop(self, function: str, key: str, fields: Sequence[bytes], *condition: float) -> None:
+    def _drop(self, function: str, keys: Sequence[str], fields: Sequence[bytes], *condition: float) -> None:
         """Call a function that drops fields of a hash."""
         some = (fields[place : place + SCANNED] for place in range(0, len(fields), SCANNED))
-        self._write([call(function, [key], *condition, *part) for part in some])
+        self._write([call(function, keys, *condition, *part) for part in some])
 
     def _new_ids(self, count: int) -> list[int]:
         """Ids that nobody has used: they rise with time, and the engine refuses those of which another was faster."""

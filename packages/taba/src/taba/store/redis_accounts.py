@@ -59,12 +59,23 @@ class RedisAccounts:
         """What the keys begin with of the shard that has the account of a source."""
         return self._tags[zlib.crc32(source.encode()) % len(self._tags)]
 
-    def all(self, read: Read) -> list[tuple[bytes, Account]]:
-        """All accounts with their rows; those that are as they were last time are not read anew."""
-        rows = chain.from_iterable(read([(key + "accounts", "HVALS") for key in self._tags]))
+    def heard(self, read: Read, since: float = 0.0) -> list[tuple[bytes, Account]]:
+        """The accounts that were heard at a time or later, with their rows.
+
+        Of all that are kept few are alive, and who answers questions asks for these again and again: they are found by
+        a sorted set, and those that are as they were last time are not decoded anew.
+        """
+        if since:
+            sources = read([(key + "heard", "ZRANGEBYSCORE", str(int(since)), "+inf") for key in self._tags])
+            rows = read(
+                [(key + "accounts", "HMGET", *some) for key, some in zip(self._tags, sources, strict=True) if some]
+            )
+        else:
+            rows = read([(key + "accounts", "HVALS") for key in self._tags])
         known = self._known
-        self._known = found = {row: known.get(row) or account_of(row) for row in rows}
-        return list(found.items())
+        present = (row for row in chain.from_iterable(rows) if row is not None)
+        self._known = found = {row: known.get(row) or account_of(row) for row in present}
+        return [(row, account) for row, account in found.items() if account.heard >= since]
 
     def look(self, entries: Iterable[Entry]) -> Rows:
         """The accounts that entries are for, as they are now."""
@@ -97,7 +108,7 @@ class RedisAccounts:
         requests = dict.fromkeys(entry.receipt for entry in entries if not entry.sequence)
         return call(
             "taba1_count",
-            [key + "accounts", key + "requests"],
+            [key + "accounts", key + "requests", key + "heard"],
             now,
             _pack([(one.source, one.lowest, one.sequence) for one in requests]),
             *chain.from_iterable(

@@ -28,7 +28,7 @@ MOST = 1000
 """Fields, tabs or ids that are written in one command."""
 PATIENCE = 30.0
 """Seconds for which a read or a write is tried: nobody waits for an answer."""
-BOOKS = ("receipts", "types", "tabs", "accounts", "requests")
+BOOKS = ("receipts", "types", "tabs", "accounts", "heard", "requests")
 
 Rows = Iterable[tuple[bytes, bytes]]
 """A hash's fields and their values."""
@@ -165,10 +165,15 @@ class RedisHouse(RedisStore):
     def put_accounts(self, accounts: Sequence[Account]) -> None:
         """As in Target."""
         rows: dict[str, list[tuple[str, bytes]]] = defaultdict(list)
+        heard: dict[str, list[tuple[int, str]]] = defaultdict(list)
         for account in accounts:
             source = f"{account.client} {account.epoch}"
-            rows[self._accounts.home(source) + "accounts"].append((source, row_of(account)))
+            home = self._accounts.home(source)
+            rows[home + "accounts"].append((source, row_of(account)))
+            heard[home + "heard"].append((int(account.heard), source))
         self._put_fields(rows)
+        for key, pairs in heard.items():
+            self._put([(key, "ZADD", *chain.from_iterable(some)) for some in _some(pairs)])
 
     def put_marks(self, part: int, marks: ShardMarks) -> None:
         """As in Target."""
