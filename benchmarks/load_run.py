@@ -201,13 +201,13 @@ def _settled(way: Way, sent: Sent, probed: int, start: float) -> tuple[Truth, fl
     begun = time.time()
     drained = 0.0
     while way.agents:
-        truth = _truth(way, sent, probed, start)
+        truth = truth_of(way, sent, probed, start)
         drained = time.time() - begun
         if truth.exact or drained > DRAIN_SECONDS:
             break
         time.sleep(0.5)
     time.sleep(SETTLE_SECONDS)
-    return _truth(way, sent, probed, start), drained
+    return truth_of(way, sent, probed, start), drained
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +252,7 @@ def _use(before: _Mark, after: _Mark, rate: float) -> Use:
     )
 
 
-def _truth(way: Way, sent: Sent, probed: int, start: float) -> Truth:
+def truth_of(way: Way, sent: Sent, probed: int, start: float) -> Truth:
     """How far the counts of the answers are from what was posted, tab by tab and client by client."""
     asker = Asker(way.address)
     span = f"from={start - 3600:.0f}&to={start + 86400:.0f}"
