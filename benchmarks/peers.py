@@ -102,10 +102,10 @@ def _text(plan: Plan, rows: list[list[str]], notes: dict[str, str]) -> str:
         [
             "# Taba and what one would take instead",
             f"The same events, four counters to one timing, from {plan.clients} clients over {plan.tabs:,} tabs, for "
-            f"{plan.seconds} s (others than Taba, by tab and client: {BY_CLIENT_SECONDS} s); {machine()}. Processor time "
-            "is that of the receiving processes, from the first event until they have nothing left to do; `lost` is by "
-            "what each says that it has received. StatsD servers take "
-            f"UDP packets of up to 1,432 bytes, each full of lines of one client, and flush or are read every 10 s.",
+            f"{plan.seconds} s (others than Taba, by tab and client: {BY_CLIENT_SECONDS} s); {machine()}. "
+            "Processor time is that of the receiving processes, from the first event until they have nothing left to "
+            "do; `lost` is by what each says that it has received. StatsD servers take UDP packets of up to 1,432 "
+            "bytes, each full of lines of one client, and flush or are read every 10 s.",
             table(COLUMNS, rows),
             "\n".join(described),
         ]
