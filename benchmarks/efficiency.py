@@ -50,11 +50,11 @@ def main() -> None:
     ]
     text = [
         "# The whole way against the limit",
-        f"`python -m benchmarks efficiency`: {options.rate:,.0f} events a second, nearly each of a (tab, client, second) "
-        f"of its own; {run.shape.described()}, {options.seconds} s, held: {'yes' if run.held else 'no'}, lost "
+        f"`python -m benchmarks efficiency`: {options.rate:,.0f} events a second, nearly each of a (tab, client, "
+        f"second) of its own; {run.shape.described()}, {options.seconds} s, held: {'yes' if run.held else 'no'}, lost "
         f"{run.truth.lost}, doubled {run.truth.doubled}; {machine()}. The limit is the best of {ROUNDS} rounds over "
         f"{events.height / 1e6:.1f} million events. The way also has HTTP, decoding, checks, what counts once, chunks, "
-        "the store's disk, and compaction, which merges each State some three times.",
+        "the store's disk, and compaction.",
         table(["what", "CPU s per million events", "ratio"], rows),
         f"**The whole way costs {whole / batches:.0f} times the same group-by in the same batches, and "
         f"{whole / at_once:.0f} times that of whole seconds.**",

@@ -20,7 +20,7 @@ from dataclasses import replace
 from benchmarks import RESULTS
 from benchmarks.load_clients import MIXED, Plan
 from benchmarks.load_report import STEP_COLUMNS, main_table, step_row, table, write_measured
-from benchmarks.load_run import run_load
+from benchmarks.load_run import Run, run_load
 from benchmarks.load_server import STORES, Shape
 
 RATE = 10_000_000 / 60
@@ -34,17 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options([word for word in sys.argv[1:] if word != "load"] if arguments is None else arguments)
     plan = Plan(options.rate, options.seconds, kinds=MIXED if options.mixed else ("counter",))
     shape = Shape(options.store, options.fsync, options.servers, options.agents, options.shards)
+    name = options.name or _name(shape)
     run = run_load(plan, shape, queries=options.queries)
-    parts = [main_table(run)]
+    parts, steps = [main_table(run)], []
     print(parts[0], flush=True)
-    _write(options.name or _name(shape), parts)
-    write_measured(run, RESULTS / f"{options.name or _name(shape)}.json")
+    _write(name, parts, run, steps)
     if options.ladder:
         ladders = [("More tabs in each frame (each event touches another State)", MORE_TABS, False)]
         ladders.append(("More values of each tab in a frame (as many States)", MORE_VALUES, True))
         for title, factors, values in ladders:
-            parts.append(_ladder(title, plan, shape, factors, values))
-            _write(options.name or _name(shape), parts)
+            parts.append(_ladder(title, plan, shape, factors, values, steps))
+            _write(name, parts, run, steps)
 
 
 def _name(shape: Shape) -> str:
@@ -55,18 +55,20 @@ def _name(shape: Shape) -> str:
     return f"load{store}{fsync}{servers}{agents}"
 
 
-def _write(name: str, parts: Sequence[str]) -> None:
+def _write(name: str, parts: Sequence[str], run: Run, steps: Sequence[Run]) -> None:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text("\n".join(parts), encoding="utf-8")
+    write_measured(run, steps, RESULTS / f"{name}.json")
 
 
-def _ladder(title: str, plan: Plan, shape: Shape, factors: Sequence[int], values: bool) -> str:
-    """Loads of `factors` times the rate until one is not held, as a table."""
+def _ladder(title: str, plan: Plan, shape: Shape, factors: Sequence[int], values: bool, steps: list[Run]) -> str:
+    """Loads of `factors` times the rate until one is not held, as a table; each is added to `steps`."""
     rows: list[list[str]] = []
     print(f"## {title}\n", flush=True)
     for factor in factors:
         step = replace(plan, rate=plan.rate * factor, seconds=LADDER_SECONDS, values=factor if values else 1)
         run = run_load(step, shape, queries=False)
+        steps.append(run)
         rows.append([f"×{factor}", *step_row(run)])
         print(table(STEP_COLUMNS, rows).splitlines()[-1], flush=True)
         if not run.held:

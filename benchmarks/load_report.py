@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from benchmarks.load_probe import QUERIES, percentile
 from benchmarks.load_run import CLIENTS, WARM_SECONDS, Run, Use
@@ -183,16 +184,23 @@ def step_row(run: Run) -> list[str]:
     ]
 
 
-def write_measured(run: Run, path: Path) -> None:
-    """What the model of `scale` may be compared with, as JSON."""
+def write_measured(run: Run, steps: Sequence[Run], path: Path) -> None:
+    """A load and the steps of its ladders as JSON, which the model of `scale` is made from and compared with."""
+    found = measured(run) | {"steps": [measured(step) for step in steps]}
+    path.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def measured(run: Run) -> dict[str, Any]:
+    """A load in numbers."""
     use = run.alone
-    found = {
+    return {
         "store": run.shape.store,
         "servers": run.shape.servers,
         "agents": run.shape.agents,
         "shards": run.shape.shards,
         "clients": run.plan.clients,
         "tabs": run.plan.tabs,
+        "values": run.plan.values,
         "events_per_second": run.plan.rate,
         "seconds": run.plan.seconds,
         "held": run.held,
@@ -212,4 +220,3 @@ def write_measured(run: Run, path: Path) -> None:
             for one in run.store.views
         ],
     }
-    path.write_text(json.dumps(found, indent=1) + "\n")
