@@ -1,7 +1,7 @@
 """The tables of docs/scale.md, which the model in `scale_model` says, and how that fits the loads that were measured.
 
 python -m benchmarks scale              print the tables of docs/scale.md, and how the model fits measured loads
-python -m benchmarks scale --inputs     what `Measured` is to hold, by the results of the load on Redis
+python -m benchmarks scale --inputs     what `Measured` is to hold, by the results of a load on an engine
 python -m benchmarks scale --write      put the tables in their places on that page
 python -m benchmarks scale --check      fail where the page has other tables, or a measured load does not fit
 """
@@ -204,13 +204,17 @@ def compared(measured: Measured) -> tuple[str, list[str]]:
             rows.append([f"{name}: {what}", f"{model:.2f}", f"{seen:.2f}", f"{error:+.0%}"])
             if abs(error) > TOLERANCE:
                 off.append(f"{name}: {what}: {model:.2f} by the model, {seen:.2f} as measured")
-    return table(["load", "model", "measured", "error"], rows), off
+    return (
+        table(["load", "model", "measured", "error"], rows) if rows else f"{path.name} has no load that was held."
+    ), off
 
 
 def inputs_from(found: Mapping[str, Any]) -> dict[str, float]:
     """The inputs that a measured load on an engine, with its ladders, gives; to be put into `Measured`."""
     steps = {
-        (round(one["events_per_second"] / found["events_per_second"]), one["values"]): one for one in found["steps"]
+        (round(one["events_per_second"] / found["events_per_second"]), one["values"]): one
+        for one in found["steps"]
+        if one["held"]
     }
     cpu, states = found["cpu_seconds_per_million"], found["events_per_second"]
     frames = found["clients"] * FLUSHES
@@ -256,11 +260,13 @@ def main() -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--write", action="store_true", help="put the tables on the page")
     how.add_argument("--check", action="store_true", help="fail where the page has others, or a measured load is off")
-    how.add_argument("--inputs", action="store_true", help=f"print the inputs that results/{SOURCE}.json gives")
+    how.add_argument(
+        "--inputs", nargs="?", const=SOURCE, metavar="LOAD", help=f"print the inputs that a load gives ({SOURCE})"
+    )
     options = parser.parse_args()
     measured = Measured()
     if options.inputs:
-        for name, value in inputs_from(json.loads((RESULTS / f"{SOURCE}.json").read_text())).items():
+        for name, value in inputs_from(json.loads((RESULTS / f"{options.inputs}.json").read_text())).items():
             print(f"{name} = {value:.4g}    # now {getattr(measured, name):.4g}")
         return
     text = PAGE.read_text(encoding="utf-8")
