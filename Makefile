@@ -45,7 +45,7 @@ lint: setup
 	$(RUN) ruff format --check .
 	$(RUN) pyright
 
-bench: setup
+bench: setup engines
 	$(UV) sync --quiet --all-packages --group bench --inexact
 	$(RUN) python -m benchmarks
 

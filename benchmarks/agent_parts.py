@@ -121,10 +121,12 @@ class AgentProcess:
 
 
 @contextmanager
-def running_agent(spool: Path, server: int, *flags: str) -> Iterator[AgentProcess]:
-    """An agent that sends to a port of this machine, ended in the end."""
+def running_agent(spool: Path, servers: int | Sequence[int], *flags: str) -> Iterator[AgentProcess]:
+    """An agent that sends to a port of this machine, or to several, ended in the end."""
     command = [str(Path(sys.executable).with_name("taba")), "agent", "--port", "0", "--spool", str(spool), "--json"]
-    command += ["--servers", f"http://127.0.0.1:{server}", "--log-level", "error", *flags]
+    for port in [servers] if isinstance(servers, int) else servers:
+        command += ["--servers", f"http://127.0.0.1:{port}"]
+    command += ["--log-level", "error", *flags]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

@@ -16,6 +16,7 @@ import time
 import zlib
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
@@ -26,6 +27,8 @@ DRAIN_SECONDS = 60
 """How long after the last flush answers are waited for."""
 RETRY_SECONDS = 1.0
 VALUE_POOL = 1 << 16
+MIXED = ("counter",) * 16 + ("percentile",) * 3 + ("gauge",)
+"""80 % counters, 15 % percentiles and 5 % gauges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +40,8 @@ class Plan:
     clients: int = 300
     tabs: int = 10_000
     values: int = 1
-    mixed: bool = False
-    agent: bool = False
-    """Whether the clients post to an agent, and that to the server."""
+    kinds: tuple[str, ...] = ("counter",)
+    """The types of the tabs, in turns."""
 
     @property
     def frames(self) -> int:
@@ -52,9 +54,8 @@ class Plan:
         return int(each * (index + 1)) - int(each * index)
 
     def tab_types(self) -> list[str]:
-        """The type of each tab: counters, or 80 % counters, 15 % percentiles and 5 % gauges."""
-        mix = ["counter"] * 16 + ["percentile"] * 3 + ["gauge"]
-        return [mix[tab % 20] if self.mixed else "counter" for tab in range(self.tabs)]
+        """The type of each tab."""
+        return [self.kinds[tab % len(self.kinds)] for tab in range(self.tabs)]
 
 
 @dataclass(slots=True)
@@ -181,11 +182,12 @@ class SimulatedClient:
 class Drive:
     """Runs all clients of a plan from the time `start` (a whole second) on."""
 
-    def __init__(self, plan: Plan, address: tuple[str, int]) -> None:
+    def __init__(self, plan: Plan, doors: Sequence[tuple[str, int]]) -> None:
+        """Clients post to the doors in turns."""
         self._plan = plan
         self._frames = Frames(plan)
         self._clients = [
-            SimulatedClient(f"web-{number:03d}", address, number * plan.tabs // plan.clients)
+            SimulatedClient(f"web-{number:03d}", doors[number % len(doors)], number * plan.tabs // plan.clients)
             for number in range(plan.clients)
         ]
         self._by_descriptor = {client.socket.fileno(): client for client in self._clients}
@@ -291,8 +293,8 @@ class Drive:
         self.sent.events = {name: count * values for name, count in zip(self._frames.names, counts, strict=True)}
 
 
-def simulate(plan: Plan, address: tuple[str, int], pipe: Connection) -> None:
+def simulate(plan: Plan, doors: Sequence[tuple[str, int]], pipe: Connection) -> None:
     """The generator's process: says that it is ready, is told when to start, gives what came of it."""
-    drive = Drive(plan, address)
+    drive = Drive(plan, doors)
     pipe.send("ready")
     pipe.send(drive.run(pipe.recv()))

@@ -49,20 +49,26 @@ class Asker:
 
     def get(self, path: str) -> bytes:
         """The answer's body; raises RuntimeError where its status is not 200."""
-        self.connection.request("GET", path)
-        return self._body(path)
+        return self._asked("GET", path, None)
 
     def post(self, body: bytes) -> bytes:
         """Post frames."""
-        self.connection.request("POST", "/v1/events", body, {"Content-Type": frame.CONTENT_TYPE})
-        return self._body("/v1/events")
+        return self._asked("POST", "/v1/events", body)
 
-    def _body(self, path: str) -> bytes:
-        response = self.connection.getresponse()
-        body = response.read()
+    def _asked(self, method: str, path: str, body: bytes | None) -> bytes:
+        headers = {"Content-Type": frame.CONTENT_TYPE} if body is not None else {}
+        try:
+            self.connection.request(method, path, body, headers)
+            response = self.connection.getresponse()
+        except ConnectionError:
+            # A server closes what rests for some seconds. Asking twice is right: frames have numbers.
+            self.connection.close()
+            self.connection.request(method, path, body, headers)
+            response = self.connection.getresponse()
+        answer = response.read()
         if response.status != 200:
-            raise RuntimeError(f"{path} was answered {response.status} {body[:300]!r}")
-        return body
+            raise RuntimeError(f"{path} was answered {response.status} {answer[:300]!r}")
+        return answer
 
 
 class Probe(threading.Thread):
