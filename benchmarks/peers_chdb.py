@@ -28,7 +28,9 @@ def chdb(feed: Feed) -> Outcome:
     except ImportError:
         raise UnavailableError("the package chdb is not installed") from None
     pipe, theirs = SPAWN.Pipe()
-    process = SPAWN.Process(target=_work, args=(feed, theirs), daemon=True)
+    # The folder is ours: the process is ended without a chance to tidy up.
+    folder = tempfile.TemporaryDirectory(prefix="taba-peer-")
+    process = SPAWN.Process(target=_work, args=(feed, Path(folder.name), theirs), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -39,31 +41,30 @@ def chdb(feed: Feed) -> Outcome:
     finally:
         process.terminate()
         process.join(30)
+        folder.cleanup()
     note = "no network: batches of one second in its own format, from files; 1 s slices, percentiles from 1 % sketches"
     return Outcome(f"ClickHouse (chdb {package.__version__})", feed, received, used, memory, note)
 
 
-def _work(feed: Feed, pipe: Connection) -> None:
+def _work(feed: Feed, folder: Path, pipe: Connection) -> None:
     """Its process: make batches and tables, insert each batch when it is due, count what is there."""
     from chdb.session import Session
 
-    with tempfile.TemporaryDirectory(prefix="taba-peer-") as name:
-        folder = Path(name)
-        session = Session(str(folder / "data"))
-        for statement in _tables(feed.by_client):
-            session.query(statement)
-        batches = _batches(feed, folder, session)
-        pipe.send("ready")
-        pipe.recv()
-        start = time.monotonic()
-        for number, batch in enumerate(batches, 1):
-            time.sleep(max(start + number * BATCH_SECONDS - time.monotonic(), 0))
-            session.query(f"INSERT INTO taba.events SELECT * FROM file('{batch}', 'Native')")
-        pipe.send("done")
-        pipe.recv()
-        counted = session.query("SELECT (SELECT sum(count) FROM taba.counters) + (SELECT sum(count) FROM taba.timings)")
-        pipe.send(str(counted).strip())
-        pipe.recv()  # until it is ended
+    session = Session(str(folder / "data"))
+    for statement in _tables(feed.by_client):
+        session.query(statement)
+    batches = _batches(feed, folder, session)
+    pipe.send("ready")
+    pipe.recv()
+    start = time.monotonic()
+    for number, batch in enumerate(batches, 1):
+        time.sleep(max(start + number * BATCH_SECONDS - time.monotonic(), 0))
+        session.query(f"INSERT INTO taba.events SELECT * FROM file('{batch}', 'Native')")
+    pipe.send("done")
+    pipe.recv()
+    counted = session.query("SELECT (SELECT sum(count) FROM taba.counters) + (SELECT sum(count) FROM taba.timings)")
+    pipe.send(str(counted).strip())
+    pipe.recv()  # until it is ended
 
 
 def _tables(by_client: bool) -> list[str]:
