@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.text import Text
 
@@ -114,6 +114,7 @@ def test_long_texts_are_cut_where_the_terminal_ends():
 LEVELS = st.lists(st.none() | st.floats(0, 1e9), min_size=1, max_size=40)
 
 
+@example([5e-324])
 @given(LEVELS)
 def test_only_nothing_is_drawn_as_nothing(values):
     low, high = charts.scale(values, from_zero=True)

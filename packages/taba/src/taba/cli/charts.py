@@ -49,5 +49,7 @@ def _level(value: float, low: float, high: float, levels: int) -> int:
     if value <= low:
         return 0
     # Halves, because the whole range of floats is wider than a float.
-    part = (value / 2 - low / 2) / (high / 2 - low / 2)
+    width = high / 2 - low / 2
+    # The least of all floats has no half.
+    part = (value / 2 - low / 2) / width if width else 1.0
     return min(levels, max(1, math.ceil(part * levels)))

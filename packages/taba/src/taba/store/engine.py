@@ -23,8 +23,8 @@ from taba.store.masters import Masters, masters_of
 from taba.store.protocol import StoreError
 from taba.store.trouble import UnsafeError, known, passes, told
 
-WAIT_SECONDS = 1.0
-"""How long replicas have to take a write."""
+WAIT_SECONDS = 1.5
+"""How long replicas have to take a write, and to tell: that it is on their disks they say once a second."""
 PAUSES = (0.005, 0.02, 0.05, 0.1, 0.25)
 """Seconds between one try and the next; the last one for all that follow."""
 THREADS = 32
