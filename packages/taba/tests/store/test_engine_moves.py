@@ -143,7 +143,9 @@ def test_an_account_that_is_written_again_is_on_the_replica(cluster, opened):
     """A frame that is found in its account was perhaps not on the replica when its first writer died: whoever answers
     the repeat waits until it is."""
     entry = frame_entry(1)
-    where = next(shard for shard in range(SHARDS) if opened()._accounts.home(entry.source).find(tag_of(shard, SHARDS)) > 0)
+    where = next(
+        shard for shard in range(SHARDS) if opened()._accounts.home(entry.source).find(tag_of(shard, SHARDS)) > 0
+    )
     plain = opened()
     plain.append([], [entry])
     master = master_of(cluster, where)
