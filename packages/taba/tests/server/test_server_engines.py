@@ -16,6 +16,7 @@ from disks import small_disk
 from engines import EngineCluster, EngineServer, await_that, free_port
 from server_process import FRAME, ServerProcess, frame_bytes, wait_until
 
+from taba.server.completeness import LIVE_SECONDS
 from taba.states.shards import shard_of
 from taba.store.masters import slot_of
 from taba.store.redis import tag_of
@@ -117,6 +118,22 @@ def test_an_engine_that_goes_away(engine, started):
     recovers(server, 2, 2)
     assert server.log().count("events cannot be stored") == 1
     assert server.log().count("events are stored again") == 1
+
+
+def test_what_is_complete_after_a_long_while_without_an_engine(engine, started):
+    """Clients that nobody could hear, for longer than a silent one is waited for, have not sent all that they have."""
+    redis = engine()
+    server = started(redis.url)
+    stop = time.time()
+    assert server.post(frame_bytes("c", 1, {"a": [1]}, stop=stop), FRAME).status == 200
+    redis.kill()
+    told_away(server, 2, "cannot be reached")
+    time.sleep(LIVE_SECONDS + 1)
+    redis.start()
+    recovers(server, 2, 2)
+    for _ in range(3):
+        assert server.get("/v1/aggregates", tab="a")["complete_to"] <= stop
+        time.sleep(0.3)
 
 
 def test_an_engine_that_hangs(engine, started):

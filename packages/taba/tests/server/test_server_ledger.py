@@ -245,9 +245,18 @@ def test_what_is_current():
         ],
         NOW,
         NOW - 86_400,
+        NOW,
     )
     # Current are well, again and json; over is not known any more.
     assert (found.complete_to, found.current, found.known) == (NOW - 60, 3, 8)
+
+
+def test_what_is_complete_while_nobody_can_be_heard():
+    """While the store fails, clients are silent through no fault of theirs, and are waited for nevertheless."""
+    accounts = [account("well", heard=NOW - 61, stop=NOW - 61), account("silent", heard=NOW - 75, stop=NOW - 75)]
+    assert completeness(accounts, NOW, 0.0, NOW).complete_to == NOW
+    found = completeness(accounts, NOW, 0.0, NOW - 60)
+    assert (found.complete_to, found.current, found.known) == (NOW - 61, 0, 2)
 
 
 def test_rows_put_epochs_together():

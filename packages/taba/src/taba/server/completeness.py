@@ -28,17 +28,18 @@ class Completeness:
         return {"complete_to": self.complete_to, "clients": {"current": self.current, "known": self.known}}
 
 
-def completeness(accounts: Iterable[Account], now: float, oldest: float) -> Completeness:
+def completeness(accounts: Iterable[Account], now: float, oldest: float, listening: float) -> Completeness:
     """What is complete at the time `now`, by the accounts that were heard within KNOWN_SECONDS.
 
-    Clients whose clocks are before `oldest`, so that none of their events is taken, are not waited for.
+    Clients whose clocks are before `oldest`, so that none of their events is taken, are not waited for. `listening` is
+    the last time at which any client could be heard: now, or when the store began to fail.
     """
     open_accounts = sorted((account for account in accounts if not account.ended), key=attrgetter("client"))
     by_client = [list(some) for _, some in groupby(open_accounts, key=attrgetter("client"))]
     awaited = [
         account.complete_to
         for account in open_accounts
-        if account.epoch and is_live(account, now) and account.complete_to >= oldest
+        if account.epoch and is_live(account, listening) and account.complete_to >= oldest
     ]
     current = sum(_is_current(some, now) for some in by_client)
     return Completeness(min([now, *awaited]), current, len(by_client))

@@ -22,6 +22,7 @@ import polars as pl
 
 from taba.handlers.registry import Registry
 from taba.server.batch import Batch, assemble
+from taba.server.completeness import LIVE_SECONDS
 from taba.server.freshness import Freshness
 from taba.server.rules import Rules
 from taba.server.submissions import Submission
@@ -113,11 +114,18 @@ class Intake:
         self._notes: list[tuple[str, str, float]] = []
         self.failure: str | None = None
         """Why the last batch could not be stored; None while all is well."""
+        self._failed = (0.0, 0.0)
+        """When storing last began to fail, and when it went on."""
 
     @property
     def waiting(self) -> int:
         """Bytes of requests that wait to be folded, or are being folded."""
         return self._weight
+
+    def listening(self, now: float) -> float:
+        """The last time at which any client could be heard: now, but for a store that fails or did so until lately."""
+        begun, over = self._failed
+        return begun if self.failure is not None or now < over + LIVE_SECONDS else now
 
     def note(self, tab: str, kind: str, value: float) -> None:
         """Record an event of the server's own, with the next batch; beyond NOTES of them they are left out."""
@@ -192,6 +200,7 @@ class Intake:
             outcomes = self.fold(submissions)
         except StoreError as error:
             if self.failure is None:
+                self._failed = (self._clock(), 0.0)
                 log.error("events cannot be stored: %s", error)  # noqa: TRY400 (the text says it all)
             self.failure = str(error)
             self.note(FAILED, "counter", 1)
@@ -204,6 +213,7 @@ class Intake:
                 return [kind(f"this could not be folded: {error}")]
             return [outcome for submission in submissions for outcome in self._fold_safely([submission])]
         if self.failure is not None:
+            self._failed = (self._failed[0], self._clock())
             log.info("events are stored again")
         self.failure = None
         self.note(FOLD_MS, "percentile", (time.perf_counter() - begun) * 1000)

@@ -196,7 +196,7 @@ class Service:
             return found
         try:
             accounts = self.store.accounts(now - KNOWN_SECONDS)
-            found = completeness(accounts, now, now - self.tiers.reach(FLEET))
+            found = completeness(accounts, now, now - self.tiers.reach(FLEET), self.intake.listening(now))
             self._complete = (now + COMPLETE_SECONDS, found)
         except StoreError as error:
             log.debug("the accounts cannot be read: %s", error)
