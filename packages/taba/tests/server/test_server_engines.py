@@ -27,22 +27,6 @@ ENCODED = "s3cret%2Fwith%40all%3Aof%3Fit"
 
 
 @pytest.fixture
-def engine(tmp_path):
-    """Start engines with settings of the test's own."""
-    made = []
-
-    def start(name="engine", kind="redis", **settings):
-        made.append(EngineServer(tmp_path / name, kind, **settings))
-        return made[-1]
-
-    yield start
-    for one in made:
-        with contextlib.suppress(ProcessLookupError):
-            one.signal(signal.SIGCONT)
-        one.close()
-
-
-@pytest.fixture
 def started(tmp_path):
     """Start servers on a store."""
     servers = []

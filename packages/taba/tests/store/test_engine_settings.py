@@ -3,27 +3,13 @@
 import contextlib
 
 import pytest
-from engines import EngineServer, await_that
+from engines import await_that
 from store_cases import SHARDS, frame_entry, framed, held, ids_of, new_chunk, part
 
 from taba.store import StoreError, StoreFullError
 from taba.store.address import parse
 from taba.store.engine import Safety
 from taba.store.redis import RedisStore
-
-
-@pytest.fixture
-def engine(tmp_path):
-    """Start engines with settings of the test's own."""
-    made = []
-
-    def start(name="engine", kind="redis", **settings):
-        made.append(EngineServer(tmp_path / name, kind, **settings))
-        return made[-1]
-
-    yield start
-    for one in made:
-        one.close()
 
 
 @pytest.mark.parametrize("kind", ["redis", "valkey"])

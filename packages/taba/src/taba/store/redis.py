@@ -249,11 +249,11 @@ class RedisStore:
 
     def _read_to_write(self, asked: Sequence[tuple[Any, ...]]) -> list[Any]:
         """As `_read`, for as long as a write is tried."""
-        return self.engine.run([Command(key, (name, key, *rest)) for key, name, *rest in asked], WRITE_SECONDS)
+        return self._read(asked, WRITE_SECONDS)
 
-    def _read(self, asked: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def _read(self, asked: Sequence[tuple[Any, ...]], patience: float = READ_SECONDS) -> list[Any]:
         """The answers to commands, each written as its key, its name and what follows the key."""
-        return self.engine.run([Command(key, (name, key, *rest)) for key, name, *rest in asked], READ_SECONDS)
+        return self.engine.run([Command(key, (name, key, *rest)) for key, name, *rest in asked], patience)
 
 
 def tag_of(shard: int, shards: int) -> str:
