@@ -7,7 +7,7 @@ an event of a JSON body is an entry of one value. An entry says which tab it mea
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -16,6 +16,7 @@ import polars as pl
 
 from taba.frame import Frame
 from taba.handlers.registry import Registry
+from taba.listed import Listed
 from taba.server.bookkeeping import Entries, own_events
 from taba.server.rules import Rules, check, resolve
 from taba.server.submissions import Submission
@@ -62,20 +63,38 @@ def assemble(
     # A tab comes to be with the first of its events that is taken, and not with one that is refused.
     used = set(good.filter(pl.col("tab_number") >= len(catalogue))["tab"].cast(pl.String)) if new else set()
     new = {written: entry for written, entry in new.items() if entry.tab in used}
-    accepted = good.group_by("submission", "client").len()
-    own, own_tabs, entries = own_events(submissions, frames, accepted, bad, catalogue, rules, now)
-    by_submission = dict(accepted.group_by("submission").agg(pl.col("len").sum()).iter_rows())
+    accepted = dict(good["submission"].value_counts().iter_rows())
+    own, own_tabs, entries = own_events(
+        submissions, _by_client(good, accepted, submissions), bad, catalogue, rules, now
+    )
     rejected = bad.select("submission", "index", "error")
-    return Batch(pl.concat([good.select(own.columns), own]), new | own_tabs, by_submission, rejected, entries)
+    return Batch(pl.concat([good.select(own.columns), own]), new | own_tabs, accepted, rejected, entries)
+
+
+def _by_client(
+    good: pl.DataFrame, accepted: Mapping[int, int], submissions: Sequence[Submission]
+) -> dict[tuple[int, str], int]:
+    """How many events are taken, by (submission, client): of a frame, which has one client, also where it is none."""
+    counts = {
+        (number, one.header.client): accepted.get(number, 0)
+        for number, submission in enumerate(submissions)
+        for one in submission.frames
+    }
+    loose = [number for number, submission in enumerate(submissions) if submission.events is not None]
+    if loose:
+        of_loose = good.filter(pl.col("submission").is_in(loose)).group_by("submission", "client").len()
+        counts |= {(number, client): taken for number, client, taken in of_loose.iter_rows()}
+    return counts
 
 
 class TabNumbers:
     """A number for each tab of a batch: its row in the catalogue, or, beyond those, its place among the unknown.
 
-    Tabs that are known cost one look-up each and no more; `unknown` are (tab as written, type) pairs.
+    Tabs that are known are found in columns; `unknown` are (tab as written, type) pairs.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
+        self._codes = catalogue.codes
         self._known = catalogue.rows
         self._base = len(catalogue)
         self._places: dict[tuple[str, str | None], int] = {}
@@ -85,15 +104,18 @@ class TabNumbers:
         """The pairs that are not in the catalogue, by their numbers."""
         return list(self._places)
 
-    def of(self, written: list[str], types: list[Any]) -> pl.Series:
+    def of(self, written: pl.Series, types: pl.Series) -> pl.Series:
         """The numbers of tabs, given as written and with their types."""
-        numbers: list[Any] = list(map(self._known.get, written))
-        if None in numbers:
-            for place, number in enumerate(numbers):
-                if number is None:
-                    pair = (written[place], types[place])
-                    numbers[place] = self._base + self._places.setdefault(pair, len(self._places))
-        return pl.Series(array("I", numbers), dtype=pl.UInt32)
+        numbers = written.cast(self._codes, strict=False).to_physical().cast(pl.UInt32)
+        if numbers.null_count():
+            places = numbers.is_null().arg_true()
+            pairs = zip(written[places], types[places].cast(pl.String), strict=True)
+            numbers = numbers.scatter(places, [self._number(*pair) for pair in pairs])
+        return numbers
+
+    def _number(self, written: str, kind: str | None) -> int:
+        number = self._known.get(written)
+        return self._base + self._places.setdefault((written, kind), len(self._places)) if number is None else number
 
 
 def _numbers(frames: Sequence[tuple[int, Frame]], numbers: TabNumbers) -> pl.DataFrame:
@@ -130,20 +152,38 @@ def _entries(parts: Sequence[tuple[int, Any, Any]], numbers: TabNumbers) -> pl.D
             "length": pl.Series([len(some.names) for some in lists]),
         }
     ).with_columns(index=pl.int_ranges("first", pl.col("first") + pl.col("length"), dtype=pl.UInt32))
-    written = list(chain.from_iterable(some.names for some in lists))
-    types = list(chain.from_iterable(some.types for some in lists))
+    named = _categories([some.types for some in lists])
     counts = array("I", chain.from_iterable(some.counts for some in lists))
-    return of_parts.explode("index").with_columns(
-        tab_number=numbers.of(written, types),
-        named=_categories(types),
-        count=pl.Series(counts, dtype=pl.UInt32),
-    )
+    columns = [
+        numbers.of(_texts_of([some.names for some in lists]), named).alias("tab_number"),
+        named.alias("named"),
+        pl.Series("count", counts, dtype=pl.UInt32),
+    ]
+    return of_parts.explode("index").hstack(columns)
 
 
-def _categories(texts: list[str]) -> pl.Series:
-    """Few different texts, as categories: each text costs one look-up."""
-    codes = {text: code for code, text in enumerate(dict.fromkeys(texts))}
-    return pl.Series(list(codes), dtype=pl.Categorical)[pl.Series(array("I", map(codes.__getitem__, texts)))]
+def _texts_of(lists: Sequence[Iterable[str]]) -> pl.Series:
+    """All texts of the lists, one below the other."""
+    listed = [one for one in lists if isinstance(one, Listed)]
+    if len(listed) == len(lists):
+        return _split(listed).explode()
+    return pl.Series(list(chain.from_iterable(lists)), dtype=pl.String)
+
+
+def _categories(lists: Sequence[Iterable[str]]) -> pl.Series:
+    """All texts of lists of which most are alike, as categories."""
+    listed = [one for one in lists if isinstance(one, Listed)]
+    if len(listed) < len(lists):
+        return _texts_of(lists).cast(pl.Categorical)
+    different = {one.raw: one for one in listed}
+    codes = dict(zip(different, range(len(different)), strict=True))
+    texts = _split(list(different.values())).cast(pl.List(pl.Categorical))
+    return texts[pl.Series([codes[one.raw] for one in listed], dtype=pl.UInt32)].explode()
+
+
+def _split(lists: Sequence[Listed]) -> pl.Series:
+    """The texts of each list."""
+    return pl.Series([one.raw[2:-2] for one in lists], dtype=pl.Binary).cast(pl.String).str.split('","')
 
 
 def _expanded(entries: pl.DataFrame, **values: pl.Series | pl.Expr) -> pl.DataFrame:
@@ -162,6 +202,6 @@ def _json_events(submissions: Sequence[Submission], numbers: TabNumbers) -> Iter
             events = submission.events
             yield events.with_columns(
                 submission=pl.lit(number, dtype=pl.UInt32),
-                tab_number=numbers.of(events["written"].to_list(), events["full_type"].to_list()),
+                tab_number=numbers.of(events["written"], events["full_type"]),
                 named=pl.col("full_type").cast(pl.Categorical),
             ).select(list(_EVENT_SCHEMA))

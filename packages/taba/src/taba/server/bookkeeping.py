@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -47,8 +47,7 @@ Entries = dict[int, list[Entry]]
 
 def own_events(
     submissions: Sequence[Submission],
-    frames: Sequence[tuple[int, Frame]],
-    accepted: pl.DataFrame,
+    counts: Mapping[tuple[int, str], int],
     bad: pl.DataFrame,
     catalogue: Catalogue,
     rules: Rules,
@@ -56,14 +55,15 @@ def own_events(
 ) -> tuple[pl.DataFrame, dict[str, TabEntry], Entries]:
     """What Taba counts of its clients, as events of its own; the tabs of them that are new; and the entries.
 
-    `accepted` has (submission, client, len); a few rows for each request, whatever the number of its events.
+    `counts` has how many events are taken by (submission, client), also of a frame of which none is; a few rows for
+    each request, whatever the number of its events.
     """
+    frames = [(number, one) for number, submission in enumerate(submissions) for one in submission.frames]
     lost = [
         (number, re.sub(r"[^a-z0-9_]", "_", reason)[:64] or "unknown", name, client, min(count, MOST))
         for number, reason, name, client, count in (*_refused_here(submissions, bad), *_lost_in_clients(frames))
     ]
-    counts = {(number, client): taken for number, client, taken in accepted.iter_rows()}
-    rows = [*_taken(frames, counts, now), *_dropped(lost, catalogue, rules, now)]
+    rows = [*_taken(counts, now), *_dropped(lost, catalogue, rules, now)]
     tabs = {row[1].tab: row[1] for row in rows}
     columns = [
         [row[0] for row in rows],
@@ -79,7 +79,7 @@ def own_events(
 
 
 def _entries(
-    submissions: Sequence[Submission], counts: dict[tuple[int, str], int], lost: Iterable[_Lost], now: float
+    submissions: Sequence[Submission], counts: Mapping[tuple[int, str], int], lost: Iterable[_Lost], now: float
 ) -> Entries:
     """An entry for each frame; and one for each client of a request without frames."""
     dropped: defaultdict[tuple[int, str], Counter[str]] = defaultdict(Counter)
@@ -115,10 +115,10 @@ def _of_frame(one: Frame, folded: int, dropped: dict[str, int]) -> Entry:
     )
 
 
-def _taken(frames: Sequence[tuple[int, Frame]], counts: dict[tuple[int, str], int], now: float) -> Iterator[_Row]:
+def _taken(counts: Mapping[tuple[int, str], int], now: float) -> Iterator[_Row]:
     """How many events were taken of each client; 0 says that it is alive."""
     entry = TabEntry(EVENTS, EVENTS, "counter")
-    for (number, client), taken in ({(number, one.header.client): 0 for number, one in frames} | counts).items():
+    for (number, client), taken in counts.items():
         yield number, entry, client, now, float(taken), None
 
 
@@ -134,9 +134,10 @@ def _dropped(lost: Sequence[_Lost], catalogue: Catalogue, rules: Rules, now: flo
 
 
 def _refused_here(submissions: Sequence[Submission], bad: pl.DataFrame) -> Iterator[_Lost]:
-    name = pl.coalesce(pl.col("name"), pl.col("written").str.extract(f"^({names.NAME_PATTERN})"), pl.lit(""))
-    client = pl.col("client").cast(pl.String).fill_null("unknown")
-    yield from bad.group_by("submission", "reason", lost=name, by=client).len().iter_rows()
+    if not bad.is_empty():
+        name = pl.coalesce(pl.col("name"), pl.col("written").str.extract(f"^({names.NAME_PATTERN})"), pl.lit(""))
+        client = pl.col("client").fill_null("unknown")
+        yield from bad.group_by("submission", "reason", lost=name, by=client).len().iter_rows()
     for number, submission in enumerate(submissions):
         if submission.refused:
             yield number, "unreadable", "", "unknown", len(submission.refused)

@@ -13,7 +13,7 @@ import re
 import socket
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import accumulate, count, takewhile
@@ -282,10 +282,7 @@ def _outcomes(submissions: Sequence[Submission], batch: Batch, duplicates: set[i
         else Outcome(batch.accepted.get(number, 0), list(submission.refused), len(submission.refused))
         for number, submission in enumerate(submissions)
     ]
-    told = batch.rejected.group_by("submission").agg(
-        total=pl.len(), index=pl.col("index").head(TOLD), error=pl.col("error").head(TOLD)
-    )
-    for number, total, indexes, errors in told.iter_rows():
+    for number, total, indexes, errors in _told(batch.rejected):
         outcome = outcomes[number]
         if not outcome.duplicate:
             outcome.rejected += zip(indexes, errors, strict=True)
@@ -293,3 +290,13 @@ def _outcomes(submissions: Sequence[Submission], batch: Batch, duplicates: set[i
     for outcome in outcomes:
         outcome.rejected = sorted(outcome.rejected)[:TOLD]
     return outcomes
+
+
+def _told(rejected: pl.DataFrame) -> Iterable[tuple[int, int, list[int], list[str]]]:
+    """By submission: how many events were rejected, and of TOLD of them the index and the error."""
+    if rejected.is_empty():
+        return ()
+    told = rejected.group_by("submission").agg(
+        total=pl.len(), index=pl.col("index").head(TOLD), error=pl.col("error").head(TOLD)
+    )
+    return told.iter_rows()

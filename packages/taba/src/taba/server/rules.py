@@ -20,6 +20,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -28,6 +29,17 @@ from taba.handlers.registry import Registry
 from taba.server.submissions import UNREADABLE
 from taba.states.catalogue import RESERVED, Catalogue
 from taba.store.protocol import TabEntry
+
+_TOLD: dict[str, Any] = {
+    "submission": pl.UInt32,
+    "index": pl.UInt32,
+    "client": pl.String,
+    "written": pl.String,
+    "name": pl.String,
+    "reason": pl.String,
+    "error": pl.String,
+}
+"""What is told of an event that breaks a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +152,18 @@ def check(
     the server's.
     """
     meant = tabs.select(
-        "parameter", "shard", "value", "reserved", "full_type_key", "reason", tab="tab_key", type="type_key"
+        "parameter", "shard", "reserved", "full_type_key", "reason", tab="tab_key", type="type_key", value="value_key"
     )[events["tab_number"]]
-    events = pl.concat([events, meant], how="horizontal")
+    events = events.hstack(meant)
     if (events["named"] != events["full_type_key"]).any():
         events = events.with_columns(named=_in_one_form(events["named"]))
     if (meant["value"] == "TEXT").any():
         events = events.with_columns(_as_texts())
-    broken = [fault.fill_null(False) for fault, _, _ in _broken(rules, own)]
-    flagged = events.with_columns(broken=pl.any_horizontal(broken))
-    good = flagged.filter(~pl.col("broken")) if flagged["broken"].any() else events
-    return good, _told(flagged.filter("broken"), tabs, rules, own)
+    faults = [fault.fill_null(False) for fault, _, _ in _broken(rules, own)]
+    broken = events.select(pl.any_horizontal(faults)).to_series()
+    if not broken.any():
+        return events, pl.DataFrame(schema=_TOLD)
+    return events.filter(~broken), _told(events.filter(broken), tabs, rules, own).select(list(_TOLD))
 
 
 def _as_texts() -> list[pl.Expr]:

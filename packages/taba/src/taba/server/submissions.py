@@ -19,6 +19,7 @@ import polars as pl
 from taba import frame, names
 from taba.compression import PackedTooLargeError, PackingError, unpack
 from taba.frame import Frame
+from taba.server.headers import parse_header
 from taba.store.protocol import Receipt
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
@@ -60,7 +61,6 @@ SEQUENCE = re.compile(r"(?=0*[1-9])[0-9]{1,15}", re.ASCII)
 _Read = tuple[list[Event], list[tuple[int, str]], str | None]
 """Events, those of them that are refused (index, error), and the client of those that name none."""
 
-_parse_header = msgspec.json.Decoder(frame.Header).decode
 _parse_body = msgspec.json.Decoder(_Body).decode
 _parse_loose_body = msgspec.json.Decoder(_LooseBody).decode
 _parse_event = msgspec.json.Decoder(Event).decode
@@ -132,7 +132,7 @@ def _receipts(headers: Mapping[str, str]) -> tuple[Receipt, ...]:
 def _read_frames(body: bytes) -> list[Submission]:
     """Each frame by itself: its own number is its receipt, in whatever company it comes."""
     try:
-        frames = list(frame.decode(body, _parse_header))
+        frames = list(frame.decode(body, parse_header))
         for one in frames:
             names.check_client(one.header.client)
     except (frame.FrameError, names.NameRuleError) as error:

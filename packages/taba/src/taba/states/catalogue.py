@@ -25,7 +25,7 @@ _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "shard": pl.UInt32,
     "reserved": pl.Boolean,
 }
-_KEYS = {"tab_key": "tab", "type_key": "type", "full_type_key": "full_type"}
+_KEYS = {"tab_key": "tab", "type_key": "type", "full_type_key": "full_type", "value_key": "value"}
 """Columns that hold another's values as categories, as the intake joins and groups by them."""
 RESERVED = r"^taba\.(client|server)\."
 """Names that the server alone records to."""
@@ -46,6 +46,8 @@ class Catalogue:
         self.changing = threading.RLock()
         self.rows: dict[str, int] = {}
         """The row of `frame` for each way in which a tab was written."""
+        self.codes = pl.Enum([])
+        """The ways in which the first tabs were written, by their rows: most tabs, and no look-up in Python."""
         self.tabs = 0
         """How many tabs there are, each counted once in however many ways it was written."""
         self._types: dict[str, str] = {}
@@ -82,6 +84,9 @@ class Catalogue:
                 for written, entry in new.items():
                     self.rows[written] = len(self.rows)
                     self._types.setdefault(entry.name, entry.type)
+                # Making it anew costs a third of a microsecond a tab, and every batch of a beginning brings new ones.
+                if len(self.rows) * 9 > self.codes.categories.len() * 10:
+                    self.codes = pl.Enum(self.frame["written"])
 
     def described(self, entries: dict[str, TabEntry]) -> pl.DataFrame:
         """Rows as those of `frame`, for tabs that need not be in it."""
