@@ -4,10 +4,10 @@
 -- everything before it writes anything, and is right when it is called again because its answer was lost.
 --
 --   taba1_append    KEYS receipts types tabs chunks body*    ARGV now receipts accounted tabs (id info body)*
---                   receipts = [[source, first, last], …]    ascending by last
---                   accounted = [[source, row], …]           what all shards have seen that it concerns, by accounts
+--                   receipts = [source, first, last, …]      ascending by last
+--                   accounted = [source, row, …]             what all shards have seen that it concerns, by accounts
 --                   tabs     = [[member, name, type], …]
---                   "ok" | "refused" receipts types          those that were seen, [[name, type that it has], …]
+--                   "ok" | "refused" receipts types          [[source, first, last], …] seen before, [[name, its type], …]
 --                        | "taken" id                        another chunk has the id
 --   taba1_replace   KEYS chunks (old body)* (new body)*      ARGV count (old id)* (id info body)*
 --                   "ok" | "gone" | "taken" id
@@ -26,7 +26,7 @@
 
 local MAX_GAPS = 1024
 local TOKEN = 8
-local AT_ONCE = 1000 -- arguments that a call takes without trouble
+local AT_ONCE = 1000 -- arguments that a call takes without trouble; even, as fields come with their values
 
 local function number(value)
   return string.format("%.0f", value)
@@ -37,8 +37,10 @@ local function read(row)
   if row then
     local last, gaps = string.match(row, "^(%d+) %d+ (.*)$")
     seen.last = tonumber(last)
-    for first, stop in string.gmatch(gaps, "(%d+)-(%d+)") do
-      table.insert(seen.gaps, { tonumber(first), tonumber(stop) })
+    if gaps ~= "" then
+      for first, stop in string.gmatch(gaps, "(%d+)-(%d+)") do
+        table.insert(seen.gaps, { tonumber(first), tonumber(stop) })
+      end
     end
   end
   return seen
@@ -61,6 +63,11 @@ end
 
 -- What either has seen.
 local function union(one, other)
+  if #other.gaps == 0 and other.last >= one.last then
+    return other
+  elseif #one.gaps == 0 and one.last >= other.last then
+    return one
+  end
   local gaps = {}
   local left, right = missing(one), missing(other)
   local at, beside = 1, 1
@@ -125,29 +132,37 @@ local function values_of(key, fields)
   return values
 end
 
+-- Calls a command that takes a key and any number of pairs: `rest` holds them, one after another.
+local function with_all(command, key, rest)
+  for from = 1, #rest, AT_ONCE do
+    redis.call(command, key, unpack(rest, from, math.min(from + AT_ONCE - 1, #rest)))
+  end
+end
+
 -- What was seen of the sources of receipts with these added, by source; and the receipts that were seen before.
 local function with(key, receipts, accounted)
   local sources, known, rows, refused = {}, {}, {}, {}
-  for _, receipt in ipairs(receipts) do
-    if known[receipt[1]] == nil then
-      known[receipt[1]] = false
-      table.insert(sources, receipt[1])
+  for place = 1, #receipts, 3 do
+    local source = receipts[place]
+    if known[source] == nil then
+      known[source] = false
+      sources[#sources + 1] = source
     end
   end
   for place, row in ipairs(values_of(key, sources)) do
     known[sources[place]] = read(row)
     rows[sources[place]] = row
   end
-  for _, pair in ipairs(accounted) do
-    known[pair[1]] = union(known[pair[1]], read(pair[2]))
+  for place = 1, #accounted, 2 do
+    known[accounted[place]] = union(known[accounted[place]], read(accounted[place + 1]))
   end
   local after = {}
-  for _, receipt in ipairs(receipts) do
-    local source = receipt[1]
-    if add(known[source], receipt[2], receipt[3]) then
+  for place = 1, #receipts, 3 do
+    local source, first, last = receipts[place], receipts[place + 1], receipts[place + 2]
+    if add(known[source], first, last) then
       after[source] = known[source]
     else
-      table.insert(refused, receipt)
+      table.insert(refused, { source, first, last })
       if rows[source] then
         redis.call("HSET", key, source, rows[source])
       end
@@ -157,9 +172,11 @@ local function with(key, receipts, accounted)
 end
 
 local function set(key, seen, heard)
+  local rows = {}
   for source, one in pairs(seen) do
-    redis.call("HSET", key, source, written(one, heard))
+    rows[#rows + 1], rows[#rows + 2] = source, written(one, heard)
   end
+  with_all("HSET", key, rows)
 end
 
 local function types_taken(key, tabs)
@@ -271,10 +288,13 @@ local function count(keys, args)
     return changed
   end
   set(keys[2], seen, args[1])
+  local rows, heard = {}, {}
   for place = 3, #args, 3 do
-    redis.call("HSET", keys[1], args[place], args[place + 2])
-    redis.call("ZADD", keys[3], args[1], args[place])
+    rows[#rows + 1], rows[#rows + 2] = args[place], args[place + 2]
+    heard[#heard + 1], heard[#heard + 2] = args[1], args[place]
   end
+  with_all("HSET", keys[1], rows)
+  with_all("ZADD", keys[3], heard)
   return { "ok" }
 end
 

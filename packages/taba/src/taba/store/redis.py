@@ -50,7 +50,7 @@ from taba.store.protocol import (
     TabsLostError,
     Version,
 )
-from taba.store.redis_accounts import TOKEN, RedisAccounts, call, seen_by, seen_of
+from taba.store.redis_accounts import TOKEN, RedisAccounts, call, receipts_of, seen_by, seen_of
 
 SCHEMA = 1
 LIBRARY = Path(__file__).with_name("functions.lua")
@@ -126,8 +126,8 @@ class RedisStore:
             "taba1_append",
             [key + "receipts", key + "types", key + "tabs", key + "chunks", *(f"{key}{one}" for one in ids)],
             now,
-            _pack([(one.source, one.lowest, one.sequence) for one in receipts]),
-            _pack([(source, accounted[source]) for source in sources & accounted.keys()]),
+            receipts_of(receipts),
+            _pack([part for source in sources & accounted.keys() for part in (source, accounted[source])]),
             _pack(tabs),
             *_written(ids, append.chunks),
         )

@@ -110,7 +110,7 @@ class RedisAccounts:
             "taba1_count",
             [key + "accounts", key + "requests", key + "heard"],
             now,
-            _pack([(one.source, one.lowest, one.sequence) for one in requests]),
+            receipts_of(requests),
             *chain.from_iterable(
                 (source, (rows[source] or b"")[:TOKEN], row) for source, row in self._after(entries, rows).items()
             ),
@@ -154,6 +154,11 @@ def seen_by(rows: Rows) -> dict[str, str]:
         for source, one in accounts
         if one.epoch
     }
+
+
+def receipts_of(receipts: Iterable[Receipt]) -> bytes:
+    """Receipts as the functions take them."""
+    return _pack([part for one in receipts for part in (one.source, one.lowest, one.sequence)])
 
 
 def seen_of(receipts: Iterable[Receipt], refused: bytes) -> frozenset[Receipt]:
