@@ -122,7 +122,7 @@ def running_engines(
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="taba-engine-")))
-        settings = {"appendonly": "yes", "appendfsync": fsync, "save": ""}
+        settings = {"appendonly": "yes", "appendfsync": fsync, "save": "", "rdbcompression": "no"}
         if kind == "cluster":
             settings["cluster-enabled"] = "yes"
         count = masters if kind == "cluster" else 1

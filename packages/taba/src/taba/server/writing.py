@@ -21,7 +21,7 @@ from taba.states.catalogue import Catalogue
 from taba.states.fold import fold
 from taba.states.reading import ChunkCache
 from taba.states.tiers import RAW
-from taba.store.protocol import Append, Entry, NewChunk, Refusal, Store, TabEntry
+from taba.store.protocol import Append, Entry, NewChunk, Receipt, Refusal, Store, TabEntry
 
 _Left = dict[int, set[int]]
 """The submissions that a shard has yet to take, by shard."""
@@ -112,6 +112,8 @@ class _Batch:
     tabs: Mapping[int, list[TabEntry]]
     written: set[int]
     duplicates: set[int] = field(default_factory=set)
+    _receipts: dict[frozenset[int], list[Receipt]] = field(default_factory=dict)
+    """Those of submissions: shards mostly have the same, and a store may pack these once."""
 
     def events_of(self, left: _Left) -> pl.DataFrame:
         """The events that are left."""
@@ -127,7 +129,10 @@ class _Batch:
 
     def part(self, shard: int, numbers: set[int], made: list[NewChunk]) -> Append:
         """What is written to a shard of these submissions."""
-        receipts = [receipt for number in sorted(numbers) for receipt in self.submissions[number].receipts]
+        receipts = self._receipts.get(which := frozenset(numbers))
+        if receipts is None:
+            receipts = [receipt for number in sorted(which) for receipt in self.submissions[number].receipts]
+            self._receipts[which] = receipts
         return Append(shard, receipts, self.tabs.get(shard, []), made)
 
     def seen(self, numbers: set[int], refusal: Refusal) -> set[int]:

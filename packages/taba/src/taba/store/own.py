@@ -93,6 +93,7 @@ class OwnValkey:
             "appendonly": "yes",
             "appendfsync": "always",
             "save": "",
+            "rdbcompression": "no",  # chunks are compressed already
             "daemonize": "no",
             "logfile": "valkey.log",
         }

@@ -24,10 +24,9 @@ import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple
 from itertools import chain, product
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,7 @@ from taba.store.protocol import (
     TabsLostError,
     Version,
 )
-from taba.store.redis_accounts import TOKEN, RedisAccounts, call, receipts_of, seen_by, seen_of
+from taba.store.redis_accounts import TOKEN, RedisAccounts, call, packed, seen_by, seen_of
 
 SCHEMA = 1
 LIBRARY = Path(__file__).with_name("functions.lua")
@@ -103,10 +102,14 @@ class RedisStore:
         found: list[list[int] | Refusal] = [[] for _ in appends]
         rows = self._accounts.look(entries)
         accounted = seen_by(rows)
+        # Frames mostly concern every shard, so several come with the very same list.
+        lists = {id(one.receipts): one.receipts for one in appends}
+        known = {which: packed(receipts, accounted) for which, receipts in lists.items()}
         left = list(range(len(appends)))
         while left:
             ids = {place: self._new_ids(len(appends[place].chunks)) for place in left}
-            answers = self._write([self._appending(appends[place], ids[place], now, accounted) for place in left])
+            parts = [(appends[place], ids[place]) for place in left]
+            answers = self._write([self._appending(one, new, now, known[id(one.receipts)]) for one, new in parts])
             for place, (told, *rest) in zip(left, answers, strict=True):
                 if told == b"refused":
                     found[place] = _refusal(appends[place].receipts, *rest)
@@ -117,17 +120,14 @@ class RedisStore:
             self._accounts.add(entries, rows, now)
         return found
 
-    def _appending(self, append: Append, ids: list[int], now: str, accounted: Mapping[str, str]) -> Command:
-        sources = {one.source for one in append.receipts}
-        receipts = sorted(append.receipts, key=attrgetter("sequence"))
+    def _appending(self, append: Append, ids: list[int], now: str, receipts: tuple[bytes, bytes]) -> Command:
         tabs = [(f"{tab.type} {tab.tab}", tab.name, tab.type) for tab in append.tabs]
         key = self._tags[append.shard]
         return call(
             "taba1_append",
             [key + "receipts", key + "types", key + "tabs", key + "chunks", *(f"{key}{one}" for one in ids)],
             now,
-            receipts_of(receipts),
-            _pack([part for source in sources & accounted.keys() for part in (source, accounted[source])]),
+            *receipts,
             _pack(tabs),
             *_written(ids, append.chunks),
         )

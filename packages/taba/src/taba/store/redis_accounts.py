@@ -161,6 +161,18 @@ def receipts_of(receipts: Iterable[Receipt]) -> bytes:
     return _pack([part for one in receipts for part in (one.source, one.lowest, one.sequence)])
 
 
+def packed(receipts: Iterable[Receipt], accounted: Mapping[str, str]) -> tuple[bytes, bytes]:
+    """Receipts as the functions take them, and what of their sources is in accounts (as `seen_by` tells)."""
+    known = {one.source for one in receipts} & accounted.keys()
+    return (
+        receipts_of(sorted(receipts, key=attrgetter("sequence"))),
+        _pack([part for source in known for part in (source, accounted[source])]),
+    )
+
+
+NOTHING = packed((), {})
+
+
 def seen_of(receipts: Iterable[Receipt], refused: bytes) -> frozenset[Receipt]:
     """Those of the receipts that a function refused."""
     seen = {tuple(receipt) for receipt in _unpack(refused)}

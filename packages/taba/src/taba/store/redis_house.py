@@ -22,7 +22,7 @@ from taba.store.marks import Mark, Marks, ShardMarks
 from taba.store.moving import Books, Key, Look, batches, unfinished
 from taba.store.protocol import Append, ChunkInfo, NewChunk, StoreError, TabEntry
 from taba.store.redis import RedisStore
-from taba.store.redis_accounts import TOKEN, row_of
+from taba.store.redis_accounts import NOTHING, TOKEN, row_of
 
 MOST = 1000
 """Fields, tabs or ids that are written in one command."""
@@ -133,7 +133,7 @@ class RedisHouse(RedisStore):
 
     def put_chunks(self, chunks: Sequence[NewChunk]) -> None:
         """As in Target."""
-        calls = [self._appending(Append(one.info.shard, [], [], [one]), [one.info.id], "0", {}) for one in chunks]
+        calls = [self._appending(Append(one.info.shard, [], [], [one]), [one.info.id], "0", NOTHING) for one in chunks]
         for one, (told, *_) in zip(chunks, self.engine.run(calls, PATIENCE, writes=True), strict=True):
             if told != b"ok":
                 raise StoreError(
@@ -158,7 +158,9 @@ class RedisHouse(RedisStore):
             by_shard[zlib.crc32(tab.name.encode()) % self.shards].append(tab)  # as taba.states.shards has it
         for shard, own in by_shard.items():
             for some in _some(own):
-                ((told, *_),) = self.engine.run([self._appending(Append(shard, [], some, []), [], "0", {})], PATIENCE)
+                ((told, *_),) = self.engine.run(
+                    [self._appending(Append(shard, [], some, []), [], "0", NOTHING)], PATIENCE
+                )
                 if told != b"ok":
                     raise StoreError(f"{self.where}: a name has two types in what is written: see 'taba check'")
 
