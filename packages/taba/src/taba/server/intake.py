@@ -13,6 +13,7 @@ import re
 import socket
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -111,7 +112,7 @@ class Intake:
         self._own_source = f"server/{uuid.uuid4().hex}"
         self._own_sequences = count(1)
         self._client = f"taba-server-{re.sub(r'[^A-Za-z0-9_.-]', '_', socket.gethostname())}"
-        self._notes: list[tuple[str, str, float]] = []
+        self._notes: deque[tuple[str, str, float]] = deque()
         self.failure: str | None = None
         """Why the last batch could not be stored; None while all is well."""
         self._failed = (0.0, 0.0)
@@ -221,7 +222,8 @@ class Intake:
 
     def fold(self, submissions: Sequence[Submission]) -> list[Outcome]:
         """Fold and store submissions as one batch. Nothing else may call this at the same time."""
-        notes, self._notes = self._notes, []
+        # One by one from its beginning: other threads append meanwhile.
+        notes = [self._notes.popleft() for _ in range(len(self._notes))]
         if notes:
             mine = submission_of_notes(self._client, notes, self._clock())
             return self.fold([*submissions, mine])[:-1]
