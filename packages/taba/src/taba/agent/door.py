@@ -15,11 +15,11 @@ import msgspec
 from taba import names
 from taba.agent.agent import Agent
 from taba.agent.connection import Request, Respond
+from taba.agent.headers import parse
 from taba.agent.writer import BusyError, WriteError
 from taba.compression import PackedTooLargeError, PackingError, in_words, unpack
-from taba.frame import CONTENT_TYPE, Frame, FrameError, Header, decode
+from taba.frame import CONTENT_TYPE, Frame, FrameError, decode
 
-_parse_header = msgspec.json.Decoder(Header).decode
 _encode = msgspec.json.encode
 _CONTENT_TYPE = CONTENT_TYPE.encode()
 
@@ -120,7 +120,7 @@ def _unpacked(request: Request, limit: int) -> bytes:
 
 def _frames(body: bytes) -> list[Frame]:
     try:
-        frames = list(decode(body, _parse_header))
+        frames = list(decode(body, parse))
         for one in frames:
             names.check_client(one.header.client)
     except (FrameError, names.NameRuleError) as error:
