@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 1.0
 POLL_SECONDS = 0.02
+REST_SECONDS = 0.01
+"""For how long at most nothing is read."""
 LIVE = ("servers", "spool_mb", "full", "commit_ms", "pending_mb", "retry_s", "drain_s", "body_mb")
 """The settings that a running agent can take anew."""
 
@@ -63,7 +65,7 @@ class Agent:
             log.info("%.1f MB of frames wait in the spool since before the start", self.spool.waiting / (1 << 20))
         self.writer = Writer(
             self.spool,
-            settings.commit_ms / 1000,
+            settings.commit_ms / 1000 - _rest(settings),
             settings.pending_mb << 19,
             lambda seconds: self.counts.time("commit.ms", seconds),
         )
@@ -173,13 +175,18 @@ class Agent:
         """Take other settings; which changed ones need a restart. Raises ValueError: then none hold."""
         self.servers.replace(settings.servers)
         self.spool.bounds = _bounds(settings)
-        self.writer.gather = settings.commit_ms / 1000
+        self.writer.gather = settings.commit_ms / 1000 - _rest(settings)
         self.writer.limit = settings.pending_mb << 19
         for lane in self.lanes:
             lane.patience = settings.retry_s
         live = {name: getattr(settings, name) for name in LIVE}
         self.settings = msgspec.structs.replace(self.settings, **live)
         return [name for name in settings.__struct_fields__ if getattr(self.settings, name) != getattr(settings, name)]
+
+    def handled(self) -> float:
+        """All that has come is handled; how long to let more come before any is read, in seconds."""
+        self.writer.hand_over()
+        return _rest(self.settings)
 
     @property
     def trouble(self) -> str | None:
@@ -240,6 +247,11 @@ class Agent:
         except (BusyError, WriteError):
             return  # the same frame is written next time
         self._report.written()
+
+
+def _rest(settings: Settings) -> float:
+    """Frames gather unread, in the sockets, as long as nobody notices; for longer, in the writer."""
+    return min(settings.commit_ms / 1000, REST_SECONDS)
 
 
 def _bounds(settings: Settings) -> Bounds:
