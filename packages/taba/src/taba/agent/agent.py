@@ -22,7 +22,7 @@ from taba.agent.salvage import pieces
 from taba.agent.servers import Servers
 from taba.agent.spool import Bounds, Spool
 from taba.agent.writer import BusyError, WriteError, Writer
-from taba.frame import Frame, Header, encode
+from taba.frame import Frame, encode
 from taba.settings import Agent as Settings
 
 log = logging.getLogger(__name__)
@@ -132,24 +132,26 @@ class Agent:
             return
 
         def written(error: Exception | None) -> None:
-            self._being_written.difference_update(map(_number, headers))
+            self._being_written.difference_update(numbers)
             if error is None:
-                self.spool.buried_missing(lost)
-                self._note_taken(new, len(body), len(frames))
+                if lost:
+                    self.spool.buried_missing(lost)
+                self._note_taken(new, events, len(body), len(frames))
             done(error, events, len(frames) - len(new))
 
         headers = [one.header for one in new]
-        for header in headers:
+        numbers = [(one.client, one.epoch, one.sequence) for one in headers]
+        for header, number in zip(headers, numbers, strict=True):
             # A repetition of what is being written now is written twice.
-            if not self.held.knows(header) or _number(header) in self._being_written:
+            if number in self._being_written or not self.held.knows(header):
                 self.spool.alone.add(header)
         lost = self.spool.bury_missing(*headers) if self.spool.missing.damaged else []
         sound = body if len(new) == len(frames) else _only(body, frames, new)
-        self._being_written.update(map(_number, headers))
+        self._being_written.update(numbers)
         try:
             self.writer.submit(b"".join(map(encode, lost)) + sound, written)
         except (BusyError, WriteError):
-            self._being_written.difference_update(map(_number, headers))
+            self._being_written.difference_update(numbers)
             raise
 
     def _note_relays(self) -> None:
@@ -163,13 +165,14 @@ class Agent:
         self.identity = relaying
         self.spool.missing.forget()
 
-    def _note_taken(self, new: Sequence[Frame], size: int, came: int) -> None:
+    def _note_taken(self, new: Sequence[Frame], events: int, size: int, came: int) -> None:
+        """Of `came` frames with `events` the `new` ones are on the disk."""
         for one in new:
             self.held.add(one.header)
-        grown = {"frames{way=in}": len(new), "events{way=in}": sum(map(_events, new)), "bytes{way=in}": size}
-        self.counts.add_all(grown)
         if len(new) < came:
             self.counts.add("duplicates", came - len(new))
+            events = sum(map(_events, new))
+        self.counts.add_all({"frames{way=in}": len(new), "events{way=in}": events, "bytes{way=in}": size})
 
     def reload(self, settings: Settings) -> list[str]:
         """Take other settings; which changed ones need a restart. Raises ValueError: then none hold."""
@@ -264,11 +267,6 @@ def _only(body: bytes, frames: Sequence[Frame], wanted: Sequence[Frame]) -> byte
     parts = [body[piece.start : piece.stop] for piece in pieces(body)]
     kept = {id(one) for one in wanted}
     return b"".join(part for part, one in zip(parts, frames, strict=True) if id(one) in kept)
-
-
-def _number(header: Header) -> tuple[str, str, int]:
-    """What a frame is known by."""
-    return header.client, header.epoch, header.sequence
 
 
 def _events(frame: Frame) -> int:

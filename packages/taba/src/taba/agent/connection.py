@@ -132,6 +132,7 @@ class Connection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self._parts: list[bytes] = []
         self._size = 0
+        self._too_large = False
         self._head_bytes = 0
         """What came since the last piece of a body: of the head, or of the trailers that may follow a body."""
 
@@ -191,21 +192,22 @@ class Connection(asyncio.Protocol):
         """A part of the body; what is beyond the limit is read and forgotten."""
         self._head_bytes = 0
         self._size += len(body)
-        if self._size <= self._listener.limit():
-            self._parts.append(body)
-        else:
+        self._too_large = self._size > self._listener.limit()
+        if self._too_large:
             self._parts.clear()
+        else:
+            self._parts.append(body)
 
     def on_message_complete(self) -> None:
         """A request is whole; the next one's head may begin."""
         self._head_bytes = 0
-        too_large = self._size > self._listener.limit()
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         path = self._url.partition(b"?")[0].decode("latin-1")
-        request = Request(self._parser.get_method().decode("latin-1"), path, self._headers, body, too_large)
+        request = Request(self._parser.get_method().decode("latin-1"), path, self._headers, body, self._too_large)
         slot = _Slot(self._parser.should_keep_alive() and not self._listener.closing, request.method == "HEAD")
         self._slots.append(slot)
-        self._pace()
+        if len(self._slots) >= MOST_WAITING:
+            self._pace()
         self._listener.note()
         try:
             self._listener.handle(request, lambda status, answer: self._respond(slot, status, answer))
@@ -230,7 +232,8 @@ class Connection(asyncio.Protocol):
         transport.write(b"".join(ready))
         if not keeps or (self._listener.closing and not self._slots):
             transport.close()
-        self._pace()
+        if not self._reads:
+            self._pace()
 
     def _fail(self, why: str) -> None:
         """What came is no request: say so, and end the connection behind the answers that are due."""
