@@ -46,6 +46,7 @@ def parse(text: bytes | memoryview) -> Header:
     names, types = listed(found.names), listed(found.types)
     if names is None or types is None:
         return _whole(text)
+    # Of a header's names the agent asks how many there are, or goes through them: a Listed will do.
     return Header(
         found.client,
         found.epoch,
