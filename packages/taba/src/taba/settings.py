@@ -99,7 +99,7 @@ class Agent(msgspec.Struct, frozen=True):
     sync: Annotated[bool, Meta(description="answer clients once a power cut loses nothing of theirs (fsync)")] = True
     commit_ms: Annotated[
         int, Meta(description="how long frames are gathered before they are synced together", ge=0, le=10_000)
-    ] = 2
+    ] = 10
     lanes: Annotated[int, Meta(description="requests with fresh frames under way at once", ge=1, le=64)] = 8
     body_mb: Annotated[int, Meta(description="largest request, in megabytes", ge=1, le=4096)] = 16
     pending_mb: Annotated[

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taba.agent import lane as lanes
+from taba.agent import spool
 from taba.agent.agent import Agent
 from taba.agent.servers import LONGEST_PAUSE, Servers, pause
 from taba.compression import unpack
@@ -109,6 +110,7 @@ def test_after_an_outage_the_newest_go_first_and_nothing_is_missing(
 ) -> None:
     for name in ("FIRST", "LEAST", "MOST"):
         monkeypatch.setattr(lanes.BacklogLane, name, 600)  # bytes in a request, so that there are many
+    monkeypatch.setattr(spool, "FRESH_SECONDS", 1.0)
     with sinks(1) as [sink], _agent(tmp_path, [sink], lanes=1) as agent:
         sink.well, sink.script = False, [503] * 100_000
         for sequence in range(1, 40):
@@ -122,6 +124,18 @@ def test_after_an_outage_the_newest_go_first_and_nothing_is_missing(
         order = [number for client, number in sink.order[before:] if client == "c"]
         # What a lane had under way when the link went is repeated first; of the rest, the newest.
         assert order.index(40) < order.index(20)
+
+
+def test_a_server_that_stands_still_for_a_moment_makes_no_backlog(tmp_path: Path) -> None:
+    """What came meanwhile goes at once when it goes on, with the live lanes, and not at the backlog's pace."""
+    with sinks(1) as [sink], _agent(tmp_path, [sink], lanes=2) as agent:
+        sink.gate.clear()
+        for sequence in range(1, 16):
+            agent.writer.write(made_frame("c", sequence))
+            time.sleep(0.1)
+        sink.gate.set()
+        _wait(lambda: _taken(sink) == list(range(1, 16)), 1.0)
+        assert all("/live-" in source for source, _ in sink.posts)
 
 
 def test_a_refused_frame_costs_itself_and_says_so(tmp_path: Path) -> None:

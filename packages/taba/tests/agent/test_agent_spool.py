@@ -1,5 +1,7 @@
 """The spool: what was appended is there until it is settled, in memory or on disk."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from taba.agent.held import Held
 from taba.agent.ranges import Ranges, gaps
 from taba.agent.salvage import pieces
 from taba.agent.segment import Segment
-from taba.agent.spool import Bounds, Spool, SpoolFullError
+from taba.agent.spool import FRESH_SECONDS, Bounds, Spool, SpoolFullError
 from taba.frame import Header, decode
 
 
@@ -60,7 +62,9 @@ def test_fresh_frames_go_first_and_old_ones_become_backlog(tmp_path: Path) -> No
     spool = Spool(tmp_path, MUCH, clock=clock)
     spool.append([made_frame("c", 1)])
     spool.append([made_frame("c", 2)])
-    clock.now = 5.0  # no lane came for them
+    clock.now = FRESH_SECONDS  # no lane came for them, but one may have been kept for a moment
+    assert spool.take_backlog(1 << 20) is None
+    clock.now = FRESH_SECONDS + 0.1
     spool.append([made_frame("c", 3)])
     assert spool.backlog > 0
     assert numbers(spool.take_fresh(1 << 20, 0)) == [3]
@@ -77,9 +81,9 @@ def test_backlog_age_counts_from_when_there_was_none(tmp_path: Path) -> None:
     spool = Spool(tmp_path, MUCH, clock=clock)
     spool.append([made_frame("c", 1)])
     assert spool.backlog_age() == 0
-    clock.now = 5.0
+    clock.now = 6.0
     spool.append([made_frame("c", 2)])
-    clock.now = 9.0
+    clock.now = 10.0
     assert spool.backlog_age() == 4.0
     drained(spool)
     assert spool.backlog_age() == 0
@@ -213,3 +217,17 @@ def test_an_epoch_that_comes_on_many_ways_is_forgotten_and_never_wrongly_known()
         held.add(headers(made_frame("c", sequence))[0])
         assert headers(made_frame("c", 1))[0] not in held
         assert headers(made_frame("c", sequence - 1))[0] not in held
+
+
+def test_while_a_lane_gathers_no_other_takes_a_part_of_it(tmp_path: Path) -> None:
+    """Lanes that are free at that moment would each send a small request."""
+    spool = Spool(tmp_path, MUCH)
+    with ThreadPoolExecutor(2) as lanes:
+        gathering = lanes.submit(spool.take_fresh, 1 << 20, 5, 0.5)
+        time.sleep(0.1)
+        spool.append([made_frame("c", 1)])
+        time.sleep(0.1)
+        beside = lanes.submit(spool.take_fresh, 1 << 20, 0.1)
+        spool.append([made_frame("c", 2)])
+        assert beside.result() is None
+        assert numbers(gathering.result()) == [1, 2]

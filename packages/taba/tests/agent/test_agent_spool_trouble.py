@@ -43,7 +43,7 @@ def test_a_segment_that_is_damaged_while_the_agent_runs_is_passed_over(tmp_path:
     spool = Spool(tmp_path, MUCH, clock=clock)
     frames = [made_frame("c", sequence) for sequence in range(1, 5)]
     spool.append(frames)
-    clock.now = 5.0
+    clock.now = 6.0
     path = next(tmp_path.glob("*.frames"))
     data = bytearray(path.read_bytes())
     data[25] ^= 1

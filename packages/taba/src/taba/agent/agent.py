@@ -22,13 +22,15 @@ from taba.agent.salvage import pieces
 from taba.agent.servers import Servers
 from taba.agent.spool import Bounds, Spool
 from taba.agent.writer import BusyError, WriteError, Writer
-from taba.frame import Frame, Header, encode
+from taba.frame import Frame, encode
 from taba.settings import Agent as Settings
 
 log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 1.0
 POLL_SECONDS = 0.02
+REST_SECONDS = 0.02
+"""For how long at most nothing is read."""
 LIVE = ("servers", "spool_mb", "full", "commit_ms", "pending_mb", "retry_s", "drain_s", "body_mb")
 """The settings that a running agent can take anew."""
 
@@ -63,7 +65,7 @@ class Agent:
             log.info("%.1f MB of frames wait in the spool since before the start", self.spool.waiting / (1 << 20))
         self.writer = Writer(
             self.spool,
-            settings.commit_ms / 1000,
+            settings.commit_ms / 1000 - _rest(settings),
             settings.pending_mb << 19,
             lambda seconds: self.counts.time("commit.ms", seconds),
         )
@@ -130,24 +132,26 @@ class Agent:
             return
 
         def written(error: Exception | None) -> None:
-            self._being_written.difference_update(map(_number, headers))
+            self._being_written.difference_update(numbers)
             if error is None:
-                self.spool.buried_missing(lost)
-                self._note_taken(new, len(body), len(frames))
+                if lost:
+                    self.spool.buried_missing(lost)
+                self._note_taken(new, events, len(body), len(frames))
             done(error, events, len(frames) - len(new))
 
         headers = [one.header for one in new]
-        for header in headers:
+        numbers = [(one.client, one.epoch, one.sequence) for one in headers]
+        for header, number in zip(headers, numbers, strict=True):
             # A repetition of what is being written now is written twice.
-            if not self.held.knows(header) or _number(header) in self._being_written:
+            if number in self._being_written or not self.held.knows(header):
                 self.spool.alone.add(header)
         lost = self.spool.bury_missing(*headers) if self.spool.missing.damaged else []
         sound = body if len(new) == len(frames) else _only(body, frames, new)
-        self._being_written.update(map(_number, headers))
+        self._being_written.update(numbers)
         try:
             self.writer.submit(b"".join(map(encode, lost)) + sound, written)
         except (BusyError, WriteError):
-            self._being_written.difference_update(map(_number, headers))
+            self._being_written.difference_update(numbers)
             raise
 
     def _note_relays(self) -> None:
@@ -161,25 +165,31 @@ class Agent:
         self.identity = relaying
         self.spool.missing.forget()
 
-    def _note_taken(self, new: Sequence[Frame], size: int, came: int) -> None:
+    def _note_taken(self, new: Sequence[Frame], events: int, size: int, came: int) -> None:
+        """Of `came` frames with `events` the `new` ones are on the disk."""
         for one in new:
             self.held.add(one.header)
-        grown = {"frames{way=in}": len(new), "events{way=in}": sum(map(_events, new)), "bytes{way=in}": size}
-        self.counts.add_all(grown)
         if len(new) < came:
             self.counts.add("duplicates", came - len(new))
+            events = sum(map(_events, new))
+        self.counts.add_all({"frames{way=in}": len(new), "events{way=in}": events, "bytes{way=in}": size})
 
     def reload(self, settings: Settings) -> list[str]:
         """Take other settings; which changed ones need a restart. Raises ValueError: then none hold."""
         self.servers.replace(settings.servers)
         self.spool.bounds = _bounds(settings)
-        self.writer.gather = settings.commit_ms / 1000
+        self.writer.gather = settings.commit_ms / 1000 - _rest(settings)
         self.writer.limit = settings.pending_mb << 19
         for lane in self.lanes:
             lane.patience = settings.retry_s
         live = {name: getattr(settings, name) for name in LIVE}
         self.settings = msgspec.structs.replace(self.settings, **live)
         return [name for name in settings.__struct_fields__ if getattr(self.settings, name) != getattr(settings, name)]
+
+    def handled(self) -> float:
+        """All that has come is handled; how long to let more come before any is read, in seconds."""
+        self.writer.hand_over()
+        return _rest(self.settings)
 
     @property
     def trouble(self) -> str | None:
@@ -242,6 +252,11 @@ class Agent:
         self._report.written()
 
 
+def _rest(settings: Settings) -> float:
+    """Frames gather unread, in the sockets, as long as nobody notices; for longer, in the writer."""
+    return min(settings.commit_ms / 1000, REST_SECONDS)
+
+
 def _bounds(settings: Settings) -> Bounds:
     """A half of `pending_mb` is for what is fresh, the other for what waits to be written."""
     return Bounds(settings.spool_mb << 20, settings.pending_mb << 19, settings.full == "drop_oldest")
@@ -252,11 +267,6 @@ def _only(body: bytes, frames: Sequence[Frame], wanted: Sequence[Frame]) -> byte
     parts = [body[piece.start : piece.stop] for piece in pieces(body)]
     kept = {id(one) for one in wanted}
     return b"".join(part for part, one in zip(parts, frames, strict=True) if id(one) in kept)
-
-
-def _number(header: Header) -> tuple[str, str, int]:
-    """What a frame is known by."""
-    return header.client, header.epoch, header.sequence
 
 
 def _events(frame: Frame) -> int:

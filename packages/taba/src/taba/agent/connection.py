@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -61,17 +62,43 @@ class _Slot:
 
 @dataclass(slots=True)
 class Listener:
-    """What the connections of a server share. `limit` bounds a body's bytes; `most` how many connections there are."""
+    """What the connections of a server share. `limit` bounds a body's bytes; `most` how many connections there are.
+
+    `handled` is called when all that has come is handled, and tells for how many seconds more may come before anything
+    is read: to wake for a request costs more than all that is done with it.
+    """
 
     handle: Handle
     limit: Callable[[], int]
+    handled: Callable[[], float]
     most: int
     connections: set[Connection] = field(default_factory=set)
     closing: bool = False
+    _begun: float | None = None
+    """When the first of what is handled now came; None where nothing is."""
+    _grown: bool = False
+    """Whether a connection was made meanwhile."""
 
     def __call__(self) -> Connection:
         """A protocol for a new connection."""
+        self._grown = True
         return Connection(self)
+
+    def note(self) -> None:
+        """A request is here."""
+        if self._begun is None:
+            self._begun = time.monotonic()
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self._rest)  # answers are sent at the end of a turn of the loop
+
+    def _rest(self) -> None:
+        """Nothing else is to be done: let requests gather, and answers."""
+        begun, self._begun = self._begun, None
+        grown, self._grown = self._grown, False
+        seconds = self.handled()
+        # The loop makes one connection in a turn, and there may be many who wait for theirs.
+        if begun is not None and not grown and not self.closing:
+            time.sleep(max(begun + seconds - time.monotonic(), 0.0))
 
     def finish(self) -> None:
         """Take no more requests; connections end once what was asked is answered."""
@@ -105,6 +132,7 @@ class Connection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self._parts: list[bytes] = []
         self._size = 0
+        self._too_large = False
         self._head_bytes = 0
         """What came since the last piece of a body: of the head, or of the trailers that may follow a body."""
 
@@ -164,21 +192,23 @@ class Connection(asyncio.Protocol):
         """A part of the body; what is beyond the limit is read and forgotten."""
         self._head_bytes = 0
         self._size += len(body)
-        if self._size <= self._listener.limit():
-            self._parts.append(body)
-        else:
+        self._too_large = self._size > self._listener.limit()
+        if self._too_large:
             self._parts.clear()
+        else:
+            self._parts.append(body)
 
     def on_message_complete(self) -> None:
         """A request is whole; the next one's head may begin."""
         self._head_bytes = 0
-        too_large = self._size > self._listener.limit()
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         path = self._url.partition(b"?")[0].decode("latin-1")
-        request = Request(self._parser.get_method().decode("latin-1"), path, self._headers, body, too_large)
+        request = Request(self._parser.get_method().decode("latin-1"), path, self._headers, body, self._too_large)
         slot = _Slot(self._parser.should_keep_alive() and not self._listener.closing, request.method == "HEAD")
         self._slots.append(slot)
-        self._pace()
+        if len(self._slots) >= MOST_WAITING:
+            self._pace()
+        self._listener.note()
         try:
             self._listener.handle(request, lambda status, answer: self._respond(slot, status, answer))
         except Exception:
@@ -202,7 +232,8 @@ class Connection(asyncio.Protocol):
         transport.write(b"".join(ready))
         if not keeps or (self._listener.closing and not self._slots):
             transport.close()
-        self._pace()
+        if not self._reads:
+            self._pace()
 
     def _fail(self, why: str) -> None:
         """What came is no request: say so, and end the connection behind the answers that are due."""

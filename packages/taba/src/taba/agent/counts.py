@@ -26,7 +26,8 @@ class Counts:
     def add_all(self, grown: Mapping[str, float]) -> None:
         """Add to several totals."""
         with self._lock:
-            self._totals.update(grown)  # type: ignore[arg-type]
+            for name, count in grown.items():
+                self._totals[name] += count  # type: ignore[assignment]
 
     def time(self, name: str, seconds: float) -> None:
         """Note a time."""

@@ -15,11 +15,11 @@ import msgspec
 from taba import names
 from taba.agent.agent import Agent
 from taba.agent.connection import Request, Respond
+from taba.agent.headers import parse
 from taba.agent.writer import BusyError, WriteError
 from taba.compression import PackedTooLargeError, PackingError, in_words, unpack
-from taba.frame import CONTENT_TYPE, Frame, FrameError, Header, decode
+from taba.frame import CONTENT_TYPE, Frame, FrameError, decode
 
-_parse_header = msgspec.json.Decoder(Header).decode
 _encode = msgspec.json.encode
 _CONTENT_TYPE = CONTENT_TYPE.encode()
 
@@ -64,7 +64,7 @@ class Door:
         respond(refusal.status, _encode({"error": str(refusal)}))
 
     def _events(self, request: Request, respond: Respond) -> None:
-        body = _unpacked(request, self.body_limit())
+        body = _unpacked(request, self.body_limit)
         frames = _frames(body)
 
         def done(error: Exception | None, events: int, duplicates: int) -> None:
@@ -99,12 +99,13 @@ def _unwritten(error: Exception) -> _RefusedError:
     return _RefusedError(503, "busy" if isinstance(error, BusyError) else "spool", f"{error}; send this again")
 
 
-def _unpacked(request: Request, limit: int) -> bytes:
+def _unpacked(request: Request, limit: Callable[[], int]) -> bytes:
+    body = request.body
     try:
         if request.too_large:
-            raise PackedTooLargeError(f"the body has more than {in_words(limit)}")
-        encoding = request.headers.get(b"content-encoding", b"").decode("latin-1").lower()
-        body = unpack(request.body, encoding, limit)
+            raise PackedTooLargeError(f"the body has more than {in_words(limit())}")
+        if encoding := request.headers.get(b"content-encoding"):
+            body = unpack(body, encoding.decode("latin-1").lower(), limit())
     except PackedTooLargeError as error:
         why = f"{error} (agent.body_mb, and half of agent.spool_mb): send it in parts"
         raise _RefusedError(413, "too_large", why) from None
@@ -120,7 +121,7 @@ def _unpacked(request: Request, limit: int) -> bytes:
 
 def _frames(body: bytes) -> list[Frame]:
     try:
-        frames = list(decode(body, _parse_header))
+        frames = list(decode(body, parse))
         for one in frames:
             names.check_client(one.header.client)
     except (FrameError, names.NameRuleError) as error:

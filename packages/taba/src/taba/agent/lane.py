@@ -234,7 +234,7 @@ class Lane(ABC):
 class LiveLane(Lane):
     """Sends what is fresh. `gather` seconds pass before it takes, so that frames of one moment travel together."""
 
-    gather = 0.02
+    gather = 0.05
     most = 4 << 20
 
     def take(self) -> Bundle | None:

@@ -98,7 +98,7 @@ class _Process:
             self._sockets[0].close()
             raise
         door = Door(self.agent)
-        self._listener = Listener(door.handle, door.body_limit, settings.connections)
+        self._listener = Listener(door.handle, door.body_limit, self.agent.handled, settings.connections)
         self._path = settings.socket
         self._ready = ready
         self._loop: asyncio.AbstractEventLoop | None = None

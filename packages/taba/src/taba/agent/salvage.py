@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import msgspec
-
+from taba.agent.headers import parse
 from taba.frame import MAGIC, PREFIX, FrameError, Header, split
-
-_parse = msgspec.json.Decoder(Header).decode
 
 
 class Piece(NamedTuple):
@@ -59,7 +56,7 @@ def count_frames(body: bytes) -> int:
 def readable(piece: Piece) -> Header | None:
     """The frame's header; None where the piece is no frame, or one whose header cannot be read."""
     try:
-        return None if piece.header is None else _parse(piece.header)
+        return None if piece.header is None else parse(piece.header)
     except ValueError:
         return None
 

@@ -28,8 +28,8 @@ from taba.frame import Header, encode
 
 log = logging.getLogger(__name__)
 
-FRESH_SECONDS = 1.0
-"""What waited longer for a lane is backlog."""
+FRESH_SECONDS = 5.0
+"""What waited longer for a lane is backlog. A server that stands still for less costs no more than that time."""
 REST_SECONDS = 30.0
 """How long a segment that cannot be read is left alone before it is tried again."""
 DENSE_AT_ONCE = 4
@@ -242,11 +242,14 @@ class Spool:
             return bundle
 
     def _await_fresh(self, wait: float, gather: float) -> bool:
-        """Whether there is something fresh, now or within `wait` seconds; in the second case, after gathering."""
+        """Whether there is something fresh, now or within `wait` seconds; in the second case, after gathering.
+
+        One lane gathers at a time, and what it gathers is left to it.
+        """
         with self._lock:
-            if self._fresh:
+            if self._fresh and not self._gathering:
                 return True
-            if not self._fresh_came.wait_for(lambda: self._fresh or self._ended, wait):
+            if not self._fresh_came.wait_for(lambda: (self._fresh and not self._gathering) or self._ended, wait):
                 return False
             self._gathering = True
         time.sleep(gather)

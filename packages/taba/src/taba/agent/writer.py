@@ -49,7 +49,7 @@ class Writer:
     def __init__(
         self, spool: Spool, gather: float, limit: int, committed: Callable[[float], None] = lambda seconds: None
     ) -> None:
-        """`gather` in seconds; `limit` in bytes that may wait."""
+        """`gather` in seconds, from when frames are handed over; `limit` in bytes that may wait."""
         self.gather = gather
         self.limit = limit
         self.failure: str | None = None
@@ -87,11 +87,21 @@ class Writer:
                 waiting.set_exception(error)
 
         self._put(_Item(body, done, None))
+        self.hand_over()
         waiting.result()
 
     def submit(self, body: bytes, done: Done) -> None:
-        """Have the frames written; `done` is called on this thread's event loop. Raises BusyError, WriteError."""
+        """Have the frames written once they are handed over; `done` is called on this thread's event loop.
+
+        Raises BusyError, WriteError.
+        """
         self._put(_Item(body, done, asyncio.get_running_loop()))
+
+    def hand_over(self) -> None:
+        """Write what was submitted so far: a thread that wakes for each frame costs more than the frame."""
+        with self._arrived:
+            if self._items:
+                self._arrived.notify()
 
     def _put(self, item: _Item) -> None:
         with self._arrived:
@@ -101,7 +111,6 @@ class Writer:
                 raise BusyError("more frames wait to be written than may wait (agent.pending_mb)")
             self._items.append(item)
             self._bytes += len(item.body)
-            self._arrived.notify()
 
     def _run(self) -> None:
         while items := self._next():
@@ -115,7 +124,8 @@ class Writer:
                 if self._ended:
                     return []
                 self._arrived.wait()
-        time.sleep(self.gather)
+        if self.gather > 0:
+            time.sleep(self.gather)
         with self._arrived:
             size = count = 0
             while count < len(self._items) and (not count or size + len(self._items[count].body) <= COMMIT_BYTES):

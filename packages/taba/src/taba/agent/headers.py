@@ -1,0 +1,65 @@
+"""A frame's header as an agent reads it: whose it is and how much it holds, without making a text of each name.
+
+What is read here is what the full decoder takes, and what it refuses is refused with its words.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import msgspec
+
+from taba.frame import Drops, Header, Texts
+from taba.listed import listed
+
+_whole = msgspec.json.Decoder(Header).decode
+
+
+class _Plain(msgspec.Struct, gc=False):
+    """The fields of a Header, and its long lists of texts as they came."""
+
+    client: str
+    epoch: str
+    sequence: int
+    start: float
+    stop: float
+    names: msgspec.Raw = msgspec.Raw(b"[]")
+    types: msgspec.Raw = msgspec.Raw(b"[]")
+    counts: list[int] = []
+    texts: Texts | None = None
+    drops: Drops | None = None
+    closing: bool = False
+    began: float | None = None
+    recorded: int | None = None
+    first: int | None = None
+
+
+_plain = msgspec.json.Decoder(_Plain).decode
+
+
+def parse(text: bytes | memoryview) -> Header:
+    """A header from its JSON. Raises ValueError that says what is wrong and where."""
+    try:
+        found = _plain(text)
+    except ValueError:
+        return _whole(text)
+    names, types = listed(found.names), listed(found.types)
+    if names is None or types is None:
+        return _whole(text)
+    # Of a header's names the agent asks how many there are, or goes through them: a Listed will do.
+    return Header(
+        found.client,
+        found.epoch,
+        found.sequence,
+        found.start,
+        found.stop,
+        cast(list[str], names),
+        cast(list[str], types),
+        found.counts,
+        found.texts,
+        found.drops,
+        found.closing,
+        found.began,
+        found.recorded,
+        found.first,
+    )
