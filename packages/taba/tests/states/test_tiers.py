@@ -15,6 +15,9 @@ from taba.states.tiers import (
     CLIENTS,
     DEFAULT,
     FLEET,
+    JOB_ROWS,
+    LARGE_ROWS,
+    MERGE_CHUNKS,
     RAW,
     SETTLE_CHUNKS,
     SETTLE_SECONDS,
@@ -173,6 +176,71 @@ def test_jobs_are_bounded():
     chunks = [info(id=n, start=START - n, stop=START - n + 1, rows=3_000_000) for n in range(5)]
     (job,) = plan(chunks, DEFAULTS, START + 60)
     assert [chunk.id for chunk in job] == [4]
+
+
+def minute_chunks(count, rows, **fields):
+    """Chunks of the clients' second tier, whose hour ends now unless told otherwise."""
+    hour = START // 3_600 * 3_600
+    return [
+        info(**{"id": n, "view": CLIENTS, "width": 60, "start": hour, "stop": hour + 60, "rows": rows, **fields})
+        for n in range(count)
+    ]
+
+
+HOUR_ENDS = START // 3_600 * 3_600 + 3_600
+
+
+def test_large_chunks_are_not_merged_only_to_be_fewer():
+    """Chunks below the bound are merged by eights, and all of a closed block; larger ones stay as they are."""
+    large, small = minute_chunks(3 * MERGE_CHUNKS, LARGE_ROWS), minute_chunks(MERGE_CHUNKS, LARGE_ROWS - 1, id=100)
+    for now in (HOUR_ENDS, HOUR_ENDS + 60):
+        assert plan(large, DEFAULTS, now) == []
+        assert plan([*large, *small], DEFAULTS, now) == [small]
+    few = [*small[:1], *minute_chunks(1, 10, id=200)]
+    assert plan([*large, *few], DEFAULTS, HOUR_ENDS) == []
+    assert plan([*large, *few], DEFAULTS, HOUR_ENDS + 60) == [few]
+    assert plan([*large, *few[:1]], DEFAULTS, HOUR_ENDS + 60) == []
+
+
+def test_what_was_made_of_the_same_slices_again_and_again_is_merged():
+    """Large chunks that were made at different times, of the same slices, are merged: whole times, as a job takes."""
+    times = [minute_chunks(3, JOB_ROWS // 9, created=float(time)) for time in range(MERGE_CHUNKS)]
+    every = [chunk for some in times for chunk in some]
+    assert plan(every[:-3], DEFAULTS, HOUR_ENDS) == []
+    for now, chunks in ((HOUR_ENDS, every), (HOUR_ENDS + 60, every[:6])):
+        (job,) = plan(chunks, DEFAULTS, now)
+        assert len({chunk.created for chunk in job}) == min(len(chunks) // 3, 3)
+        assert all(chunk in job for chunk in chunks if chunk.created in {one.created for one in job})
+    # Two times that are more than a job takes, and other slices.
+    assert plan(minute_chunks(1, JOB_ROWS) + minute_chunks(1, JOB_ROWS, created=1.0), DEFAULTS, HOUR_ENDS + 60) == []
+    other = minute_chunks(1, LARGE_ROWS, start=HOUR_ENDS - 60, stop=HOUR_ENDS, created=1.0)
+    assert plan(minute_chunks(1, LARGE_ROWS) + other, DEFAULTS, HOUR_ENDS + 60) == []
+
+
+@pytest.mark.parametrize("age", [0, 60], ids=["open", "closed"])
+@given(
+    drawn=st.lists(
+        st.tuples(st.sampled_from([1, 5_000, 50_000, 70_000, 1_000_000, 3_000_000]), st.integers(0, 3)), max_size=60
+    )
+)
+def test_merging_comes_to_rest_where_nothing_merges(age, drawn):
+    """A block's chunks are merged a bounded number of times, though none of their States become one."""
+    chunks = [one for n, (rows, made) in enumerate(drawn) for one in minute_chunks(1, rows, id=n, created=float(made))]
+    for turn in range(100):
+        jobs = plan(chunks, DEFAULTS, HOUR_ENDS + age)
+        if not jobs:
+            break
+        for job in jobs:
+            rows = sum(chunk.rows for chunk in job)
+            chunks = [chunk for chunk in chunks if chunk not in job]
+            parts = [LARGE_ROWS] * (rows // LARGE_ROWS) + [rows % LARGE_ROWS]
+            chunks += [
+                replace(job[0], id=1_000 * turn + n, rows=part, created=10.0 + turn)
+                for n, part in enumerate(parts, 100)
+                if part
+            ]
+    else:
+        raise AssertionError("there is always more to do")
 
 
 def test_policies_follow_the_first_pattern_that_matches():
