@@ -6,11 +6,13 @@ from itertools import pairwise
 
 import polars as pl
 import pytest
-from handler_cases import START, event_lists, folded, handler_of
+from handler_cases import START, event_lists, folded, handler_of, same
 from hypothesis import given
 from hypothesis import strategies as st
 
 from taba.config import Tiers as Configured
+from taba.states import tiers as tiers_module
+from taba.states.fold import coarsen
 from taba.states.tiers import (
     CLIENTS,
     DEFAULT,
@@ -32,6 +34,7 @@ from taba.store.protocol import ChunkInfo
 DEFAULTS = Tiers.parse(Configured().clients, Configured().fleet)
 SHORT = Tiers.parse(("1s for 20s", "5s for 2m", "30s for 1h"), ("1s for 30s", "10s for 5m", "1m for 1h"))
 DAY = 86_400.0
+HOUR_ENDS = START // 3_600 * 3_600 + 3_600
 
 both_ladders = pytest.mark.parametrize("tiers", [DEFAULTS, SHORT], ids=["defaults", "short"])
 both_views = pytest.mark.parametrize("view", [CLIENTS, FLEET])
@@ -69,6 +72,52 @@ def test_place_neither_loses_nor_doubles(tiers, view, data, age):
         finer = [step for step in steps if step.width < part.width]
         assert not finer or slices.max() < finer[-1].cutoff(now)
         assert part.states.columns[:2] == (["tab", "client"] if view == CLIENTS else ["tab", "slice"])
+
+
+def states_of(tabs, clients, slices):
+    """A State of each tab, client and second."""
+    events = [
+        (f"t{tab}", f"c{client}", float(HOUR_ENDS + second), 1.0)
+        for tab in range(tabs)
+        for client in range(clients)
+        for second in range(slices)
+    ]
+    return folded(handler_of("counter"), events)
+
+
+@both_views
+def test_many_states_are_merged_a_part_of_the_tabs_at_a_time(view, monkeypatch):
+    """Parts give the same States as all at once, none merges more than about PART_ROWS, and few chunks are small."""
+    handler, now = handler_of("counter"), HOUR_ENDS + 300.0
+    states = states_of(40, 5, 20)
+    keys = ["tab", "client", "slice"] if view == CLIENTS else ["tab", "slice"]
+    (whole,) = place(handler, states, view, DEFAULTS, now)
+    monkeypatch.setattr(tiers_module, "PART_ROWS", 1_000)
+    monkeypatch.setattr(tiers_module, "LARGE_ROWS", 90)
+    sizes = []
+
+    def counted(handler, states, width, keys):
+        sizes.append(states.height)
+        return coarsen(handler, states, width, keys)
+
+    monkeypatch.setattr(tiers_module, "coarsen", counted)
+    placed = list(place(handler, states, view, DEFAULTS, now))
+    same(pl.concat([part.states for part in placed]), whole.states, keys)
+    assert len(sizes) == 4
+    assert max(sizes) <= 1_500
+    assert all(part.states.height >= 90 for part in placed[:-1])
+    tabs = [set(part.states["tab"].cast(pl.String)) for part in placed]
+    assert sum(map(len, tabs)) == len(set.union(*tabs)) == 40
+
+
+def test_what_the_parts_give_of_little_stays_one_chunk(monkeypatch):
+    """States of many clients that are few for the fleet are merged by parts, and lie in one chunk of each block."""
+    monkeypatch.setattr(tiers_module, "PART_ROWS", 100)
+    states = states_of(40, 5, 20)
+    placed = list(place(handler_of("counter"), states, FLEET, SHORT, HOUR_ENDS + 20.0))
+    assert sum(part.states.height for part in placed) == 40 * 20
+    block = SHORT.of(FLEET, DEFAULT)[0].block
+    assert len(placed) == len(range(HOUR_ENDS, HOUR_ENDS + 20, block)) > 1
 
 
 @both_ladders
@@ -185,9 +234,6 @@ def minute_chunks(count, rows, **fields):
         info(**{"id": n, "view": CLIENTS, "width": 60, "start": hour, "stop": hour + 60, "rows": rows, **fields})
         for n in range(count)
     ]
-
-
-HOUR_ENDS = START // 3_600 * 3_600 + 3_600
 
 
 def test_large_chunks_are_not_merged_only_to_be_fewer():

@@ -40,6 +40,9 @@ its rows. Three million States in 733 chunks of 4,096 take 24 ms of CPU to be se
 46 of this many 9 to 10 ms, and in one chunk 5 to 6 ms."""
 JOB_ROWS = 4_000_000
 """Rows that one job takes at most (but always one chunk): about 200 MB in memory."""
+PART_ROWS = 200_000
+"""States are merged about so many at a time, so that other threads' work gets in between: Polars does one large step
+after another, and what is being folded waits for the step that runs."""
 CLOSED_SECONDS = 60
 """A block that ended this long ago is merged into one chunk, where its tier keeps it long enough to matter."""
 
@@ -135,18 +138,42 @@ class Placed:
 
 
 def place(handler: Handler, states: pl.DataFrame, view: str, tiers: Tiers, now: float) -> Iterator[Placed]:
-    """States merged into the slices that their age calls for, a block at a time; those that no tier keeps end."""
-    keys = CLIENT_KEYS if view == CLIENTS else FLEET_KEYS
+    """States merged into the slices that their age calls for, a block at a time; those that no tier keeps end.
+
+    Many States are merged a part of the tabs at a time, whenever the next of what comes out is asked for.
+    """
     for policy, part in tiers.by_policy(states):
         rest = part
         for tier in tiers.of(view, policy):
             young = max(tier.cutoff(now), 0) <= SLICE
             here, rest = rest.filter(young), rest.filter(~young)
-            if here.is_empty():
-                continue
-            merged = coarsen(handler, here, tier.width, keys).with_columns(block=SLICE // tier.block)
-            for block in merged.partition_by("block", include_key=False):
-                yield Placed(view, policy, tier.width, block)
+            if not here.is_empty():
+                yield from (Placed(view, policy, tier.width, block) for block in _blocks(handler, here, view, tier))
+
+
+def _blocks(handler: Handler, states: pl.DataFrame, view: str, tier: Tier) -> Iterator[pl.DataFrame]:
+    """A tier's States by blocks; what few of a block the parts give stays together."""
+    keys = CLIENT_KEYS if view == CLIENTS else FLEET_KEYS
+    held: dict[object, list[pl.DataFrame]] = defaultdict(list)
+    for part in _parts(states):
+        merged = coarsen(handler, part, tier.width, keys).with_columns(block=SLICE // tier.block)
+        for (block,), some in merged.partition_by("block", as_dict=True, include_key=False).items():
+            held[block].append(some)
+            if sum(one.height for one in held[block]) >= LARGE_ROWS:
+                yield pl.concat(held.pop(block), rechunk=True)
+    for some in held.values():
+        yield pl.concat(some, rechunk=True)
+
+
+def _parts(states: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The States in parts of about PART_ROWS, each with all States of its tabs."""
+    count = math.ceil(states.height / PART_ROWS)
+    if count == 1:
+        yield states
+        return
+    number = states["tab"].to_physical() % count
+    for part in range(count):
+        yield states.filter(number == part)
 
 
 def plan(chunks: Iterable[ChunkInfo], tiers: Tiers, now: float) -> list[list[ChunkInfo]]:
