@@ -106,16 +106,19 @@ def batches(rate: int, seconds: int) -> Iterator[tuple[float, pl.DataFrame]]:
         {"tab": [f"shop.sold{{item={tab}}}" for tab, _ in pairs], "client": [f"web-{client}" for _, client in pairs]},
         schema={"tab": pl.Categorical, "client": pl.Categorical},
     )
+    chance = random.Random(1)
+    values = pl.Series([chance.expovariate(0.1) for _ in range(1 << 16)])
     count = round(rate * BATCH_SECONDS)
     for batch in range(round(seconds / BATCH_SECONDS)):
         now = BEGIN + batch * BATCH_SECONDS
+        value = values.sample(count, with_replacement=True, seed=batch)
         rows = [(batch * count + index) % rotation.height for index in range(count)]
         yield (
             now,
             rotation[rows].with_columns(
                 pl.lit(int(now), dtype=pl.UInt32).alias("slice"),
                 pl.lit(1, dtype=pl.UInt64).alias("count"),
-                *(pl.lit(float(batch % 7)).alias(name) for name in ("total", "min", "max")),
+                *(value.alias(name) for name in ("total", "min", "max")),
             ),
         )
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from taba.config import Tiers as Configured
 from taba.states import tiers as tiers_module
-from taba.states.fold import coarsen
+from taba.states.fold import CLIENT_KEYS, FLEET_KEYS, coarsen, merge
 from taba.states.tiers import (
     CLIENTS,
     DEFAULT,
@@ -118,6 +118,28 @@ def test_what_the_parts_give_of_little_stays_one_chunk(monkeypatch):
     assert sum(part.states.height for part in placed) == 40 * 20
     block = SHORT.of(FLEET, DEFAULT)[0].block
     assert len(placed) == len(range(HOUR_ENDS, HOUR_ENDS + 20, block)) > 1
+
+
+def test_states_that_hardly_merge_are_left_as_they_are(monkeypatch):
+    """By client, young States that have few alike stay unmerged; with many alike, few in all, or older, they merge."""
+    handler, now = handler_of("percentile"), HOUR_ENDS + 30.0
+    events = [(f"t{n}", f"c{n % 7}", float(HOUR_ENDS), 1.0 + value) for n in range(500) for value in range(2)]
+    once = folded(handler, events)
+    some = pl.concat([once, once.filter(pl.col("tab") == "t1")])
+    twice = pl.concat([once, once])
+
+    def rows(states, view=CLIENTS, now=now):
+        (part,) = place(handler, states, view, DEFAULTS, now)
+        keys = CLIENT_KEYS if view == CLIENTS else FLEET_KEYS
+        same(merge(handler, part.states, keys), coarsen(handler, states, part.width, keys), keys)
+        return part.states.height
+
+    assert rows(some) == rows(once) == once.height
+    monkeypatch.setattr(tiers_module, "SAMPLED_ROWS", 100)
+    assert rows(some) == some.height > once.height
+    assert rows(twice) == once.height
+    assert rows(some, FLEET) == once.height
+    assert rows(some, now=now + 300) == once.height
 
 
 @both_ladders

@@ -43,6 +43,10 @@ JOB_ROWS = 4_000_000
 PART_ROWS = 200_000
 """States are merged about so many at a time, so that other threads' work gets in between: Polars does one large step
 after another, and what is being folded waits for the step that runs."""
+SAMPLE = 16
+"""Of so many pairs of a tab and a client one is looked at, to tell whether States are worth merging."""
+SAMPLED_ROWS = 1 << 14
+"""Fewer States than this are merged without a look."""
 CLOSED_SECONDS = 60
 """A block that ended this long ago is merged into one chunk, where its tier keeps it long enough to matter."""
 
@@ -140,24 +144,30 @@ class Placed:
 def place(handler: Handler, states: pl.DataFrame, view: str, tiers: Tiers, now: float) -> Iterator[Placed]:
     """States merged into the slices that their age calls for, a block at a time; those that no tier keeps end.
 
-    Many States are merged a part of the tabs at a time, whenever the next of what comes out is asked for.
+    Many States are merged a part of the tabs at a time, whenever the next of what comes out is asked for. In a chunk
+    several States may have one key: whoever reads States merges them.
     """
     for policy, part in tiers.by_policy(states):
         rest = part
         for tier in tiers.of(view, policy):
-            young = max(tier.cutoff(now), 0) <= SLICE
-            here, rest = rest.filter(young), rest.filter(~young)
+            here, rest = _split(rest, max(tier.cutoff(now), 0))
             if not here.is_empty():
                 yield from (Placed(view, policy, tier.width, block) for block in _blocks(handler, here, view, tier))
 
 
+def _split(states: pl.DataFrame, cutoff: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The States of slices from `cutoff` on, and those before. Nothing is copied where all are of one kind."""
+    if states.is_empty() or _ends(states)[0] >= cutoff:
+        return states, states.clear()
+    young = cutoff <= SLICE
+    return states.filter(young), states.filter(~young)
+
+
 def _blocks(handler: Handler, states: pl.DataFrame, view: str, tier: Tier) -> Iterator[pl.DataFrame]:
     """A tier's States by blocks; what few of a block the parts give stays together."""
-    keys = CLIENT_KEYS if view == CLIENTS else FLEET_KEYS
-    held: dict[object, list[pl.DataFrame]] = defaultdict(list)
+    held: dict[int, list[pl.DataFrame]] = defaultdict(list)
     for part in _parts(states):
-        merged = coarsen(handler, part, tier.width, keys).with_columns(block=SLICE // tier.block)
-        for (block,), some in merged.partition_by("block", as_dict=True, include_key=False).items():
+        for block, some in _by_block(_merged(handler, part, view, tier), tier):
             held[block].append(some)
             if sum(one.height for one in held[block]) >= LARGE_ROWS:
                 yield pl.concat(held.pop(block), rechunk=True)
@@ -165,14 +175,55 @@ def _blocks(handler: Handler, states: pl.DataFrame, view: str, tier: Tier) -> It
         yield pl.concat(some, rechunk=True)
 
 
+def _merged(handler: Handler, states: pl.DataFrame, view: str, tier: Tier) -> pl.DataFrame:
+    """States in a tier's slices. Of one second, they are left as they are where hardly any would become one.
+
+    That is a third of the cost of settling where nearly each event is of another tab and client. The next tier merges
+    them anyway.
+    """
+    keys = CLIENT_KEYS if view == CLIENTS else FLEET_KEYS
+    if tier.width == 1 and view == CLIENTS and _are_apart(states, [*keys, *handler.cells]):
+        return states.select(*keys, *handler.cells, *handler.measures)
+    return coarsen(handler, states, tier.width, keys)
+
+
+def _are_apart(states: pl.DataFrame, keys: Sequence[str]) -> bool:
+    """Whether merging by `keys` would leave nine tenths of the States or more, as a sample says."""
+    if states.height < SAMPLED_ROWS:
+        return False
+    pair = states["tab"].to_physical() + states["client"].to_physical()
+    sample = states.filter(pair % SAMPLE == 0).select(keys)
+    return sample.unique().height > 0.9 * sample.height
+
+
+def _by_block(states: pl.DataFrame, tier: Tier) -> Iterator[tuple[int, pl.DataFrame]]:
+    if states.is_empty():  # a handler's `trim` may leave nothing
+        return
+    first, last = _ends(states)
+    if first // tier.block == last // tier.block:
+        yield first // tier.block, states
+        return
+    numbered = states.with_columns(block=SLICE // tier.block)
+    for (block,), some in numbered.partition_by("block", as_dict=True, include_key=False).items():
+        yield int(str(block)), some
+
+
+def _ends(states: pl.DataFrame) -> tuple[int, int]:
+    """The first and the last slice of at least one State."""
+    first, last = states["slice"].min(), states["slice"].max()
+    assert isinstance(first, int)
+    assert isinstance(last, int)
+    return first, last
+
+
 def _parts(states: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """The States in parts of about PART_ROWS, each with all States of its tabs."""
+    """The States in parts of about PART_ROWS (none is empty), each with all States of its tabs."""
     count = math.ceil(states.height / PART_ROWS)
     if count == 1:
         yield states
         return
     number = states["tab"].to_physical() % count
-    for part in range(count):
+    for part in number.unique():
         yield states.filter(number == part)
 
 
