@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from world import World, random_events, tiers
 
 from taba.config import TierPattern
+from taba.states import tiers as tiers_module
 from taba.states.compactor import Compactor
 from taba.states.reading import ChunkCache, Reader
 from taba.states.tiers import CLIENTS, FLEET, RAW
@@ -161,6 +162,49 @@ def test_busy_compaction_keeps_few_chunks(world):
         most = max(most, sum(widths(world).values()))
     assert most < 200
     world.check(BASE, world.now // MINUTE * MINUTE)
+
+
+@pytest.fixture
+def parted(monkeypatch):
+    """Merging a few States at a time, those that hardly merge not at all, and chunks that count as large."""
+    monkeypatch.setattr(tiers_module, "SAMPLED_ROWS", 1)
+    monkeypatch.setattr(tiers_module, "SAMPLE", 2)
+    monkeypatch.setattr(tiers_module, "PART_ROWS", 7)
+    monkeypatch.setattr(tiers_module, "LARGE_ROWS", 12)
+    monkeypatch.setattr(tiers_module, "JOB_ROWS", 100)
+
+
+def test_answers_stay_the_same_part_by_part(parted, world):
+    """Where all is merged a part of the tabs at a time, and by many jobs, answers are those of the events."""
+    rng = random.Random(7)
+    for advance in [0, 11, 30, MINUTE, 2 * MINUTE, 10 * MINUTE, HOUR, 2 * HOUR, 6 * HOUR, DAY]:
+        world.now += advance
+        world.post(random_events(rng, 200, max(world.now - HOUR, BASE), world.now))
+        world.compact(60)
+        for start, stop in aligned_windows(world, rng, FLEET, BASE):
+            world.check_fleet(start, stop)
+        for start, stop in aligned_windows(world, rng, CLIENTS, BASE):
+            world.check_clients(start, stop)
+
+
+def test_a_job_that_is_broken_off_between_its_parts_changes_nothing(parted, world):
+    """A pause comes between the parts of a job; what ends there leaves every chunk where it was."""
+    rng = random.Random(8)
+    world.post(random_events(rng, 500, BASE, world.now, "c"))
+    world.now += 20
+    before = widths(world)
+
+    def stop():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.service.compactor.run(world.now, stop)
+    assert widths(world) == before
+    pauses = []
+    jobs = world.service.compactor.run(world.now, lambda: pauses.append(widths(world)))
+    assert len(pauses) > 2 * jobs > 0
+    assert pauses[0] == before
+    world.check(BASE, world.now)
 
 
 def test_patterns_have_tiers_of_their_own(tmp_path):

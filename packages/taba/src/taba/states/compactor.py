@@ -6,11 +6,10 @@ shard at once, because a shard is left alone whose chunks show that it was compa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import polars as pl
 
-from taba.handlers.base import Handler
 from taba.handlers.registry import Registry
 from taba.states import chunks
 from taba.states.reading import ChunkCache, Reader
@@ -38,7 +37,7 @@ class Compactor:
         self._told = told
 
     def run(self, now: float, pause: Callable[[], None] = lambda: None) -> int:
-        """Do all that is due in every shard at the time `now`, calling `pause` after each job; how many were done."""
+        """Do all that is due in every shard at the time `now`, calling `pause` on the way; how many jobs were done."""
         return sum(self.run_shard(shard, now, pause) for shard in range(self._store.shards))
 
     def run_shard(self, shard: int, now: float, pause: Callable[[], None] = lambda: None, rest: float = 0.0) -> int:
@@ -53,7 +52,7 @@ class Compactor:
         done, unread = 0, None
         for job in plan(known, self._tiers, now):
             try:
-                replaced = self._compact(job, now)
+                replaced = self._compact(job, now, pause)
             except chunks.ChunkError as error:
                 unread = error
             else:
@@ -70,32 +69,34 @@ class Compactor:
         """The chunks whose type this process can merge; others stay as they are."""
         return [info for info in self._store.chunks(shard) if self._registry.get(info.type) is not None]
 
-    def _compact(self, job: Sequence[ChunkInfo], now: float) -> bool:
+    def _compact(self, job: Sequence[ChunkInfo], now: float, pause: Callable[[], None]) -> bool:
         """One set of chunks, all of one type and view, as fewer; false where another was faster."""
         first = job[0]
-        handler = self._registry.get(first.type)
-        assert handler is not None
         loaded = self._reader.load(job, keep=False)
         if loaded is None:
             return False
         states = pl.concat(loaded)
-        new = self._placed(handler, states, first, now)
+        del loaded
+        new, kept = [], []
+        for chunk, merged in self._placed(states, first, now):
+            new.append(chunk)
+            kept.append(merged if chunk.info.view == FLEET or first.view == RAW else None)
+            pause()
         old = [info.id for info in job]
-        identities = self._store.replace(first.shard, old, [chunk for chunk, _ in new])
+        identities = self._store.replace(first.shard, old, new)
         if identities is None:
             return False
         self._cache.drop(first.shard, old)
-        for identity, (chunk, merged) in zip(identities, new, strict=True):
-            if chunk.info.view == FLEET or first.view == RAW:
+        for identity, merged in zip(identities, kept, strict=True):
+            if merged is not None:
                 self._cache.put(first.shard, identity, merged)
         return True
 
-    def _placed(
-        self, handler: Handler, states: pl.DataFrame, first: ChunkInfo, now: float
-    ) -> list[tuple[NewChunk, pl.DataFrame]]:
-        views = (CLIENTS, FLEET) if first.view == RAW else (first.view,)
-        new = []
-        for view in views:
+    def _placed(self, states: pl.DataFrame, first: ChunkInfo, now: float) -> Iterator[tuple[NewChunk, pl.DataFrame]]:
+        """The chunks that come of States, with the States in them, each made when it is asked for."""
+        handler = self._registry.get(first.type)
+        assert handler is not None
+        for view in (CLIENTS, FLEET) if first.view == RAW else (first.view,):
             for part in place(handler, states, view, self._tiers, now):
                 chunk = chunks.make(
                     handler,
@@ -106,5 +107,4 @@ class Compactor:
                     width=part.width,
                     created=now,
                 )
-                new.append((chunk, part.states))
-        return new
+                yield chunk, part.states
