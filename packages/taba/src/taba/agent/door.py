@@ -15,10 +15,10 @@ import msgspec
 from taba import names
 from taba.agent.agent import Agent
 from taba.agent.connection import Request, Respond
-from taba.agent.headers import parse
 from taba.agent.writer import BusyError, WriteError
 from taba.compression import PackedTooLargeError, PackingError, in_words, unpack
 from taba.frame import CONTENT_TYPE, Frame, FrameError, decode
+from taba.headers import parse
 
 _encode = msgspec.json.encode
 _CONTENT_TYPE = CONTENT_TYPE.encode()

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from taba.agent.headers import parse
 from taba.frame import MAGIC, PREFIX, FrameError, Header, split
+from taba.headers import parse
 
 
 class Piece(NamedTuple):

@@ -19,7 +19,7 @@ import polars as pl
 from taba import frame, names
 from taba.compression import PackedTooLargeError, PackingError, unpack
 from taba.frame import Frame
-from taba.server.headers import parse_header
+from taba.headers import parse as parse_header
 from taba.store.protocol import Receipt
 
 JSON, NDJSON = "application/json", "application/x-ndjson"

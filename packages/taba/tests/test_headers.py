@@ -1,4 +1,4 @@
-"""A header as the agent reads it, compared with the full decoder: the same fields, or refused with the same words."""
+"""A header as agents and servers read it, and as the full decoder does: the same fields, or the same words of refusal."""
 
 import json
 from dataclasses import asdict
@@ -7,8 +7,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taba.agent.headers import parse
 from taba.frame import Header
+from taba.headers import parse
 
 _whole = msgspec.json.Decoder(Header).decode
 

@@ -1,6 +1,9 @@
-"""A frame's header as an agent reads it: whose it is and how much it holds, without making a text of each name.
+"""A frame's header as agents and servers read it: the names and the types of its tabs stay the JSON that came.
 
-What is read here is what the full decoder takes, and what it refuses is refused with its words.
+To an agent only their number matters, and a server takes those of a whole batch apart in columns, so nobody makes a
+text for each event. What is read here is what the full decoder takes, and what it refuses is refused with its words.
+
+Not for the client, which has the standard library alone.
 """
 
 from __future__ import annotations
@@ -46,7 +49,7 @@ def parse(text: bytes | memoryview) -> Header:
     names, types = listed(found.names), listed(found.types)
     if names is None or types is None:
         return _whole(text)
-    # Of a header's names the agent asks how many there are, or goes through them: a Listed will do.
+    # Whoever has a header asks how many names there are, or goes through them: a Listed will do.
     return Header(
         found.client,
         found.epoch,

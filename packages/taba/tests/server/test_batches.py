@@ -1,25 +1,19 @@
-"""Promises: a header means the same however its JSON is written, and whichever way the server reads it."""
+"""Promises: a batch is the same whichever way its frames' headers are written, and so read."""
 
 from __future__ import annotations
 
 import json
 import zlib
 from array import array
-from dataclasses import fields
-from typing import Any
 
-import msgspec
 import polars as pl
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from taba import frame
-from taba.frame import Header
 from taba.handlers.registry import Registry
 from taba.server.batch import Batch, assemble
-from taba.server.headers import parse_header
 from taba.server.rules import Rules
 from taba.server.submissions import read
 from taba.states.catalogue import Catalogue
@@ -27,33 +21,7 @@ from taba.store.protocol import TabEntry
 
 NOW = 1_700_000_000.0
 RULES = Rules(1000, 0.0, NOW + 60)
-TEXT = st.text(alphabet=st.sampled_from('ab",[]\\ é\n'), max_size=4)
 TYPES = st.sampled_from(["counter", "percentile", "gauge", "gauge(30)", "nothing", 'odd"type'])
-
-
-def plainly(header: Header) -> dict[str, Any]:
-    """A header's fields, its arrays as lists."""
-    found = {field.name: getattr(header, field.name) for field in fields(Header)}
-    return found | {"names": list(header.names), "types": list(header.types)}
-
-
-@given(st.lists(st.tuples(TEXT, TYPES), max_size=5), st.booleans())
-def test_what_the_server_reads_is_what_any_decoder_reads(tabs: list[tuple[str, str]], spaced: bool) -> None:
-    """Texts with quotes, commas, escapes and other alphabets, written with spaces or without."""
-    header = Header("web", "e", 3, 1.0, 2.0, [tab for tab, _ in tabs], [kind for _, kind in tabs], [1] * len(tabs))
-    said = {"client": "web", "epoch": "e", "sequence": 3, "start": 1.0, "stop": 2.0, "names": header.names}
-    said |= {"types": header.types, "counts": header.counts}
-    text = json.dumps(said).encode() if spaced else msgspec.json.encode(said)
-    assert plainly(parse_header(text)) == plainly(header) == plainly(frame.parse_header(text))
-
-
-@pytest.mark.parametrize("field", ["names", "types"])
-@pytest.mark.parametrize("value", ['["a",1]', '["a",null]', '{"a":"b"}', '"a"', '["a"', '["a\xff"]'])
-def test_what_is_no_array_of_texts_is_refused(field: str, value: str) -> None:
-    """With an error of the field, as a decoder of the whole gives it."""
-    text = f'{{"client":"web","epoch":"e","sequence":1,"start":1,"stop":2,"{field}":{value}}}'.encode("latin-1")
-    with pytest.raises(ValueError):
-        parse_header(text)
 
 
 def bodies(spaced: bool, parts: list[list[tuple[str, str]]]) -> list[bytes]:
