@@ -1,4 +1,4 @@
-"""A header as agents and servers read it, and as the full decoder does: the same fields, or the same words of refusal."""
+"""A header as agents and servers read it, and as the full decoder does: the same fields, or the same refusal."""
 
 import json
 from dataclasses import asdict
