@@ -10,6 +10,8 @@ from taba.agent.connection import Listener
 
 REQUEST = b"POST /v1/events HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi"
 REST = 0.02
+COMMIT = 0.005
+"""Seconds after which a request is answered, as if it was on the disk then."""
 
 
 def _served(ask: Callable[[int], object]) -> list[int]:
@@ -23,7 +25,7 @@ def _served(ask: Callable[[int], object]) -> list[int]:
 
     def handle(request, respond) -> None:
         handled.append(request.body)
-        respond(200, b"{}")
+        asyncio.get_running_loop().call_later(COMMIT, respond, 200, b"{}")
 
     async def run() -> None:
         listener = Listener(handle, lambda: 10, end_of_turn, 1000)
@@ -67,3 +69,18 @@ def test_who_comes_does_not_wait_for_a_turn_each() -> None:
     seconds: list[float] = []
     _served(_asking(200, 0, seconds))
     assert seconds[0] < 200 * REST / 4
+
+
+def test_who_sends_alone_is_answered_at_once() -> None:
+    """As a program does that catches up, frame by frame, or a person who tries it."""
+
+    async def ask(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(20):
+            writer.write(REQUEST)
+            await reader.readuntil(b"{}")
+        writer.close()
+
+    begun = time.monotonic()
+    _served(lambda port: asyncio.run(ask(port)))
+    assert time.monotonic() - begun < 20 * (COMMIT + REST / 2)

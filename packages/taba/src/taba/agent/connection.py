@@ -65,7 +65,8 @@ class Listener:
     """What the connections of a server share. `limit` bounds a body's bytes; `most` how many connections there are.
 
     `handled` is called when all that has come is handled, and tells for how many seconds more may come before anything
-    is read: to wake for a request costs more than all that is done with it.
+    is read, where several wait for their answers: to wake for a request costs more than all that is done with it. One
+    that sends alone is answered at once.
     """
 
     handle: Handle
@@ -74,6 +75,8 @@ class Listener:
     most: int
     connections: set[Connection] = field(default_factory=set)
     closing: bool = False
+    waiting: int = 0
+    """Requests that are not answered yet."""
     _begun: float | None = None
     """When the first of what is handled now came; None where nothing is."""
     _grown: bool = False
@@ -86,6 +89,7 @@ class Listener:
 
     def note(self) -> None:
         """A request is here."""
+        self.waiting += 1
         if self._begun is None:
             self._begun = time.monotonic()
             loop = asyncio.get_running_loop()
@@ -97,7 +101,7 @@ class Listener:
         grown, self._grown = self._grown, False
         seconds = self.handled()
         # The loop makes one connection in a turn, and there may be many who wait for theirs.
-        if begun is not None and not grown and not self.closing:
+        if begun is not None and self.waiting > 1 and not grown and not self.closing:
             time.sleep(max(begun + seconds - time.monotonic(), 0.0))
 
     def finish(self) -> None:
@@ -219,6 +223,7 @@ class Connection(asyncio.Protocol):
 
     def _respond(self, slot: _Slot, status: int, body: bytes) -> None:
         slot.answer = _head(status, len(body), slot.keeps) + (b"" if slot.bare else body)
+        self._listener.waiting -= 1
         self.active = self._loop.time()
         ready = []
         keeps = True
@@ -239,6 +244,7 @@ class Connection(asyncio.Protocol):
         """What came is no request: say so, and end the connection behind the answers that are due."""
         slot = _Slot(keeps=False)
         self._slots.append(slot)
+        self._listener.waiting += 1
         self._failed = True
         self._pace()
         self._respond(slot, 400, b'{"error":"%s"}' % why.replace('"', "'").encode("ascii", "replace"))
