@@ -169,8 +169,8 @@ def parted(monkeypatch):
     """Merging a few States at a time, those that hardly merge not at all, and chunks that count as large."""
     monkeypatch.setattr(tiers_module, "SAMPLED_ROWS", 1)
     monkeypatch.setattr(tiers_module, "SAMPLE", 2)
-    monkeypatch.setattr(tiers_module, "PART_ROWS", 7)
-    monkeypatch.setattr(tiers_module, "LARGE_ROWS", 12)
+    monkeypatch.setattr(tiers_module, "PART_ROWS", 12)
+    monkeypatch.setattr(tiers_module, "LARGE_ROWS", 5)
     monkeypatch.setattr(tiers_module, "JOB_ROWS", 100)
 
 

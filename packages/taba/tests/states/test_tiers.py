@@ -87,13 +87,12 @@ def states_of(tabs, clients, slices):
 
 @both_views
 def test_many_states_are_merged_a_part_of_the_tabs_at_a_time(view, monkeypatch):
-    """Parts give the same States as all at once, none merges more than about PART_ROWS, and few chunks are small."""
-    handler, now = handler_of("counter"), HOUR_ENDS + 300.0
+    """Parts give the same States as all at once, none is of many more than PART_ROWS, and chunks are no smaller."""
+    handler, now = handler_of("counter"), HOUR_ENDS + 30.0
     states = states_of(40, 5, 20)
     keys = ["tab", "client", "slice"] if view == CLIENTS else ["tab", "slice"]
     (whole,) = place(handler, states, view, DEFAULTS, now)
     monkeypatch.setattr(tiers_module, "PART_ROWS", 1_000)
-    monkeypatch.setattr(tiers_module, "LARGE_ROWS", 90)
     sizes = []
 
     def counted(handler, states, width, keys):
@@ -105,14 +104,15 @@ def test_many_states_are_merged_a_part_of_the_tabs_at_a_time(view, monkeypatch):
     same(pl.concat([part.states for part in placed]), whole.states, keys)
     assert len(sizes) == 4
     assert max(sizes) <= 1_500
-    assert all(part.states.height >= 90 for part in placed[:-1])
+    assert all(part.states.height >= 1_000 for part in placed[:-1])
+    assert len(placed) == 1 if view == FLEET else len(placed) > 1
     tabs = [set(part.states["tab"].cast(pl.String)) for part in placed]
     assert sum(map(len, tabs)) == len(set.union(*tabs)) == 40
 
 
 def test_what_the_parts_give_of_little_stays_one_chunk(monkeypatch):
     """States of many clients that are few for the fleet are merged by parts, and lie in one chunk of each block."""
-    monkeypatch.setattr(tiers_module, "PART_ROWS", 100)
+    monkeypatch.setattr(tiers_module, "PART_ROWS", 1_000)
     states = states_of(40, 5, 20)
     placed = list(place(handler_of("counter"), states, FLEET, SHORT, HOUR_ENDS + 20.0))
     assert sum(part.states.height for part in placed) == 40 * 20

@@ -41,8 +41,8 @@ its rows. Three million States in 733 chunks of 4,096 take 24 ms of CPU to be se
 JOB_ROWS = 4_000_000
 """Rows that one job takes at most (but always one chunk): about 200 MB in memory."""
 PART_ROWS = 200_000
-"""States are merged about so many at a time, so that other threads' work gets in between: Polars does one large step
-after another, and what is being folded waits for the step that runs."""
+"""States are merged about so many at a time, and lie in chunks of about as many, so that other threads' work gets in
+between: what is being folded waits for the step that Polars is at."""
 SAMPLE = 16
 """Of so many pairs of a tab and a client one is looked at, to tell whether States are worth merging."""
 SAMPLED_ROWS = 1 << 14
@@ -164,12 +164,12 @@ def _split(states: pl.DataFrame, cutoff: int) -> tuple[pl.DataFrame, pl.DataFram
 
 
 def _blocks(handler: Handler, states: pl.DataFrame, view: str, tier: Tier) -> Iterator[pl.DataFrame]:
-    """A tier's States by blocks; what few of a block the parts give stays together."""
+    """A tier's States by blocks; what the parts give of a block stays together until it is PART_ROWS."""
     held: dict[int, list[pl.DataFrame]] = defaultdict(list)
     for part in _parts(states):
         for block, some in _by_block(_merged(handler, part, view, tier), tier):
             held[block].append(some)
-            if sum(one.height for one in held[block]) >= LARGE_ROWS:
+            if sum(one.height for one in held[block]) >= PART_ROWS:
                 yield pl.concat(held.pop(block), rechunk=True)
     for some in held.values():
         yield pl.concat(some, rechunk=True)
