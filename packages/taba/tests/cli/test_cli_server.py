@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -93,6 +94,15 @@ def test_connections_spread_over_the_workers_and_the_parent_stays_small(tmp_path
         code, told = serving.stop()
     assert (code, told) == (0, "")
     assert not any(runs(pid) for pid in serving.told["pids"])
+
+
+def test_workers_share_the_processors(tmp_path):
+    """Each computes with its part of them, and with one thread at least."""
+    with served(tmp_path, 2) as serving:
+        for pid in serving.told["pids"]:
+            names = [task.read_text() for task in Path(f"/proc/{pid}/task").glob("*/comm")]
+            threads = [name for name in names if re.fullmatch(r"polars-\d+\n", name)]
+            assert len(threads) == max((os.cpu_count() or 1) // 2, 1)
 
 
 def test_what_waits_for_a_killed_worker_is_the_next_ones(tmp_path):

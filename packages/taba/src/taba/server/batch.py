@@ -94,7 +94,7 @@ class TabNumbers:
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._codes = catalogue.codes
+        self._row_of = catalogue.row_of
         self._known = catalogue.rows
         self._base = len(catalogue)
         self._places: dict[tuple[str, str | None], int] = {}
@@ -106,7 +106,7 @@ class TabNumbers:
 
     def of(self, written: pl.Series, types: pl.Series) -> pl.Series:
         """The numbers of tabs, given as written and with their types."""
-        numbers = written.cast(self._codes, strict=False).to_physical().cast(pl.UInt32)
+        numbers = written.alias("written").to_frame().select(self._row_of).to_series()
         if numbers.null_count():
             places = numbers.is_null().arg_true()
             pairs = zip(written[places], types[places].cast(pl.String), strict=True)

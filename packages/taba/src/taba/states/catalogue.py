@@ -46,8 +46,10 @@ class Catalogue:
         self.changing = threading.RLock()
         self.rows: dict[str, int] = {}
         """The row of `frame` for each way in which a tab was written."""
-        self.codes = pl.Enum([])
-        """The ways in which the first tabs were written, by their rows: most tabs, and no look-up in Python."""
+        self.row_of = _row_of(pl.Series(dtype=pl.String))
+        """The row of a column "written", of texts, null for some: found without a look-up in Python for each."""
+        self._found = 0
+        """How many rows that finds."""
         self.tabs = 0
         """How many tabs there are, each counted once in however many ways it was written."""
         self._types: dict[str, str] = {}
@@ -85,8 +87,8 @@ class Catalogue:
                     self.rows[written] = len(self.rows)
                     self._types.setdefault(entry.name, entry.type)
                 # Making it anew costs a third of a microsecond a tab, and every batch of a beginning brings new ones.
-                if len(self.rows) * 9 > self.codes.categories.len() * 10:
-                    self.codes = pl.Enum(self.frame["written"])
+                if len(self.rows) * 9 > self._found * 10:
+                    self.row_of, self._found = _row_of(self.frame["written"]), len(self.rows)
 
     def described(self, entries: dict[str, TabEntry]) -> pl.DataFrame:
         """Rows as those of `frame`, for tabs that need not be in it."""
@@ -114,3 +116,8 @@ class Catalogue:
 
 def _with_keys(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(column).cast(pl.Categorical).alias(key) for key, column in _KEYS.items())
+
+
+def _row_of(written: pl.Series) -> pl.Expr:
+    """What gives a text's place among others, which it holds hashed: a type that is given anew is hashed anew."""
+    return pl.col("written").cast(pl.Enum(written), strict=False).to_physical().cast(pl.UInt32)
