@@ -39,6 +39,11 @@ def glob_pattern(glob: str) -> str:
     return rf"^{_translated(name)}\{{{inside}\}}$"
 
 
+def is_name(glob: str) -> bool:
+    """Whether a glob over tabs is a name, which fits itself with any tags and nothing else."""
+    return len(glob) <= MAX_GLOB and "{" not in glob and not SPECIAL.search(glob)
+
+
 def client_pattern(glob: str) -> str:
     """The regular expression, anchored at both ends, for a glob over clients."""
     return f"^{_translated(glob)}$"

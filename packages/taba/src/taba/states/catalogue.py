@@ -10,7 +10,7 @@ import polars as pl
 
 from taba import names
 from taba.handlers.registry import Registry
-from taba.matching import glob_pattern
+from taba.matching import glob_pattern, is_name
 from taba.states.shards import shard_of
 from taba.store.protocol import TabEntry
 
@@ -104,14 +104,16 @@ class Catalogue:
 
     def match(self, globs: Sequence[str]) -> pl.DataFrame:
         """The tabs that any of the globs fits; Taba's own only where a glob begins with `taba.`."""
-        tabs = self.frame.filter(pl.col("written") == pl.col("tab"))
-        own = pl.col("tab").str.starts_with(names.OWN_PREFIX)
-        fits = [
-            pl.col("tab").str.contains(glob_pattern(glob))
-            & (pl.lit(True) if glob.startswith(names.OWN_PREFIX) else ~own)
-            for glob in globs
-        ]
-        return tabs.filter(pl.any_horizontal(fits)).drop("written")
+        once = pl.col("written") == pl.col("tab")
+        return self.frame.filter(pl.any_horizontal(map(_fits, globs)) & once).drop("written")
+
+
+def _fits(glob: str) -> pl.Expr:
+    """Whether a glob fits a tab."""
+    if is_name(glob):
+        return pl.col("name") == glob
+    own = pl.lit(glob.startswith(names.OWN_PREFIX)) | ~pl.col("tab").str.starts_with(names.OWN_PREFIX)
+    return pl.col("tab").str.contains(glob_pattern(glob)) & own
 
 
 def _with_keys(frame: pl.DataFrame) -> pl.DataFrame:

@@ -104,7 +104,7 @@ class Query:
                 continue
             parts = []
             for (shard,), some in tabs.partition_by("shard", as_dict=True).items():
-                whole = some.height == self._tabs_in(int(str(shard)), handler.type)
+                whole = some.height > 1 and some.height == self._tabs_in(int(str(shard)), handler.type)
                 select = _selector(some, selection, whole=whole)
                 found = self._reader.states(int(str(shard)), handler.type, selection.view, start, stop, select)
                 if found is not None and whole and selection.by is None:
@@ -118,7 +118,7 @@ class Query:
     def _tabs_in(self, shard: int, type_name: str) -> int:
         known = self._catalogue.frame
         of_type = (pl.col("shard") == shard) & (pl.col("type") == type_name)
-        return known.filter(of_type & (pl.col("written") == pl.col("tab"))).height
+        return int(known.select((of_type & (pl.col("written") == pl.col("tab"))).sum()).item())
 
 
 def _selector(tabs: pl.DataFrame, selection: Selection, *, whole: bool) -> Callable[[pl.DataFrame], pl.DataFrame]:
