@@ -8,6 +8,7 @@ import pytest
 from handler_cases import alike
 from world import World, random_events
 
+from taba.states import query
 from taba.states.query import Selection, Window
 
 HOUR = 3_600
@@ -15,11 +16,15 @@ BASE = 1_700_000_000 // HOUR * HOUR
 SPAN = 600
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    """Ten minutes of events of every type, half of them compacted."""
+@pytest.fixture(scope="module", params=[query.PART_ROWS, 1], ids=["at once", "in parts"])
+def world(request, tmp_path_factory):
+    """Ten minutes of events of every type, half of them compacted; asked about at once, and a shard at a time."""
     rng = random.Random(9)
-    with World(tmp_path_factory.mktemp("query"), BASE + SPAN + 1.0) as world:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        World(tmp_path_factory.mktemp("query"), BASE + SPAN + 1.0, shards=3) as world,
+    ):
+        patch.setattr(query, "PART_ROWS", request.param)
         for _ in range(3):
             world.post(random_events(rng, 300, BASE, BASE + SPAN))
         world.now += 30

@@ -21,6 +21,9 @@ from taba.states.reading import Reader
 from taba.states.tiers import CLIENTS, FLEET
 
 ALL = "*"
+PART_ROWS = 500_000
+"""States that are merged at once, or those of one shard: while Polars merges more, what is folded waits, and memory
+grows with what is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,57 +66,79 @@ class Query:
     def windows(self, selection: Selection, windows: Sequence[Window]) -> Iterator[tuple[Handler, pl.DataFrame]]:
         """For each type the answers over `windows`, with the column `window`. Nested windows share their work."""
         start, stop = min(w.start for w in windows), max(w.stop for w in windows)
-        for handler, states in self.states(selection, start, stop):
-            yield handler, _over_windows(handler, states, selection, windows)
+        for handler, parts in self.states(selection, start, stop):
+            answers = [_over_windows(handler, states, selection, windows) for states in parts]
+            if answers:
+                yield handler, pl.concat(answers)
 
     def series(self, selection: Selection, start: int, stop: int, step: int) -> Iterator[tuple[Handler, pl.DataFrame]]:
         """For each type the answers over slices of `step` seconds from `start`, with the column `bucket`."""
         bucket = ((pl.col("slice").cast(pl.Int64) - start) // step * step + start).alias("bucket")
         keys = [*selection.keys, "bucket"]
         fleet = not selection.per_client
-        for handler, states in self.states(selection, start, stop):
-            # What expires within a slice that has not ended yet is still there.
-            until = pl.min_horizontal(pl.col("bucket") + step, stop)
-            yield (
-                handler,
+        # What expires within a slice that has not ended yet is still there.
+        until = pl.min_horizontal(pl.col("bucket") + step, stop)
+        for handler, parts in self.states(selection, start, stop):
+            answers = [
                 project(handler, states.with_columns(bucket), keys, seconds=step, until=until, fleet=fleet)
-                .sort("tab", *keys[1:])
-                .pipe(_filled, handler),
-            )
+                for states in parts
+            ]
+            if answers:
+                yield handler, pl.concat(answers).sort("tab", *keys[1:]).pipe(_filled, handler)
 
     def pairs(self, tabs: Sequence[str], start: float, stop: float) -> pl.DataFrame:
         """Which client recorded to which tab: (tab, client, last slice), of the clients' States in [start, stop)."""
         parts = [pl.DataFrame(schema={"tab": pl.Categorical, "client": pl.Categorical, "last": pl.UInt32})]
-        for _, states in self.states(Selection(tabs, per_client=True), start, stop):
-            parts.append(states.group_by("tab", "client").agg(last=pl.col("slice").max()))
+        for _, found in self.states(Selection(tabs, per_client=True), start, stop):
+            parts += [states.group_by("tab", "client").agg(last=pl.col("slice").max()) for states in found]
         return pl.concat(parts)
 
     def last_seen(self, tabs: Sequence[str], stop: float) -> pl.DataFrame:
         """(tab, last slice) of each tab that is kept at all."""
         parts = [pl.DataFrame(schema={"tab": pl.Categorical, "last": pl.UInt32})]
-        for _, states in self.states(Selection(tabs), 0, stop):
-            parts.append(states.group_by("tab").agg(last=pl.col("slice").max()))
+        for _, found in self.states(Selection(tabs), 0, stop):
+            parts += [states.group_by("tab").agg(last=pl.col("slice").max()) for states in found]
         return pl.concat(parts)
 
-    def states(self, selection: Selection, start: float, stop: float) -> Iterator[tuple[Handler, pl.DataFrame]]:
-        """For each type the States in question, one by one, their `tab` replaced by the group it belongs to."""
+    def states(
+        self, selection: Selection, start: float, stop: float
+    ) -> Iterator[tuple[Handler, Iterator[pl.DataFrame]]]:
+        """For each type the States in question, one by one, their `tab` replaced by the group it belongs to.
+
+        They come in parts, each with all States of its groups: a group is of one name, whose tabs lie in one shard.
+        """
         matched = self._catalogue.match(selection.tabs)
         for (type_name,), tabs in matched.partition_by("type", as_dict=True).items():
             handler = self._registry.get(str(type_name))
-            if handler is None:
-                continue
-            parts = []
-            for (shard,), some in tabs.partition_by("shard", as_dict=True).items():
-                whole = some.height > 1 and some.height == self._tabs_in(int(str(shard)), handler.type)
-                select = _selector(some, selection, whole=whole)
-                found = self._reader.states(int(str(shard)), handler.type, selection.view, start, stop, select)
-                if found is not None and whole and selection.by is None:
-                    # A chunk may hold a tab already that was not in the catalogue a moment ago.
-                    found = found.filter(pl.col("tab").is_in(some["tab"].cast(pl.Categorical).implode()))
-                if found is not None:
-                    parts.append(found)
-            if parts:
-                yield handler, pl.concat(parts)
+            if handler is not None:
+                yield handler, self._parts(handler, tabs, selection, start, stop)
+
+    def _parts(
+        self, handler: Handler, tabs: pl.DataFrame, selection: Selection, start: float, stop: float
+    ) -> Iterator[pl.DataFrame]:
+        """The States of some tabs of one type, a few shards at a time."""
+        held: list[pl.DataFrame] = []
+        for (shard,), some in tabs.partition_by("shard", as_dict=True).items():
+            found = self._of_shard(int(str(shard)), handler, some, selection, start, stop)
+            if found is not None:
+                held.append(found)
+            if sum(states.height for states in held) >= PART_ROWS:
+                yield pl.concat(held)
+                held = []
+        if held:
+            yield pl.concat(held)
+
+    def _of_shard(
+        self, shard: int, handler: Handler, tabs: pl.DataFrame, selection: Selection, start: float, stop: float
+    ) -> pl.DataFrame | None:
+        """The States of a shard's tabs; None: none are there."""
+        whole = tabs.height > 1 and tabs.height == self._tabs_in(shard, handler.type)
+        select = _selector(tabs, selection, whole=whole)
+        found = self._reader.states(shard, handler.type, selection.view, start, stop, select)
+        if found is not None and whole and selection.by is None:
+            # A chunk may hold a tab already that was not in the catalogue a moment ago.
+            found = found.filter(pl.col("tab").is_in(tabs["tab"].cast(pl.Categorical).implode()))
+        return found
 
     def _tabs_in(self, shard: int, type_name: str) -> int:
         known = self._catalogue.frame
