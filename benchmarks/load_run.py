@@ -84,6 +84,8 @@ class Run:
     first_lags: list[float]
     """Of the first WARM_SECONDS."""
     lags: list[float]
+    quiet_lags: list[float]
+    """Of these the ones before queries were asked."""
     alone: Use
     """After the first WARM_SECONDS."""
     beside: Use | None
@@ -154,7 +156,8 @@ def _drive(way: Way, plan: Plan, queries: bool) -> Run:
         clients.send(start)
         probe = Probe(way.doors[0], way.address, start, stop - 0.5)
         probe.start()
-        marks = [_mark(way, pid, warm), _mark(way, pid, (warm + stop) / 2 if queries else stop)]
+        quiet = (warm + stop) / 2 if queries else stop
+        marks = [_mark(way, pid, warm), _mark(way, pid, quiet)]
         loaded = time_queries(way.address, lambda _: time.time() < stop) if queries else None
         marks.append(_mark(way, pid, stop))
         sent = outcome(clients, way)
@@ -170,6 +173,7 @@ def _drive(way: Way, plan: Plan, queries: bool) -> Run:
         sent=sent,
         first_lags=[lag for moment, lag in probe.lags if moment < warm],
         lags=[lag for moment, lag in probe.lags if moment >= warm] if probe.whole else [math.inf],
+        quiet_lags=[lag for moment, lag in probe.lags if warm <= moment < quiet],
         alone=used[0],
         beside=used[1] if queries else None,
         rest=rest,
