@@ -21,6 +21,8 @@ FLUSHES = 4
 BATCHES = 10
 """Of each server a second: it gathers for 0.1 s."""
 TABS = 10_000
+MORE_TABS = 4
+"""How many times the tabs in a frame the second of the measured loads has."""
 SETTLE_SECONDS = 10
 SETTLE_ROWS = 1_000_000
 """States that one compaction of a shard should have at most: some 0.6 CPU s."""
@@ -31,8 +33,8 @@ def _measured(value: float, unit: str, meaning: str, source: str) -> Any:
     return dataclasses.field(default=value, metadata={"unit": unit, "meaning": meaning, "source": source})
 
 
-LADDER = "`results/load.md` (SQLite)"
-SHORT = "a short run with `--store redis`, preliminary"
+LADDER = "`results/load-redis.md`"
+AGENT = "`results/load-redis-agent.md`, ten minutes"
 CHOSEN = "chosen"
 
 
@@ -42,23 +44,23 @@ class Measured:
 
     rate: float = _measured(166_667, "events/s", "the load that was measured: 3,000,000 series", LADDER)
     frames: float = _measured(1200, "frames/s", "the same, as frames of 300 clients", LADDER)
-    server_base: float = _measured(5.00, "CPU s per million events", "server, a State for each event", LADDER)
-    server_tabs: float = _measured(2.94, "CPU s per million events", "server, twice the tabs in each frame", LADDER)
-    server_values: float = _measured(0.65, "CPU s per million events", "server, ten values of each tab", LADDER)
-    agent_frame: float = _measured(0.41, "CPU ms", "an agent, for each frame (4 agents, 75 clients each)", SHORT)
-    engine_state: float = _measured(0.83, "CPU s per million", "engine, for States written", SHORT)
-    engine_received: float = _measured(36.3, "bytes", "to the engine for each State, compaction too", SHORT)
-    engine_sent: float = _measured(3.6, "bytes", "from the engine for each State (one server)", SHORT)
-    engine_written: float = _measured(72.5, "bytes", "to the engine's disk for each State, everysec", SHORT)
-    writes: float = _measured(9.5, "calls/s", "writes to each shard, of each server", SHORT)
-    fine_state: float = _measured(19.8, "bytes", "a counter's State of one second in a chunk (lz4)", SHORT)
-    wide_state: float = _measured(
-        9.0, "bytes", "a counter's State of wider slices in a chunk (sorted, zstd)", "`chunks.make`"
-    )
-    memory_factor: float = _measured(1.10, "", "the engine's memory for each byte of chunks", SHORT)
+    server_base: float = _measured(3.97, "CPU s per million events", "server, a State for each event", LADDER)
+    server_tabs: float = _measured(1.43, "CPU s per million events", "server, four times the tabs in a frame", LADDER)
+    server_values: float = _measured(0.48, "CPU s per million events", "server, ten values of each tab", LADDER)
+    agent_frame: float = _measured(0.15, "CPU ms", "an agent, for each frame (one for 300 clients)", AGENT)
+    engine_base: float = _measured(0.67, "CPU s per million events", "engine, a State for each event", LADDER)
+    engine_tabs: float = _measured(0.32, "CPU s per million events", "engine, four times the tabs in a frame", LADDER)
+    received_base: float = _measured(43.2, "bytes", "to the engine for each event, compaction too", LADDER)
+    received_tabs: float = _measured(36.8, "bytes", "the same, four times the tabs in a frame", LADDER)
+    engine_sent: float = _measured(1.6, "bytes", "from the engine for each State (one server)", LADDER)
+    engine_written: float = _measured(82.2, "bytes", "to the engine's disk for each State, everysec", LADDER)
+    writes: float = _measured(19.8, "calls/s", "writes to each shard, of each server", LADDER)
+    fine_state: float = _measured(18.1, "bytes", "a counter's State of one second in a chunk (lz4)", LADDER)
+    wide_state: float = _measured(7.4, "bytes", "a counter's State of wider slices in a chunk (sorted, zstd)", AGENT)
+    memory_factor: float = _measured(1.12, "", "the engine's memory for each byte of chunks", LADDER)
     frame_entry: float = _measured(26.2, "bytes", "of a frame, for each tab in it", LADDER)
     frame_value: float = _measured(8.0, "bytes", "of a frame, for each value", "the format")
-    server_most: float = _measured(1.0, "cores", "a server takes before a second is not held", LADDER)
+    server_most: float = _measured(1.2, "cores", "a server takes before a second is not held", LADDER)
     engine_most: float = _measured(0.7, "cores", "a master may use of its one", CHOSEN)
     master_memory: float = _measured(32.0, "GB", "of States in a master (a machine of 64 GB: rewriting copies)", CHOSEN)
     master_network: float = _measured(100.0, "MB/s", "to a master (a gigabit)", CHOSEN)
@@ -102,13 +104,30 @@ def server_costs(measured: Measured) -> tuple[float, float, float]:
     """Processor seconds for a frame, for a State and for an event; three loads were measured, so three are known.
 
     base   = frames F + S + E                  a State and a frame's share for each event
-    tabs   = frames F / 2 + S + E              half the frames for each event
+    tabs   = frames F / 4 + S + E              a quarter of the frames for each event
     values = (frames F + S) / 10 + E           a tenth of frames and States for each event
     """
-    of_frames = 2 * (measured.server_base - measured.server_tabs)
+    frame, rest = _parts(measured.server_base, measured.server_tabs, measured)
     of_events = (measured.server_values - measured.server_base / 10) / 0.9
-    of_states = measured.server_base - of_frames - of_events
-    return of_frames * measured.rate / measured.frames / 1e6, of_states / 1e6, of_events / 1e6
+    return frame / 1e6, (rest - of_events) / 1e6, of_events / 1e6
+
+
+def _parts(base: float, tabs: float, measured: Measured) -> tuple[float, float]:
+    """Of what is measured for each event: the part for a frame, and that for a State."""
+    of_frames = (base - tabs) / (1 - 1 / MORE_TABS)
+    return of_frames * measured.rate / measured.frames, base - of_frames
+
+
+def engine_costs(measured: Measured) -> tuple[float, float]:
+    """Processor seconds for a frame, whose receipts are written to every shard, and for a State."""
+    frame, state = _parts(measured.engine_base, measured.engine_tabs, measured)
+    return frame / 1e6, state / 1e6
+
+
+def received(load: Load, measured: Measured) -> float:
+    """Bytes a second to all masters together."""
+    frame, state = _parts(measured.received_base, measured.received_tabs, measured)
+    return load.frames * frame + load.entries * state
 
 
 def server_cores(load: Load, measured: Measured) -> float:
@@ -119,7 +138,8 @@ def server_cores(load: Load, measured: Measured) -> float:
 
 def engine_cores(load: Load, measured: Measured) -> float:
     """Of all masters together."""
-    return load.entries * measured.engine_state / 1e6
+    frame, state = engine_costs(measured)
+    return load.frames * frame + load.entries * state
 
 
 def agent_cores(load: Load, measured: Measured) -> float:
@@ -198,7 +218,7 @@ def size(load: Load, measured: Measured) -> Size:
     wants = {
         "engine's processor": engine_cores(load, measured) / measured.engine_most,
         "engine's memory": engine_memory(load, measured) / measured.master_memory / 1e9,
-        "engine's network": load.entries * measured.engine_received / measured.master_network / 1e6,
+        "engine's network": received(load, measured) / measured.master_network / 1e6,
         "engine's disk": load.entries * measured.engine_written / measured.master_disk / 1e6,
     }
     masters = max(math.ceil(max(wants.values())), 1)
@@ -211,7 +231,7 @@ def size(load: Load, measured: Measured) -> Size:
         masters=masters,
         engine_cores=engine_cores(load, measured),
         memory=engine_memory(load, measured),
-        received=load.entries * measured.engine_received,
+        received=received(load, measured),
         sent=load.entries * measured.engine_sent,
         written=load.entries * measured.engine_written,
         agent_cores=agent_cores(load, measured),

@@ -20,15 +20,22 @@ def test_the_tables_are_the_models():
 
 
 def test_the_model_gives_back_what_was_measured():
-    """The parts of the server's cost add up to the three loads that they were worked out from."""
+    """The parts of a cost add up to the loads that they were worked out from."""
     measured = model.Measured()
     load = model.Load(measured.rate, 3e6)
     for one, per_million in (
         (load, measured.server_base),
-        (replace(load, rate=2 * measured.rate), measured.server_tabs),
+        (replace(load, rate=model.MORE_TABS * measured.rate), measured.server_tabs),
         (replace(load, rate=10 * measured.rate, values=10), measured.server_values),
     ):
         assert model.server_cores(one, measured) / one.rate * 1e6 == pytest.approx(per_million)
+    more = replace(load, rate=model.MORE_TABS * measured.rate)
+    for one, per_million, received in (
+        (load, measured.engine_base, measured.received_base),
+        (more, measured.engine_tabs, measured.received_tabs),
+    ):
+        assert model.engine_cores(one, measured) / one.rate * 1e6 == pytest.approx(per_million)
+        assert model.received(one, measured) / one.rate == pytest.approx(received)
 
 
 def test_states_of_a_tier_are_those_of_its_slices():
