@@ -137,6 +137,13 @@ class CompleteWatch(threading.Thread):
         if len(self.wrong) < 100:
             self.wrong.append(text)
 
+    def await_complete(self, seconds: float = 60) -> None:
+        """With all well again, what is recorded from now on is in complete answers, within so many seconds."""
+        begun, deadline = int(time.time()), time.monotonic() + seconds
+        while not any(second > begun for second in list(self._said)):
+            assert time.monotonic() < deadline, f"no answer was complete in {seconds} s after the faults"
+            time.sleep(self._pause)
+
     def stop(self) -> None:
         """Stop asking, and fail if anything was wrong."""
         self._stopped.set()

@@ -43,6 +43,7 @@ def test_every_event_is_counted_once_whatever_dies(tmp_path, store):
         done = play(here, schedule(seed, SECONDS))
         done += engine.stop()
         here.recover()
+        watches[1].await_complete()
         tallies = here.finish()
         dead = {client.name: client.recorded_at_most() for client in here.killed}
         answer = wait_counted(here, tallies, dead)
