@@ -23,6 +23,7 @@ from benchmarks import machine, table, write
 from benchmarks.engine_batch import CHUNK_BYTES, FRAMES, SHARDS, Batches
 from benchmarks.engines import Engines, running_engines
 from taba.store.redis import LIBRARY
+from taba.store.redis_accounts import packed
 
 PIPELINES = 200
 """Of each kind in a round; the written ones stay in memory until the round ends."""
@@ -125,11 +126,11 @@ def _commands(batches: Batches, name: str) -> list[tuple[Any, ...]]:
     for append in appends:
         key = f"bench:{{{append.shard}}}:"
         keys = [key + "receipts", key + "types", key + "tabs", key + "chunks", key + name]
-        receipts = _pack([(one.source, one.lowest, one.sequence) for one in append.receipts])
+        receipts = packed(append.receipts, {})
         (chunk,) = append.chunks
         info = _pack(astuple(chunk.info)[2:])
         commands.append(
-            ("FCALL", "taba1_append", len(keys), *keys, int(time.time()), receipts, _pack([]), name, info, chunk.body)
+            ("FCALL", "taba1_append", len(keys), *keys, int(time.time()), *receipts, _pack([]), name, info, chunk.body)
         )
     return commands
 
