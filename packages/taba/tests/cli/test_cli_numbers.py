@@ -145,3 +145,13 @@ def test_a_step_needs_no_more_points_than_there_are(span, points):
     step = charts.step_for(span, points)
     assert step * points >= span
     assert step in charts.STEPS or step % 86_400 == 0
+
+
+def test_texts_that_would_break_a_line_are_shown_escaped():
+    """A recorded text may have line ends and a terminal's own commands in it: each row stays one line, and harmless."""
+    rows = [["süd\n✓", "1"], ["\x1b[31mred\x07", "2"], ["left\u202eright", "3"]]
+    shown, _ = lines(Grid([Column("value", left=True), Column("1m")], groups=[Group(Text("notes"), rows)]), 80)
+    values = [r"süd\n✓", r"\x1b[31mred\x07", r"left\u202eright"]
+    titles = ["notes", "", ""]
+    rows = zip(titles, values, "123", strict=True)
+    assert [line.plain for line in shown[1:]] == [f"{title:5}  {value:15}  {count:>2}" for title, value, count in rows]

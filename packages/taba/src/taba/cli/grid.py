@@ -6,8 +6,9 @@ line above its rows. Columns that can be spared are left out next, and named: no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -16,6 +17,10 @@ GAP = 2
 INDENT = 2
 LEAST_FLEXIBLE = 12
 """Cells of the flexible column are not cut below this width."""
+
+
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What would break a line or the terminal: recorded texts may hold anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ class Grid:
 
 def lines(grid: Grid, width: int) -> tuple[list[Text], list[str]]:
     """The grid as lines of at most `width` cells, where that can be; and the heads left out."""
+    groups = [Group(group.title, [list(map(_readable, row)) for row in group.rows]) for group in grid.groups]
+    grid = replace(grid, groups=groups)
     widths = _widths(grid)
     titles = max([cell_len(grid.title_head), *(group.title.cell_len for group in grid.groups)])
     everything = list(range(len(grid.columns)))
@@ -67,6 +74,11 @@ def lines(grid: Grid, width: int) -> tuple[list[Text], list[str]]:
             widths[index] = max(LEAST_FLEXIBLE, widths[index] + room)
             break
     return list(_headed(grid, widths, shown)), _left_out(grid, shown)
+
+
+def _readable(text: str) -> str:
+    """A text on one line: what cannot be seen in it as its escape."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def _fitting(grid: Grid, widths: Sequence[int], width: int) -> list[int]:
