@@ -1,14 +1,14 @@
 """A header as agents and servers read it, and as the full decoder does: the same fields, or the same refusal."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taba.frame import Header
-from taba.headers import parse
+from taba.headers import _Plain, parse
 
 _whole = msgspec.json.Decoder(Header).decode
 
@@ -67,3 +67,8 @@ def test_damaged_json_is_refused_with_the_same_words(cut, put):
     raw = raw.replace(b", ", b",").replace(b": ", b":")
     raw = raw[:cut] + put + raw[cut + len(put) :]
     assert _read(parse, raw) == _read(_whole, raw)
+
+
+def test_it_has_every_field_in_its_place():
+    """A field that a header gets is read here too, or this fails."""
+    assert list(_Plain.__struct_fields__) == [field.name for field in fields(Header)]

@@ -19,7 +19,7 @@ _whole = msgspec.json.Decoder(Header).decode
 
 
 class _Plain(msgspec.Struct, gc=False):
-    """The fields of a Header, and its long lists of texts as they came."""
+    """The fields of a Header in their order, and its long lists of texts as they came."""
 
     client: str
     epoch: str
@@ -50,19 +50,5 @@ def parse(text: bytes | memoryview) -> Header:
     if names is None or types is None:
         return _whole(text)
     # Whoever has a header asks how many names there are, or goes through them: a Listed will do.
-    return Header(
-        found.client,
-        found.epoch,
-        found.sequence,
-        found.start,
-        found.stop,
-        cast(list[str], names),
-        cast(list[str], types),
-        found.counts,
-        found.texts,
-        found.drops,
-        found.closing,
-        found.began,
-        found.recorded,
-        found.first,
-    )
+    found.names, found.types = cast(msgspec.Raw, names), cast(msgspec.Raw, types)
+    return Header(*msgspec.structs.astuple(found))
