@@ -19,13 +19,14 @@ setup: .venv/.ready
 	$(UV) sync --quiet --all-packages
 	@touch $@
 
-# Servers of others, which the tests run: Debian's packages, installed where one is missing.
-SERVERS := redis-server nginx-light
+# Programs of others, which the tests run: Debian's packages, installed where one is missing.
+PROGRAMS := redis-server redis-cli nginx chromium prometheus promtool
+PACKAGES := redis-server nginx-light chromium prometheus
 engines:
-	@command -v redis-server redis-cli >/dev/null && { command -v nginx || test -x /usr/sbin/nginx; } >/dev/null || \
-		{ echo "installing $(SERVERS)"; SUDO=$$(test $$(id -u) = 0 || echo sudo); \
-		$$SUDO apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq $(SERVERS) >/dev/null; } || \
-		{ echo "the tests need redis-server and nginx: install them"; exit 1; }
+	@missing=; for one in $(PROGRAMS); do PATH=$$PATH:/usr/sbin command -v $$one >/dev/null || missing="$$missing $$one"; done; \
+	test -z "$$missing" || { echo "installing $(PACKAGES)"; SUDO=$$(test $$(id -u) = 0 || echo sudo); \
+		$$SUDO apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq $(PACKAGES) >/dev/null; } || \
+		{ echo "the tests need$$missing: install what is missing"; exit 1; }
 
 demo: setup
 	@$(RUN) taba up --demo

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 
-import anyio
 import msgspec
 import polars as pl
 from starlette.applications import Starlette
@@ -20,6 +19,7 @@ from starlette.routing import Route
 from taba import names
 from taba.matching import PatternError
 from taba.server import formats, parameters
+from taba.server.answering import Answering
 from taba.server.events import Events
 from taba.server.intake import REFUSED, OverloadedError, StoppingError, UnfoldableError
 from taba.server.parameters import ParameterError
@@ -30,8 +30,6 @@ from taba.store import StoreError
 
 EVENTS = "/v1/events"
 RETRY_AFTER = "1"
-QUERIES = 4
-"""Queries that run at once; more wait their turn."""
 
 STATUS: dict[type[Exception], int] = {
     TooLarge: 413,
@@ -49,7 +47,7 @@ STATUS: dict[type[Exception], int] = {
 
 def make_app(service: Service) -> Starlette:
     """The application around a service."""
-    handlers = Handlers(service)
+    handlers = Handlers(service, Answering(service))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -81,9 +79,9 @@ def make_app(service: Service) -> Starlette:
 class Handlers:
     """One method for each route."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, answering: Answering) -> None:
         self._service = service
-        self._queries = anyio.CapacityLimiter(QUERIES)
+        self._answering = answering
 
     async def tabs(self, request: Request) -> Response:
         """GET /v1/tabs"""
@@ -117,11 +115,11 @@ class Handlers:
 
         def answer() -> tuple[bytes, str]:
             # First what is complete, then what is there: events that come between are in the answer at least.
-            head = self._head() | {"from": asked.start, "to": asked.stop, "step": asked.step}
+            head = self._answering.head() | {"from": asked.start, "to": asked.stop, "step": asked.step}
             found = list(self._service.query.series(selection, asked.start, asked.stop, asked.step))
-            return self._formatted(request, head, found, ["tab", "bucket"], points=True)
+            return self._answering.formatted(request, head, found, ["tab", "bucket"], points=True)
 
-        return await self._answered(answer)
+        return await self._answering.answered(answer)
 
     async def ledger(self, request: Request) -> Response:
         """GET /v1/ledger"""
@@ -130,9 +128,9 @@ class Handlers:
 
         def answer() -> tuple[bytes, str]:
             form = formats.accepted(request.headers.get("accept", ""))
-            return formats.ledger(form, self._head(), self._service.ledger(glob)), form
+            return formats.ledger(form, self._answering.head(), self._service.ledger(glob)), form
 
-        return await self._answered(answer)
+        return await self._answering.answered(answer)
 
     async def status(self, request: Request) -> Response:
         """GET /v1/status"""
@@ -144,7 +142,7 @@ class Handlers:
                 return formats.plain_fields(fields), formats.PLAIN
             return msgspec.json.encode(fields), formats.JSON
 
-        return await self._answered(answer)
+        return await self._answering.answered(answer)
 
     async def ping(self, request: Request) -> Response:
         """GET /ping"""
@@ -159,50 +157,18 @@ class Handlers:
         asked = parameters.windows(request.query_params, self._service.clock())
 
         def answer() -> tuple[bytes, str]:
-            head = self._head()
+            head = self._answering.head()
             found = self._service.windows(selection, asked)
-            return self._formatted(request, head, found, [*selection.keys, "window"])
+            return self._answering.formatted(request, head, found, [*selection.keys, "window"])
 
-        return await self._answered(answer)
+        return await self._answering.answered(answer)
 
     async def _rows(self, request: Request, name: str, table: Callable[[], pl.DataFrame]) -> Response:
         def answer() -> tuple[bytes, str]:
             form = formats.accepted(request.headers.get("accept", ""))
-            return formats.rows(form, self._head(), name, table()), form
+            return formats.rows(form, self._answering.head(), name, table()), form
 
-        return await self._answered(answer)
-
-    def _head(self) -> dict[str, object]:
-        """What every answer says of itself. To be called before what is answered is read."""
-        self._service.freshness.look()
-        return self._service.completeness().head()
-
-    def _formatted(
-        self,
-        request: Request,
-        head: Mapping[str, object],
-        found: formats.Answers,
-        levels: list[str],
-        *,
-        points: bool = False,
-    ) -> tuple[bytes, str]:
-        size = sum(table.height for _, table in found)
-        most = self._service.settings.limits.answer_rows
-        if size > most:
-            raise ParameterError(
-                f"tab: the answer would have {size} rows, and at most {most} are given "
-                "(limits.answer_rows): ask for fewer tabs, clients or windows"
-            )
-        form = formats.accepted(request.headers.get("accept", ""))
-        return formats.answers(form, head, found, levels, points=points), form
-
-    async def _answered(self, answer: Callable[[], tuple[bytes, str]]) -> Response:
-        """What `answer` gives, worked out in a thread."""
-        try:
-            body, form = await anyio.to_thread.run_sync(answer, limiter=self._queries)
-        except pl.exceptions.PanicException as error:
-            raise RuntimeError(f"the query panicked: {error}") from error
-        return Response(body, media_type=form)
+        return await self._answering.answered(answer)
 
 
 def _with_tags(tabs: pl.DataFrame) -> pl.DataFrame:
