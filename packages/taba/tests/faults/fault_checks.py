@@ -217,7 +217,8 @@ def differences(server: Part, tallies: Mapping[str, Tallies]) -> dict[str, Any]:
 def check_exact(world: World, tallies: Mapping[str, Tallies]) -> None:
     """Both servers answer, for each client and tab, exactly what the client recorded; and for the fleet, the sum."""
     for server in world.servers:
-        assert differences(server, tallies) == {}, server.name
+        wrong = differences(server, tallies)
+        assert wrong == {}, f"{server.name}: {wrong}"
         check_fleet(server)
     check_uniques(world.servers[0], tallies)
 
