@@ -49,7 +49,7 @@ class Tally:
         exposure, count, total = float(self.exposure.sum()), float(self.count.sum()), float(self.total.sum())
         named = {"seconds": exposure} if per is None else {"per": exposure}
         rate = count / exposure if exposure else None
-        return {"clients": len(self.count), "count": int(count), "total": total, **named, "rate": rate}
+        return {"clients": int((self.exposure > 0).sum()), "count": int(count), "total": total, **named, "rate": rate}
 
 
 def compare(one: Tally, other: Tally, terms: Terms, *, per: str | None = None, same_clients: bool = False) -> Tested:
@@ -58,8 +58,8 @@ def compare(one: Tally, other: Tally, terms: Terms, *, per: str | None = None, s
     lacking = _lacking(one, other, per)
     if lacking:
         return Tested(POISSON, lacking=lacking, client=client, against=against)
-    kept = (one.exposure > 0) & (other.exposure > 0)
-    pairs = same_clients and kept.sum() > 1
+    kept = (one.exposure > 0) & (other.exposure > 0) if same_clients else np.zeros(0, dtype=bool)
+    pairs = bool(kept.sum() > 1)
     one, other = (one.some(kept), other.some(kept)) if pairs else (_exposed(one), _exposed(other))
     within = per is not None and all(bool((tally.count <= tally.exposure).all()) for tally in (one, other))
     parts = [_part(name, x1, x2, one, other, terms, pairs, within) for name, x1, x2 in _measures(one, other)]

@@ -58,7 +58,7 @@ class Histogram:
         """The group as the answer gives it."""
         events = int(self.counts.sum())
         shown = {name: quantile(self, q) if events else None for name, q in QUANTILES.items()}
-        return {"clients": len(self.counts), "count": events, **shown}
+        return {"clients": int((self.sizes > 0).sum()), "count": events, **shown}
 
 
 def compare(one: Histogram, other: Histogram, terms: Terms, *, same_clients: bool = False) -> Tested:
@@ -67,8 +67,8 @@ def compare(one: Histogram, other: Histogram, terms: Terms, *, same_clients: boo
     lacking = _lacking(one, other)
     if lacking:
         return Tested(TEST, lacking=lacking, client=client, against=against)
-    both = (one.sizes > 0) & (other.sizes > 0)
-    pairs = same_clients and both.sum() > 1
+    both = (one.sizes > 0) & (other.sizes > 0) if same_clients else np.zeros(0, dtype=bool)
+    pairs = bool(both.sum() > 1)
     one, other = (replace(group, counts=group.counts[both if pairs else group.sizes > 0]) for group in (one, other))
     parts = [_rank(one, other, terms, pairs)]
     parts += [_tail(q, name, one, other, terms, pairs) for name, q in QUANTILES.items()]

@@ -43,7 +43,7 @@ def _told(finding: Finding, terms: Terms) -> str:
         return f"{name} rose from none, to at least {_times(effect.low)} what the second group may have"
     if effect.ratio == 0:
         return f"{name} fell to none, to at most {_times(effect.high)} the second group's"
-    return f"{name} is {_times(effect.ratio)} the second group's ({_limits(effect, terms)})"
+    return f"{name} is {_times(effect.ratio)} the second group's ({_range(effect)} at {_percent(terms.confidence)})"
 
 
 def _same(tested: Tested, terms: Terms) -> str:
@@ -57,10 +57,13 @@ def _unknown(tested: Tested, terms: Terms) -> str:
     finding = max(tested.findings, key=lambda one: _openness(one.effect))
     effect, name = finding.effect, NAMES.get(finding.of, finding.of)
     if isinstance(effect, Superiority):
-        return f"no difference shows; the rank effect lies between {effect.low:.2f} and {effect.high:.2f}"
+        low, high = (50 * (1 + limit) for limit in (effect.low, effect.high))
+        return f"a value may be the greater of two in {low:.0f} to {high:.0f} of 100 cases: too wide to tell"
     if effect.ratio is None:
         return "no difference shows, and there is too little to rule one out"
-    return f"{name} is {_limits(effect, terms)} the second group's: too wide to tell"
+    return (
+        f"{name} is {_range(effect)} the second group's, at {_percent(terms.confidence)} confidence: too wide to tell"
+    )
 
 
 def _openness(effect: Effect | Superiority) -> float:
@@ -79,10 +82,10 @@ def _clients(tested: Tested) -> str:
     return ""
 
 
-def _limits(effect: Effect, terms: Terms) -> str:
+def _range(effect: Effect) -> str:
     if math.isinf(effect.high):
-        return f"at least {_times(effect.low)} at {_percent(terms.confidence)}"
-    return f"{_number(effect.low)} to {_times(effect.high)} at {_percent(terms.confidence)}"
+        return f"at least {_times(effect.low)}"
+    return f"{_number(effect.low)} to {_times(effect.high)}"
 
 
 def _times(ratio: float) -> str:

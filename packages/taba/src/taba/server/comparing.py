@@ -45,7 +45,7 @@ def _answer(service: Service, answering: Answering, request: Request) -> tuple[b
     now = service.clock()
     end = min(float(str(head["complete_to"])), now)
     question = asked(request.query_params, end, now - service.tiers.reach(CLIENTS), partial(_rounded, service, now))
-    tabs, left_out, unmatched = _tabs(service, question.selection)
+    tabs, left_out, unmatched = _tabs(service, question)
     one, other = read(service, question)
     tested: dict[str, Tested] = {}
     for handler, names in _by_handler(service, tabs):
@@ -64,20 +64,26 @@ def _rounded(service: Service, now: float, kept_apart: bool) -> Rounded:
     return rounded
 
 
-def _tabs(service: Service, selection: Selection) -> tuple[pl.DataFrame, dict[str, str], list[str]]:
+def _tabs(service: Service, question: Asked) -> tuple[pl.DataFrame, dict[str, str], list[str]]:
     """The tabs to compare (tab, type), why others are left out, and the globs that fit no tab.
 
     Raises ParameterError where a tab that is named, and no glob, cannot be compared, or where none is left.
     """
+    selection = question.selection
     unmatched = [glob for glob in selection.tabs if service.query.groups(Selection([glob])).is_empty()]
     found = service.query.groups(selection)
     types = {handler.type for handler in service.registry if handler.compare is not None}
     fits = pl.col("type").cast(pl.String).is_in(types)
-    others = {tab: f"tabs of type {kind} are not compared" for tab, kind in found.filter(~fits).iter_rows()}
-    named = [tab for tab in others if tab in selection.tabs or tab.partition("{")[0] in selection.tabs]
-    if named or (others and len(others) == found.height):
-        first = (named or list(others))[0]
-        raise ParameterError(f"tab: {first}: {others[first]}; those of {', '.join(sorted(types))} are")
+    others = {tab: f"its type {kind} is not compared" for tab, kind in found.filter(~fits).iter_rows()}
+    for tab, why in others.items():
+        if tab in selection.tabs or tab.partition("{")[0] in selection.tabs:
+            raise ParameterError(f"tab: {tab}: {why}; {' and '.join(sorted(types))} are")
+    if question.per is not None:
+        counted_by = set(service.query.groups(Selection([question.per], by=selection.by))["tab"])
+        others |= {tab: "the others are counted by it" for tab in found["tab"] if tab in counted_by}
+        fits &= ~pl.col("tab").is_in(counted_by)
+    if others and len(others) == found.height:
+        raise ParameterError(f"tab: no tab is left to compare; {next(iter(others))}: {next(iter(others.values()))}")
     kept = found.filter(fits)
     if kept.height > MOST_TABS:
         raise ParameterError(f"tab: {kept.height} tabs match; at most {MOST_TABS} are compared at once")

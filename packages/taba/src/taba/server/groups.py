@@ -14,12 +14,13 @@ from taba.server.compared import Asked, Group, Span
 from taba.server.parameters import ParameterError
 from taba.server.service import Service
 from taba.states.query import ALL, Selection
-from taba.states.tiers import CLIENTS
 from taba.store import Account
 
 Presence = pl.DataFrame
 """Clients, sorted, and for how many seconds each was there, or how much it counted: client, exposure."""
 _SCHEMA = {"client": pl.String, "exposure": pl.Float64}
+_FRAMED, _UNFRAMED, _SEEN = range(3)
+"""How it is known when a client was there, the best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,46 +85,42 @@ def _present(
 ) -> Presence:
     """The group's clients, and the seconds of its time for which each was there.
 
-    By the accounts, which know when a process began and until when its frames go. Events without frames have no such
-    times, and may be of any age: a client that sends these was there from its first to its last one at least.
+    By the accounts, which know when a process began and until when its frames go. Of a client without frames they know
+    when it was first and last heard. One that only its States tell of was there all the time.
     """
     span = group.span
     if not span.seconds:
         return pl.DataFrame(schema=_SCHEMA)
     if not kept_apart:
         return pl.DataFrame({"client": [ALL], "exposure": [float(span.seconds)]}, schema=_SCHEMA)
-    framed, unframed = _times(service.store.accounts(span.start), span)
-    width = service.tiers.width_at(CLIENTS, span.start, now=service.clock())
-    tables = [framed.with_columns(framed=True), unframed.with_columns(framed=False)]
-    tables += [_seen(part, span, width) for states in read for tabs in states.values() for part in tabs.values()]
+    whole = {"begin": pl.lit(float(span.start)), "end": pl.lit(float(span.stop)), "kind": pl.lit(_SEEN, pl.Int8)}
+    tables = [_times(service.store.accounts(span.start), span)]
+    tables += [
+        part.select(pl.col("client").unique()).with_columns(**whole)
+        for states in read
+        for tabs in states.values()
+        for part in tabs.values()
+    ]
     times = pl.concat(tables).filter(pl.col("begin") < pl.col("end"))
-    length = pl.col("end") - pl.col("begin")
-    known, of_frames = pl.col("framed").any(), length.filter("framed").sum()
-    seconds = pl.when(known).then(of_frames).otherwise(pl.col("end").max() - pl.col("begin").min())
-    found = times.group_by("client").agg(exposure=seconds.clip(0, span.seconds).cast(pl.Float64))
+    best = times.filter(pl.col("kind") == pl.col("kind").min().over("client"))
+    length = (pl.col("end") - pl.col("begin")).sum().clip(0, span.seconds)
+    found = best.group_by("client").agg(exposure=length.cast(pl.Float64))
     wanted = pl.col("client").str.contains(client_pattern(group.client or ALL))
     if group.without is not None:
         wanted &= ~pl.col("client").str.contains(client_pattern(group.without))
     return found.filter(wanted).sort("client")
 
 
-def _times(accounts: Iterable[Account], span: Span) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """When each epoch was there within a span, those of frames and the others: client, begin, end."""
-    rows: dict[bool, list[tuple[str, float, float]]] = {True: [], False: []}
+def _times(accounts: Iterable[Account], span: Span) -> pl.DataFrame:
+    """When each epoch was there within a span: client, begin, end, kind."""
+    rows = []
     for account in accounts:
-        framed = account.epoch != ""
+        kind = _FRAMED if account.epoch else _UNFRAMED
         begin = account.begun if account.began is None else account.began
-        end = account.stop if framed else account.heard
-        rows[framed].append((account.client, max(begin, span.start), min(end, span.stop)))
-    schema = {"client": pl.String, "begin": pl.Float64, "end": pl.Float64}
-    framed, unframed = (pl.DataFrame(rows[kind], schema=schema, orient="row") for kind in (True, False))
-    return framed, unframed
-
-
-def _seen(states: pl.DataFrame, span: Span, width: int) -> pl.DataFrame:
-    """From when to when each client recorded to a tab."""
-    first, last = pl.col("slice").min().cast(pl.Float64), pl.col("slice").max().cast(pl.Float64) + width
-    return states.group_by("client").agg(begin=first, end=last.clip(upper_bound=span.stop), framed=pl.lit(False))
+        end = account.stop if account.epoch else account.heard
+        rows.append((account.client, max(begin, span.start), min(end, span.stop), kind))
+    schema = {"client": pl.String, "begin": pl.Float64, "end": pl.Float64, "kind": pl.Int8}
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _totals(states: Mapping[str, Mapping[str, pl.DataFrame]], present: Presence) -> Presence:
