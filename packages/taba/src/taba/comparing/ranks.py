@@ -96,7 +96,7 @@ def _rank(one: Histogram, other: Histogram, terms: Terms, pairs: bool) -> tuple[
     size = n1 + n2
     below_1, below_2 = (np.cumsum(bins) - bins / 2 for bins in (a, b))
     probability = float((a * below_2).sum() / (n1 * n2))
-    ties = float(((c / size) ** 3).sum()) - 1 / size**2
+    ties = float(((c / size) ** 3).sum())
     deviation = math.sqrt(max((1 - ties) * size / (12 * n1 * n2) * size / max(size - 1, 1), 0.0))
     z = (probability - 0.5) / deviation if deviation else 0.0
     scores = (below_1 + below_2) / size
