@@ -8,7 +8,7 @@ from typing import Any
 
 from taba import frame
 from taba.server.formats import ARROW, CSV, JSON, PLAIN
-from taba.server.openapi.fields import CLIENTS_MATCH, FIELDS, RECORDED_BY, SEQUENCE, SOURCE, WATCHED, Field
+from taba.server.openapi.fields import CLIENTS_MATCH, COMPARED, FIELDS, RECORDED_BY, SEQUENCE, SOURCE, WATCHED, Field
 from taba.server.openapi.schemas import TEXT, Schema, listed, named
 
 TABLES = (PLAIN, CSV, ARROW)
@@ -102,6 +102,13 @@ OPERATIONS: list[Operation] = [
         None,
         common("tab", "client", "window", "by", "step") | WATCHED,
         (EVENT_STREAM,),
+    ),
+    Operation(
+        "/v1/compare",
+        "Whether some clients are like others, or a time like another",
+        named("Comparison"),
+        COMPARED,
+        TABLES,
     ),
     Operation("/v1/ledger", "What became of every event", named("Ledger"), {"client": CLIENTS_MATCH}, TABLES),
     Operation("/v1/status", "How the server is", named("Status"), others=(PLAIN,)),

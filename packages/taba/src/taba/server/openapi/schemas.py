@@ -53,6 +53,21 @@ _LEDGER_ROW = made(
     },
 )
 
+_VERDICT: Schema = {"type": "string", "enum": ["same", "different", "not enough data"]}
+_FIGURES: Schema = each({"type": ["number", "null"]}, "clients, count, total, rate, p50, …")
+_COMPARED = made(
+    {
+        "verdict": _VERDICT,
+        "test": TEXT,
+        "p": MAYBE_NUMBER,
+        "effect": each(each(MAYBE_NUMBER, "ratio, low, high, p"), "by what was tested: count, p99, …"),
+        "spread": made({"factor": NUMBER, "clients": COUNT}),
+        "client": _FIGURES,
+        "against": _FIGURES,
+        "reason": TEXT,
+    }
+)
+
 SCHEMAS: dict[str, Schema] = {
     "Error": made({"error": TEXT | {"description": "the field, what was wrong, and what to do"}}),
     "Clients": made({"current": COUNT, "known": COUNT}),
@@ -82,6 +97,16 @@ SCHEMAS: dict[str, Schema] = {
     "Point": {"type": "object", "properties": {"time": NUMBER}, "required": ["time"]},
     "Series": answer(
         {"from": NUMBER, "to": NUMBER, "step": NUMBER, "tabs": each(listed(named("Point")), "by tab")},
+    ),
+    "Comparison": answer(
+        {
+            "verdict": _VERDICT,
+            "reason": TEXT,
+            "tabs": each(_COMPARED, "by tab"),
+            "left_out": each(TEXT, "why, by tab"),
+        }
+        | dict.fromkeys(("confidence", "least", "margin", "rare"), NUMBER)
+        | dict.fromkeys(("from", "to", "against_from", "against_to"), NUMBER)
     ),
     "Ledger": answer({"total": _LEDGER_ROW, "ledger": each(_LEDGER_ROW, "by client"), "warnings": listed(TEXT)}),
     "Status": made({"status": TEXT, "version": TEXT, "store": TEXT, "shards": COUNT, "tabs": COUNT}),
