@@ -93,18 +93,24 @@ def _present(
         return pl.DataFrame(schema=_SCHEMA)
     if not kept_apart:
         return pl.DataFrame({"client": [ALL], "exposure": [float(span.seconds)]}, schema=_SCHEMA)
-    whole = {"begin": pl.lit(float(span.start)), "end": pl.lit(float(span.stop)), "kind": pl.lit(_SEEN, pl.Int8)}
+    first = pl.col("slice").min().cast(pl.Float64)
+    seen = {"begin": first, "end": pl.lit(float(span.stop)), "kind": pl.lit(_SEEN, pl.Int8)}
     tables = [_times(service.store.accounts(span.start), span)]
     tables += [
-        part.select(pl.col("client").unique()).with_columns(**whole)
-        for states in read
-        for tabs in states.values()
-        for part in tabs.values()
+        part.group_by("client").agg(**seen) for states in read for tabs in states.values() for part in tabs.values()
     ]
     times = pl.concat(tables).filter(pl.col("begin") < pl.col("end"))
-    best = times.filter(pl.col("kind") == pl.col("kind").min().over("client"))
-    length = (pl.col("end") - pl.col("begin")).sum().clip(0, span.seconds)
-    found = best.group_by("client").agg(exposure=length.cast(pl.Float64))
+    begin, end, kind = pl.col("begin"), pl.col("end"), pl.col("kind")
+    # Events without frames may be older than the time at which their client was first heard.
+    heard = end.filter(kind == _UNFRAMED).max() - begin.min()
+    length = (
+        pl.when((kind == _FRAMED).any())
+        .then((end - begin).filter(kind == _FRAMED).sum())
+        .when((kind == _UNFRAMED).any())
+        .then(heard)
+        .otherwise(span.seconds)
+    )
+    found = times.group_by("client").agg(exposure=length.clip(0, span.seconds).cast(pl.Float64))
     wanted = pl.col("client").str.contains(client_pattern(group.client or ALL))
     if group.without is not None:
         wanted &= ~pl.col("client").str.contains(client_pattern(group.without))
