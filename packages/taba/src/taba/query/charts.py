@@ -86,6 +86,7 @@ class Scale:
     stop: float
     low: float
     high: float
+    tick: float
     width: int
 
     def x(self, time: float) -> float:
@@ -93,7 +94,8 @@ class Scale:
         return round(LEFT + (self.width - LEFT - RIGHT) * (time - self.start) / span, 1)
 
     def y(self, value: float) -> float:
-        return round(TITLE + CHART * (self.high - value) / (self.high - self.low), 1)
+        part = (self.high - value) / ((self.high - self.low) or 1.0)
+        return round(TITLE + CHART * min(max(part, 0.0), 1.0), 1)
 
 
 def svg(
@@ -154,22 +156,21 @@ def _scale(panel: Panel, start: float, stop: float, width: int) -> Scale:
         spare = abs(high) / 10 or 1.0
         low, high = (low if panel.from_zero else low - spare), high + spare
     step = _tick(low, high)
-    return Scale(start, stop, math.floor(low / step) * step, math.ceil(high / step) * step, width)
+    return Scale(start, stop, math.floor(low / step) * step, math.ceil(high / step) * step, step, width)
 
 
 def _tick(low: float, high: float) -> float:
     """The distance of about TICKS ticks: 1, 2, 2.5 or 5 and zeros."""
-    # Halves, because the whole range of floats is wider than a float.
-    rough = max((high / 2 - low / 2) / TICKS * 2, 5e-300)
+    # Nearer than floats are to each other there can be no ticks.
+    rough = max((high - low) / TICKS, math.ulp(max(abs(low), abs(high))), 1e-300)
     power = 10.0 ** math.floor(math.log10(rough))
     return next((step * power for step in (1, 2, 2.5, 5) if rough <= step * power), 10 * power)
 
 
 def _axes(scale: Scale) -> Iterator[str]:
     right = scale.width - RIGHT
-    step = _tick(scale.low, scale.high)
-    for place in range(round((scale.high - scale.low) / step) + 1):
-        value = scale.low + place * step
+    for place in range(round((scale.high - scale.low) / scale.tick) + 1):
+        value = scale.low + place * scale.tick
         y = scale.y(value)
         yield f'<path d="M{LEFT} {y}H{right}" stroke="currentColor" stroke-opacity=".15"/>'
         yield _text(LEFT - 8, y + 4, _tick_text(value), "opacity:.65", "end")

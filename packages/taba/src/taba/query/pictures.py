@@ -21,6 +21,9 @@ from taba.query.answers import Series
 from taba.query.figures import Buffer, Counter, Figures, Gauge, GaugeValue, Percentile, Top, Uniques
 from taba.query.remarks import remarks
 
+MOST = 1e300
+"""What is beyond is drawn here: sums of floats must stay floats."""
+
 Points = Mapping[float, Figures]
 
 
@@ -126,7 +129,12 @@ def _values(points: Points, name: str) -> dict[float, float]:
 
 
 def _number(value: object) -> float | None:
-    return value if isinstance(value, int | float) and math.isfinite(value) else None
+    """A value as it is drawn; None where it is none that can be."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return float(max(-MOST, min(MOST, value)))
 
 
 Runs = list[list[tuple[float, float]]]

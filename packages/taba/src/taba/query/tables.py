@@ -7,7 +7,8 @@
     series          tab time FIGURES
     ledger          client recorded folded dropped dropped_REASON… in_flight …
 
-Times are datetimes in UTC. `values` are lists of records. A column that has numbers and texts has texts.
+Times are datetimes in UTC. `values` are lists of records. Where a column would have numbers and texts, or whatever does
+not go together, it has texts.
 """
 
 from __future__ import annotations
@@ -131,16 +132,15 @@ def _column(name: str, values: list[Any]) -> Column:
     present = [value for value in values if value is not None]
     if name in TIMES and all(map(_is_number, present)):
         return Column([None if value is None else round(value * MICROSECONDS) for value in values], is_time=True)
-    if any(isinstance(value, list) for value in present):
+    if present and all(isinstance(value, list) for value in present):
         return Column(_lists(values))
     return Column(_alike(values))
 
 
 def _alike(values: list[Any]) -> list[Any]:
-    """Values of one type: whole numbers, else numbers, else texts."""
+    """Values of one type: that of all of them, else numbers, else texts."""
     present = [value for value in values if value is not None]
-    whole = all(isinstance(value, int) for value in present)
-    if whole or all(isinstance(value, str) for value in present):
+    if len({type(value) for value in present}) <= 1 and not isinstance(next(iter(present), None), dict | list):
         return values
     change: Callable[[Any], Any] = float if all(map(_is_number, present)) else _text
     return [None if value is None else change(value) for value in values]
@@ -160,7 +160,9 @@ def _lists(values: list[Any]) -> list[Any]:
 
 
 def _text(value: object) -> str:
-    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    if isinstance(value, str):
+        return value
+    return msgspec.json.encode(value).decode().removesuffix(".0")
 
 
 def _datetime(time: Any) -> Any:
@@ -196,7 +198,7 @@ def to_pandas(answer: answers.Answer, *, tags: bool = False) -> pandas.DataFrame
         raise _missing("pandas") from None
 
     def series(name: str, column: Column) -> Any:
-        if name in first and not column.values:
+        if name in first and not column.values and not column.is_time:
             return pd.Series([], dtype="str")
         whole = [value for value in column.values if isinstance(value, int)]
         if not column.is_time and not (whole and len(whole) + column.values.count(None) == len(column.values)):
