@@ -24,14 +24,6 @@ def recorded(tmp_path_factory, begun):
 
 
 @pytest.fixture
-def server(tmp_path):
-    """A real server of the test's own."""
-    server = ServerProcess(tmp_path, gather_ms=2)
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def scripted():
     """A server that answers as it is told."""
     server = Scripted()
