@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
+from taba import names
 from taba.query.figures import F
 from taba.query.shown import Pictured, Shown
 
@@ -97,30 +98,58 @@ class Projections(TabAnswer[Mapping[str, Mapping[str, F]]], Generic[F]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Series(Pictured, TabAnswer[Mapping[float, F]], Generic[F]):
-    """Tab -> time -> figures of the slice of `step` seconds that begins then; slices without events are left out.
+class OverTime(Pictured, TabAnswer[T], Generic[T]):
+    """Answers for slices of `step` seconds that begin in [`start`, `stop`), in seconds since 1970.
 
-    The slices begin in [`start`, `stop`), in seconds since 1970.
+    Slices without events are left out.
     """
 
     start: float
     stop: float
     step: float
 
+    lines: ClassVar[str] = "tabs"
+    """What a picture has a line for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series(OverTime[Mapping[float, F]], Generic[F]):
+    """Tab -> time -> figures of the slice that begins then."""
+
     def one(self) -> Mapping[float, F]:
         """The points of the only tab; raises LookupError where there is none, or several."""
         return _only("tab", self.tabs)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClientSeries(OverTime[Mapping[str, Mapping[float, F]]], Generic[F]):
+    """Tab -> client -> time -> figures of the slice that begins then."""
+
+    lines: ClassVar[str] = "clients"
+
+    def one(self, client: str | None = None) -> Mapping[float, F]:
+        """The points of the only tab and client, or of that client; raises LookupError where there are several."""
+        clients = _only("tab", self.tabs)
+        return _only("client", clients) if client is None else _chosen("client", clients, client)
+
+
 class TabRow(msgspec.Struct, frozen=True):
-    """A tab; `clients` that recorded to it in the last hour, `last_seen` in seconds since 1970."""
+    """A tab; `clients` that recorded to it in the last hour, `last_seen` in seconds since 1970; in brief neither."""
 
     tab: str
-    name: str
     type: str
-    clients: int
-    last_seen: float | None
-    tags: dict[str, str]
+    clients: int | None = None
+    last_seen: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Without its tags."""
+        return names.split(self.tab)[0]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Its tags."""
+        return names.split(self.tab)[1]
 
 
 class ClientRow(msgspec.Struct, frozen=True):
@@ -149,7 +178,9 @@ class Rows(Answer, Sequence[T], Generic[T]):
 
 @dataclass(frozen=True, kw_only=True)
 class TabList(Rows[TabRow], FleetAnswer):
-    """The tabs."""
+    """The tabs; `matched` is how many there are, more than are listed where a limit was given."""
+
+    matched: int
 
 
 @dataclass(frozen=True, kw_only=True)

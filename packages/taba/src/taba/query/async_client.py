@@ -14,7 +14,7 @@ import anyio
 import httpx
 
 from taba.query import exchange, merging, questions
-from taba.query.answers import Aggregates, ClientList, Ledger, Ping, Projections, Series, Status, TabList
+from taba.query.answers import Aggregates, ClientList, ClientSeries, Ledger, Ping, Projections, Series, Status, TabList
 from taba.query.async_watch import AsyncWatch
 from taba.query.figures import F
 from taba.query.following import Following
@@ -64,9 +64,9 @@ class AsyncClient:
     def __repr__(self) -> str:
         return f"AsyncClient({self.url!r})"
 
-    async def tabs(self, match: Texts | None = None) -> TabList:
-        """The tabs, or those that match any of the globs."""
-        return await self._answer(questions.tabs(match))
+    async def tabs(self, match: Texts | None = None, *, limit: int | None = None, brief: bool = False) -> TabList:
+        """The tabs, or those that match any of the globs; at most `limit`. `brief`: with their types alone, quickly."""
+        return await self._answer(questions.tabs(match, limit, brief))
 
     async def clients(self, match: str | None = None) -> ClientList:
         """The clients, or those that match the glob."""
@@ -115,6 +115,20 @@ class AsyncClient:
     ) -> Series[F]:
         """Answers over time: the last ten minutes, or from a time to a time, a point for each `step`."""
         return await self._answer(questions.series(tab, from_, to, step, client, by, kind))
+
+    async def client_series(
+        self,
+        tab: Texts | None = None,
+        *,
+        from_: Moment | None = None,
+        to: Moment | None = None,
+        step: Length | None = None,
+        client: str | None = None,
+        by: Texts | None = None,
+        kind: type[F] | None = None,
+    ) -> ClientSeries[F]:
+        """The same for each client by itself."""
+        return await self._answer(questions.client_series(tab, from_, to, step, client, by, kind))
 
     async def ledger(self, client: str | None = None) -> Ledger:
         """What became of every event, for each client, or those that match the glob."""
@@ -172,6 +186,21 @@ class AsyncClient:
         """The same of series: the time of length `span` that ends now, a point for each `step`."""
         parameters = questions.live("series", tab, None, span, step, client, by)
         return self._watch(parameters, merging.of_series(kind), timeout)
+
+    def watch_client_series(
+        self,
+        tab: Texts | None = None,
+        *,
+        span: Length | None = None,
+        step: Length | None = None,
+        client: str | None = None,
+        by: Texts | None = None,
+        kind: type[F] | None = None,
+        timeout: float | None = None,
+    ) -> AsyncWatch[ClientSeries[F]]:
+        """The same for each client by itself."""
+        parameters = [*questions.live("series", tab, None, span, step, client, by), questions.EACH_CLIENT]
+        return self._watch(parameters, merging.of_client_series(kind), timeout)
 
     def _watch(self, parameters: Parameters, merger: Merger[W], total: float | None) -> AsyncWatch[W]:
         watch = AsyncWatch(self._http, Following(self._target, parameters, merger), self._timeout, total)

@@ -15,7 +15,7 @@ from weakref import WeakSet
 import httpx
 
 from taba.query import exchange, merging, questions
-from taba.query.answers import Aggregates, ClientList, Ledger, Ping, Projections, Series, Status, TabList
+from taba.query.answers import Aggregates, ClientList, ClientSeries, Ledger, Ping, Projections, Series, Status, TabList
 from taba.query.figures import F
 from taba.query.following import Following
 from taba.query.merging import Merger, W
@@ -71,9 +71,9 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({self.url!r})"
 
-    def tabs(self, match: Texts | None = None) -> TabList:
-        """The tabs, or those that match any of the globs."""
-        return self._answer(questions.tabs(match))
+    def tabs(self, match: Texts | None = None, *, limit: int | None = None, brief: bool = False) -> TabList:
+        """The tabs, or those that match any of the globs; at most `limit`. `brief`: with their types alone, quickly."""
+        return self._answer(questions.tabs(match, limit, brief))
 
     def clients(self, match: str | None = None) -> ClientList:
         """The clients, or those that match the glob."""
@@ -122,6 +122,20 @@ class Client:
     ) -> Series[F]:
         """Answers over time: the last ten minutes, or from a time to a time, a point for each `step`."""
         return self._answer(questions.series(tab, from_, to, step, client, by, kind))
+
+    def client_series(
+        self,
+        tab: Texts | None = None,
+        *,
+        from_: Moment | None = None,
+        to: Moment | None = None,
+        step: Length | None = None,
+        client: str | None = None,
+        by: Texts | None = None,
+        kind: type[F] | None = None,
+    ) -> ClientSeries[F]:
+        """The same for each client by itself."""
+        return self._answer(questions.client_series(tab, from_, to, step, client, by, kind))
 
     def ledger(self, client: str | None = None) -> Ledger:
         """What became of every event, for each client, or those that match the glob."""
@@ -179,6 +193,21 @@ class Client:
         """The same of series: the time of length `span` that ends now, a point for each `step`."""
         parameters = questions.live("series", tab, None, span, step, client, by)
         return self._watch(parameters, merging.of_series(kind), timeout)
+
+    def watch_client_series(
+        self,
+        tab: Texts | None = None,
+        *,
+        span: Length | None = None,
+        step: Length | None = None,
+        client: str | None = None,
+        by: Texts | None = None,
+        kind: type[F] | None = None,
+        timeout: float | None = None,
+    ) -> Watch[ClientSeries[F]]:
+        """The same for each client by itself."""
+        parameters = [*questions.live("series", tab, None, span, step, client, by), questions.EACH_CLIENT]
+        return self._watch(parameters, merging.of_client_series(kind), timeout)
 
     def _watch(self, parameters: Parameters, merger: Merger[W], total: float | None) -> Watch[W]:
         watch = Watch(self._http, Following(self._target, parameters, merger), self._timeout, total)

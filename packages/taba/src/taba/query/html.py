@@ -23,7 +23,7 @@ NOTE = "opacity:.65;font-size:90%;margin:4px 10px"
 def page(answer: answers.Answer) -> str:
     """The whole of it."""
     told = remarks(answer)
-    if isinstance(answer, answers.Series):
+    if isinstance(answer, answers.Series | answers.ClientSeries):
         body = picture(answer)
         told = told[1:]  # the picture says the first itself
     else:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from taba.query import reading
-from taba.query.answers import Aggregates, Projections, Series, TabAnswer
+from taba.query.answers import Aggregates, ClientSeries, Projections, Series, TabAnswer
 from taba.query.figures import F
 
 W = TypeVar("W", bound=TabAnswer[Any])
@@ -38,6 +38,11 @@ def of_projections(kind: type[F] | None) -> Merger[Projections[F]]:
 def of_series(kind: type[F] | None) -> Merger[Series[F]]:
     """For series."""
     return Merger(partial(reading.series, kind=kind), partial(series, kind=kind))
+
+
+def of_client_series(kind: type[F] | None) -> Merger[ClientSeries[F]]:
+    """For series for each client."""
+    return Merger(partial(reading.client_series, kind=kind), partial(client_series, kind=kind))
 
 
 def aggregates(before: Aggregates[F], data: bytes, kind: type[F] | None) -> Aggregates[F]:
@@ -73,7 +78,27 @@ def series(before: Series[F], data: bytes, kind: type[F] | None) -> Series[F]:
     return replace(_updated(before, wire, held), start=wire.start, stop=wire.stop, step=wire.step)
 
 
-def _updated(before: W, wire: reading.Windows | reading.PerClient | reading.Points, tabs: Mapping[str, Any]) -> W:
+def client_series(before: ClientSeries[F], data: bytes, kind: type[F] | None) -> ClientSeries[F]:
+    """The same for each client."""
+    wire = reading.decoded(data, reading.PointsPerClient)
+    tabs: dict[str, Mapping[str, Mapping[float, F]]] = {}
+    for tab in sorted(before.tabs.keys() | wire.tabs.keys()):
+        told = wire.tabs.get(tab, {})
+        if told is None:
+            continue
+        points: dict[str, Mapping[float, F]] = dict(before.tabs.get(tab, {}))
+        for client, changed in told.items():
+            points[client] = {} if changed is None else {**points.get(client, {}), **reading.points_of(changed, kind)}
+        since = {client: _since(wire.start, points[client]) for client in sorted(points)}
+        tabs[tab] = {client: found for client, found in since.items() if found}
+    held = {tab: clients for tab, clients in tabs.items() if clients}
+    return replace(_updated(before, wire, held), start=wire.start, stop=wire.stop, step=wire.step)
+
+
+_Wire: TypeAlias = reading.Windows | reading.PerClient | reading.Points | reading.PointsPerClient
+
+
+def _updated(before: W, wire: _Wire, tabs: Mapping[str, Any]) -> W:
     return replace(
         before,
         complete_to=wire.complete_to,

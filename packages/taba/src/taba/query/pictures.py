@@ -14,10 +14,11 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeAlias
 
 from taba.cli.numbers import number
 from taba.query import charts
-from taba.query.answers import Series
+from taba.query.answers import ClientSeries, Series
 from taba.query.figures import Buffer, Counter, Figures, Gauge, GaugeValue, Percentile, Top, Uniques
 from taba.query.remarks import remarks
 
@@ -25,6 +26,7 @@ MOST = 1e300
 """What is beyond is drawn here: sums of floats must stay floats."""
 
 Points = Mapping[float, Figures]
+Answer: TypeAlias = Series[Figures] | ClientSeries[Figures]
 
 
 class Silence(Enum):
@@ -56,7 +58,7 @@ DRAWINGS: dict[type[Figures], Drawing] = {
 }
 
 
-def picture(answer: Series[Figures], *, width: int = 720, alone: bool = False) -> str:
+def picture(answer: Answer, *, width: int = 720, alone: bool = False) -> str:
     """The series as SVG, a panel for each kind of figure; `alone`: for a file of its own."""
     panels = [_panel(drawing, tabs, answer) for drawing, tabs in _by_drawing(answer)]
     return charts.svg(
@@ -70,13 +72,23 @@ def picture(answer: Series[Figures], *, width: int = 720, alone: bool = False) -
     )
 
 
-def _by_drawing(answer: Series[Figures]) -> Iterator[tuple[Drawing, dict[str, Points]]]:
+def _by_drawing(answer: Answer) -> Iterator[tuple[Drawing, dict[str, Points]]]:
     found: dict[Drawing, dict[str, Points]] = {}
-    for tab, points in answer.items():
+    for tab, points in _named(answer):
         first = next(iter(points.values()), None)
         if first is not None:
             found.setdefault(_drawing(first), {})[tab] = points
     yield from found.items()
+
+
+def _named(answer: Answer) -> Iterator[tuple[str, Points]]:
+    """What becomes a line, with its name: a tab, or a client of it."""
+    if isinstance(answer, Series):
+        yield from answer.items()
+        return
+    for tab, clients in answer.items():
+        for client, points in clients.items():
+            yield f"{tab}  {client}", points
 
 
 def _drawing(figures: Figures) -> Drawing:
@@ -87,16 +99,16 @@ def _drawing(figures: Figures) -> Drawing:
     return Drawing(figure, figure or "texts", Silence.GAP)
 
 
-def _panel(drawing: Drawing, tabs: Mapping[str, Points], answer: Series[Figures]) -> charts.Panel:
+def _panel(drawing: Drawing, tabs: Mapping[str, Points], answer: Answer) -> charts.Panel:
     shown = list(tabs.items())[: len(charts.COLOURS)]
     lines = [_line(tab, points, drawing, answer) for tab, points in shown]
-    title = lines[0].name if len(lines) == 1 else f"{len(tabs)} tabs"
+    title = lines[0].name if len(lines) == 1 else f"{len(tabs)} {answer.lines}"
     return charts.Panel(
         title, drawing.title, lines, from_zero=drawing.silence is not Silence.HELD, more=len(tabs) - len(shown)
     )
 
 
-def _line(tab: str, points: Points, drawing: Drawing, answer: Series[Figures]) -> charts.Line:
+def _line(tab: str, points: Points, drawing: Drawing, answer: Answer) -> charts.Line:
     values = _values(points, drawing.figure)
     runs = _RUNS[drawing.silence](values, answer)
     band: list[list[tuple[float, float, float]]] = []
@@ -140,7 +152,7 @@ def _number(value: object) -> float | None:
 Runs = list[list[tuple[float, float]]]
 
 
-def _gaps(values: Mapping[float, float], answer: Series[Figures]) -> Runs:
+def _gaps(values: Mapping[float, float], answer: Answer) -> Runs:
     """A run for each stretch of slices that all have values."""
     runs: Runs = []
     last = -math.inf
@@ -152,7 +164,7 @@ def _gaps(values: Mapping[float, float], answer: Series[Figures]) -> Runs:
     return runs
 
 
-def _zeros(values: Mapping[float, float], answer: Series[Figures]) -> Runs:
+def _zeros(values: Mapping[float, float], answer: Answer) -> Runs:
     """One run, with zeros in the slices that are known to have had nothing."""
     # Slices that are not over yet may still get their events.
     known = min(answer.stop, answer.complete_to)
@@ -161,7 +173,7 @@ def _zeros(values: Mapping[float, float], answer: Series[Figures]) -> Runs:
     return [sorted(filled.items())]
 
 
-def _held(values: Mapping[float, float], answer: Series[Figures]) -> Runs:
+def _held(values: Mapping[float, float], answer: Answer) -> Runs:
     """One run of stairs; the last value holds for its slice, and nobody knows whether for longer."""
     run: list[tuple[float, float]] = []
     for time, value in values.items():
@@ -173,7 +185,7 @@ def _held(values: Mapping[float, float], answer: Series[Figures]) -> Runs:
     return [run] if run else []
 
 
-_RUNS: dict[Silence, Callable[[Mapping[float, float], Series[Figures]], Runs]] = {
+_RUNS: dict[Silence, Callable[[Mapping[float, float], Answer], Runs]] = {
     Silence.GAP: _gaps,
     Silence.ZERO: _zeros,
     Silence.HELD: _held,

@@ -15,7 +15,7 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 
 from taba import durations
 from taba.query import reading
-from taba.query.answers import Aggregates, ClientList, Ledger, Ping, Projections, Series, Status, TabList
+from taba.query.answers import Aggregates, ClientList, ClientSeries, Ledger, Ping, Projections, Series, Status, TabList
 from taba.query.errors import QueryError
 from taba.query.figures import F
 
@@ -26,6 +26,8 @@ Length: TypeAlias = timedelta | float | str
 Texts: TypeAlias = str | Iterable[str]
 Of: TypeAlias = Literal["aggregates", "projections", "series"]
 Parameters: TypeAlias = list[tuple[str, str]]
+
+EACH_CLIENT = ("each", "client")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,10 @@ class Question(Generic[A]):
     always: bool = False
 
 
-def tabs(match: Texts | None) -> Question[TabList]:
+def tabs(match: Texts | None, limit: int | None, brief: bool) -> Question[TabList]:
     """GET /v1/tabs"""
-    return Question("/v1/tabs", _each("match", match), reading.tabs)
+    some = [] if limit is None else [("limit", str(limit))]
+    return Question("/v1/tabs", [*_each("match", match), *some, *([("brief", "true")] if brief else [])], reading.tabs)
 
 
 def clients(match: str | None) -> Question[ClientList]:
@@ -87,6 +90,20 @@ def series(
     """GET /v1/series"""
     parameters = [*_each("tab", tab), *_range(from_, to), *_length("step", step), *_each("client", client), *_by(by)]
     return Question("/v1/series", parameters, partial(reading.series, kind=kind))
+
+
+def client_series(
+    tab: Texts | None,
+    from_: Moment | None,
+    to: Moment | None,
+    step: Length | None,
+    client: str | None,
+    by: Texts | None,
+    kind: type[F] | None,
+) -> Question[ClientSeries[F]]:
+    """GET /v1/series?each=client"""
+    parameters = series(tab, from_, to, step, client, by, kind).parameters
+    return Question("/v1/series", [*parameters, EACH_CLIENT], partial(reading.client_series, kind=kind))
 
 
 def ledger(client: str | None) -> Question[Ledger]:

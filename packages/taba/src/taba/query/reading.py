@@ -45,10 +45,23 @@ class Points(msgspec.Struct):
     missed: int = 0
 
 
+class PointsPerClient(msgspec.Struct):
+    """The same by tab and client; a client that is gone is null too."""
+
+    complete_to: float
+    clients: answers.Coverage
+    start: float = msgspec.field(name="from")
+    stop: float = msgspec.field(name="to")
+    step: float
+    tabs: dict[str, dict[str, list[Row] | None] | None]
+    missed: int = 0
+
+
 class _Tabs(msgspec.Struct):
     complete_to: float
     clients: answers.Coverage
     tabs: list[answers.TabRow]
+    matched: int | None = None
 
 
 class _Clients(msgspec.Struct):
@@ -96,10 +109,24 @@ def series(body: bytes, kind: type[F] | None = None) -> answers.Series[F]:
     )
 
 
+def client_series(body: bytes, kind: type[F] | None = None) -> answers.ClientSeries[F]:
+    """The answer of GET /v1/series for each client."""
+    wire = decoded(body, PointsPerClient)
+    return answers.ClientSeries(
+        complete_to=wire.complete_to,
+        clients=wire.clients,
+        start=wire.start,
+        stop=wire.stop,
+        step=wire.step,
+        tabs={tab: points_per_client(clients, kind) for tab, clients in wire.tabs.items() if clients is not None},
+    )
+
+
 def tabs(body: bytes) -> answers.TabList:
     """The answer of GET /v1/tabs."""
     wire = decoded(body, _Tabs)
-    return answers.TabList(complete_to=wire.complete_to, clients=wire.clients, rows=wire.tabs)
+    matched = len(wire.tabs) if wire.matched is None else wire.matched
+    return answers.TabList(complete_to=wire.complete_to, clients=wire.clients, rows=wire.tabs, matched=matched)
 
 
 def clients(body: bytes) -> answers.ClientList:
@@ -146,3 +173,8 @@ def clients_of(clients: Mapping[str, Mapping[str, Row] | None], kind: type[F] | 
 def points_of(points: list[Row], kind: type[F] | None) -> dict[float, F]:
     """Figures by time."""
     return {point.pop("time"): read(point, kind) for point in points}
+
+
+def points_per_client(clients: Mapping[str, list[Row] | None], kind: type[F] | None) -> dict[str, dict[float, F]]:
+    """Figures by client and time."""
+    return {client: points_of(points, kind) for client, points in clients.items() if points is not None}

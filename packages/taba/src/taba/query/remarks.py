@@ -32,10 +32,10 @@ def moment(time: float) -> str:
 
 
 def _figures(answer: answers.Answer) -> Iterator[Figures]:
-    if isinstance(answer, answers.Projections):
+    if isinstance(answer, answers.Projections | answers.ClientSeries):
         for clients in answer.values():
-            for windows in clients.values():
-                yield from windows.values()
+            for found in clients.values():
+                yield from found.values()
     elif isinstance(answer, answers.Aggregates | answers.Series):
         for found in answer.values():
             yield from found.values()

@@ -1,10 +1,10 @@
 """Answers as tidy tables: a row for each answer, a column for each level and each figure. Pure, but for the libraries.
 
-    tabs            tab name type clients last_seen
+    tabs            tab type clients last_seen
     clients         client last_seen tabs
     aggregates      tab window FIGURES
     projections     tab client window FIGURES
-    series          tab time FIGURES
+    series          tab time FIGURES            for each client  tab client time FIGURES
     ledger          client recorded folded dropped dropped_REASON… in_flight …
 
 Times are datetimes in UTC. `values` are lists of records. Where a column would have numbers and texts, or whatever does
@@ -83,6 +83,13 @@ def _of_series(answer: answers.Series) -> Iterator[Record]:
             yield {"tab": tab, **figures, "time": time}
 
 
+def _of_client_series(answer: answers.ClientSeries) -> Iterator[Record]:
+    for tab, clients in answer.items():
+        for client, points in clients.items():
+            for time, figures in points.items():
+                yield {"tab": tab, "client": client, **figures, "time": time}
+
+
 def _of_ledger(answer: answers.Ledger) -> Iterator[Record]:
     for client, row in answer.items():
         yield {"client": client, **_with_reasons(msgspec.structs.asdict(row))}
@@ -90,7 +97,7 @@ def _of_ledger(answer: answers.Ledger) -> Iterator[Record]:
 
 def _of_rows(answer: answers.TabList | answers.ClientList) -> Iterator[Record]:
     for row in answer:
-        yield {name: value for name, value in msgspec.structs.asdict(row).items() if name != "tags"}
+        yield msgspec.structs.asdict(row)
 
 
 _Shape: TypeAlias = tuple[tuple[str, ...], Callable[[Any], Iterator[Record]]]
@@ -98,7 +105,8 @@ _SHAPES: dict[type[answers.Answer], _Shape] = {
     answers.Aggregates: (("tab", "window"), _of_aggregates),
     answers.Projections: (("tab", "client", "window"), _of_projections),
     answers.Series: (("tab", "time"), _of_series),
-    answers.TabList: (("tab", "name", "type"), _of_rows),
+    answers.ClientSeries: (("tab", "client", "time"), _of_client_series),
+    answers.TabList: (("tab", "type"), _of_rows),
     answers.ClientList: (("client",), _of_rows),
     answers.Ledger: (("client",), _of_ledger),
 }
