@@ -37,6 +37,7 @@ from taba.query.answers import (
 from taba.query.async_client import AsyncClient
 from taba.query.async_watch import AsyncWatch
 from taba.query.client import Client
+from taba.query.comparison import Compared, Comparison, Effect, Spread
 from taba.query.errors import QueryError, UnreachableError
 from taba.query.figures import (
     Buffer,
@@ -63,8 +64,11 @@ __all__ = [
     "ClientList",
     "ClientRow",
     "ClientSeries",
+    "Compared",
+    "Comparison",
     "Counter",
     "Coverage",
+    "Effect",
     "Entry",
     "Figures",
     "Frequent",
@@ -79,6 +83,7 @@ __all__ = [
     "Projections",
     "QueryError",
     "Series",
+    "Spread",
     "Status",
     "TabList",
     "TabRow",

@@ -76,6 +76,9 @@ class TabAnswer(FleetAnswer, Mapping[str, T], Generic[T]):
     def __len__(self) -> int:
         return len(self.tabs)
 
+    def _only(self) -> T:
+        return _only("tab", self.tabs)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Aggregates(TabAnswer[Mapping[str, F]], Generic[F]):
@@ -83,7 +86,7 @@ class Aggregates(TabAnswer[Mapping[str, F]], Generic[F]):
 
     def one(self, window: str | None = None) -> F:
         """The figures of the only tab, in the only window or that one; raises LookupError where there are several."""
-        return _window(_only("tab", self.tabs), window)
+        return _window(self._only(), window)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +95,7 @@ class Projections(TabAnswer[Mapping[str, Mapping[str, F]]], Generic[F]):
 
     def one(self, client: str | None = None, window: str | None = None) -> F:
         """The figures of the only tab, client and window, or of that client or window."""
-        clients = _only("tab", self.tabs)
+        clients = self._only()
         found = _only("client", clients) if client is None else _chosen("client", clients, client)
         return _window(found, window)
 
@@ -118,7 +121,7 @@ class Series(OverTime[Mapping[float, F]], Generic[F]):
 
     def one(self) -> Mapping[float, F]:
         """The points of the only tab; raises LookupError where there is none, or several."""
-        return _only("tab", self.tabs)
+        return self._only()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +132,7 @@ class ClientSeries(OverTime[Mapping[str, Mapping[float, F]]], Generic[F]):
 
     def one(self, client: str | None = None) -> Mapping[float, F]:
         """The points of the only tab and client, or of that client; raises LookupError where there are several."""
-        clients = _only("tab", self.tabs)
+        clients = self._only()
         return _only("client", clients) if client is None else _chosen("client", clients, client)
 
 

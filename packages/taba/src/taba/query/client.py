@@ -16,6 +16,7 @@ import httpx
 
 from taba.query import exchange, merging, questions
 from taba.query.answers import Aggregates, ClientList, ClientSeries, Ledger, Ping, Projections, Series, Status, TabList
+from taba.query.comparison import Comparison
 from taba.query.figures import F
 from taba.query.following import Following
 from taba.query.merging import Merger, W
@@ -136,6 +137,36 @@ class Client:
     ) -> ClientSeries[F]:
         """The same for each client by itself."""
         return self._answer(questions.client_series(tab, from_, to, step, client, by, kind))
+
+    def compare(
+        self,
+        tab: Texts,
+        *,
+        client: str | None = None,
+        against: str | None = None,
+        window: Length | None = None,
+        from_: Moment | None = None,
+        to: Moment | None = None,
+        ago: Length | None = None,
+        against_window: Length | None = None,
+        against_from: Moment | None = None,
+        against_to: Moment | None = None,
+        per: str | None = None,
+        by: Texts | None = None,
+        confidence: float | None = None,
+        least: float | None = None,
+        margin: float | None = None,
+        rare: float | None = None,
+    ) -> Comparison:
+        """Whether some clients are like others, or a time like another; `per` is the counter that events are shares of.
+
+        Give `against`, or another time (`ago`, `against_window`, or `against_from`), or both.
+        """
+        texts = {"tab": tab, "client": client, "against": against, "per": per, "by": by}
+        lengths = {"window": window, "ago": ago, "against_window": against_window}
+        times = {"from": from_, "to": to, "against_from": against_from, "against_to": against_to}
+        terms = {"confidence": confidence, "least": least, "margin": margin, "rare": rare}
+        return self._answer(questions.compare(texts, lengths, times, terms))
 
     def ledger(self, client: str | None = None) -> Ledger:
         """What became of every event, for each client, or those that match the glob."""

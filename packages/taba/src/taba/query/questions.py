@@ -7,7 +7,7 @@ timedelta, or a text such as "10m". Lengths of time are texts such as "90s" or "
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,6 +16,7 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 from taba import durations
 from taba.query import reading
 from taba.query.answers import Aggregates, ClientList, ClientSeries, Ledger, Ping, Projections, Series, Status, TabList
+from taba.query.comparison import Comparison
 from taba.query.errors import QueryError
 from taba.query.figures import F
 
@@ -104,6 +105,20 @@ def client_series(
     """GET /v1/series?each=client"""
     parameters = series(tab, from_, to, step, client, by, kind).parameters
     return Question("/v1/series", [*parameters, EACH_CLIENT], partial(reading.client_series, kind=kind))
+
+
+def compare(
+    texts: Mapping[str, Texts | None],
+    lengths: Mapping[str, Length | None],
+    times: Mapping[str, Moment | None],
+    terms: Mapping[str, float | None],
+) -> Question[Comparison]:
+    """GET /v1/compare, of parameters by their names over HTTP; `by` is among the texts."""
+    parameters = [one for name, given in texts.items() for one in (_by(given) if name == "by" else _each(name, given))]
+    parameters += [one for name, given in lengths.items() for one in _length(name, given)]
+    parameters += [(name, _moment(name, given)) for name, given in times.items() if given is not None]
+    parameters += [(name, f"{given}") for name, given in terms.items() if given is not None]
+    return Question("/v1/compare", parameters, reading.comparison)
 
 
 def ledger(client: str | None) -> Question[Ledger]:

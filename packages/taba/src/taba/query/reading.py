@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from taba.query import answers
+from taba.query.comparison import Compared, Comparison, Verdict
 from taba.query.figures import F, read
 
 T = TypeVar("T")
@@ -67,6 +68,23 @@ class _Tabs(msgspec.Struct):
 class _Clients(msgspec.Struct):
     complete_to: float
     clients: list[answers.ClientRow]
+
+
+class _Comparison(msgspec.Struct):
+    complete_to: float
+    clients: answers.Coverage
+    verdict: Verdict
+    reason: str
+    confidence: float
+    least: float
+    margin: float
+    rare: float
+    start: float = msgspec.field(name="from")
+    stop: float = msgspec.field(name="to")
+    against_start: float = msgspec.field(name="against_from")
+    against_stop: float = msgspec.field(name="against_to")
+    tabs: dict[str, Compared]
+    left_out: dict[str, str] = {}
 
 
 class _Ledger(msgspec.Struct):
@@ -145,6 +163,12 @@ def ledger(body: bytes) -> answers.Ledger:
         rows=wire.ledger,
         warnings=wire.warnings,
     )
+
+
+def comparison(body: bytes) -> Comparison:
+    """The answer of GET /v1/compare."""
+    wire = decoded(body, _Comparison)
+    return Comparison(**{name: getattr(wire, name) for name in wire.__struct_fields__})
 
 
 def status(body: bytes) -> answers.Status:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from taba.query import answers
+from taba.query.comparison import Comparison
 from taba.query.figures import Figures
 
 
@@ -18,6 +19,9 @@ def remarks(answer: answers.Answer) -> list[str]:
     if errors:
         told.append(f"sketches within {' or '.join(f'{100 * error:.3g}' for error in errors)} %")
     more: list[str] = []
+    if isinstance(answer, Comparison):
+        more.append(f"{answer.verdict}: {answer.reason}")
+        more += [f"{tab} is left out: {reason}" for tab, reason in answer.left_out.items()]
     if isinstance(answer, answers.Ledger):
         more += answer.warnings
     if isinstance(answer, answers.TabAnswer):

@@ -5,6 +5,7 @@
     aggregates      tab window FIGURES
     projections     tab client window FIGURES
     series          tab time FIGURES            for each client  tab client time FIGURES
+    comparison      tab verdict of p ratio low high delta probability reason     a row for each effect
     ledger          client recorded folded dropped dropped_REASON… in_flight …
 
 Times are datetimes in UTC. `values` are lists of records. Where a column would have numbers and texts, or whatever does
@@ -22,6 +23,7 @@ import msgspec
 
 from taba import names
 from taba.query import answers
+from taba.query.comparison import Comparison, Effect
 
 if TYPE_CHECKING:
     import pandas
@@ -90,6 +92,13 @@ def _of_client_series(answer: answers.ClientSeries) -> Iterator[Record]:
                 yield {"tab": tab, "client": client, **figures, "time": time}
 
 
+def _of_comparison(answer: Comparison) -> Iterator[Record]:
+    for tab, found in answer.items():
+        for tested, effect in found.effect.items() or ((None, Effect(p=found.p)),):
+            effects = msgspec.structs.asdict(effect)
+            yield {"tab": tab, "verdict": found.verdict, "of": tested, **effects, "reason": found.reason}
+
+
 def _of_ledger(answer: answers.Ledger) -> Iterator[Record]:
     for client, row in answer.items():
         yield {"client": client, **_with_reasons(msgspec.structs.asdict(row))}
@@ -106,6 +115,7 @@ _SHAPES: dict[type[answers.Answer], _Shape] = {
     answers.Projections: (("tab", "client", "window"), _of_projections),
     answers.Series: (("tab", "time"), _of_series),
     answers.ClientSeries: (("tab", "client", "time"), _of_client_series),
+    Comparison: (("tab", "verdict", "of"), _of_comparison),
     answers.TabList: (("tab", "type"), _of_rows),
     answers.ClientList: (("client",), _of_rows),
     answers.Ledger: (("client",), _of_ledger),
