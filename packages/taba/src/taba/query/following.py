@@ -36,6 +36,7 @@ class Following(Generic[W]):
         self._last_id: str | None = None
         self._tried = 0
         self._given = True
+        self._waiting = False  # a change that was not given, beside trouble
         self._changed: frozenset[str] = frozenset()
         self._missed = 0
 
@@ -57,10 +58,9 @@ class Following(Generic[W]):
         if event.kind == "answers":
             before = self._answer.tabs.keys() if self._answer else frozenset[str]()
             answer = self._merger.whole(event.data)
-            self._fresh(replace(answer, changed=before | answer.tabs.keys()), _missed(event.data))
+            self._fresh(replace(answer, changed=before | answer.tabs.keys()))
         elif event.kind == "changes" and self._answer is not None:
-            answer = self._merger.changed(self._answer, event.data)
-            self._fresh(answer, answer.missed)
+            self._fresh(self._merger.changed(self._answer, event.data))
         elif event.kind == "error":
             raise QueryError(_text(event.data))
         elif event.kind == "trouble":
@@ -68,11 +68,11 @@ class Following(Generic[W]):
         if event.id is not None and event.kind in ("answers", "changes"):
             self._last_id = event.id
 
-    def _fresh(self, answer: W, missed: int) -> None:
-        self._missed += missed + (0 if self._given else 1)
+    def _fresh(self, answer: W) -> None:
+        self._missed += answer.missed + self._waiting
         self._changed |= answer.changed
         self._answer = answer
-        self._given = False
+        self._given, self._waiting = False, True
 
     def _troubled(self, text: str) -> None:
         if self._answer is not None and self._answer.trouble != text:
@@ -104,20 +104,12 @@ class Following(Generic[W]):
         if self._given or self._answer is None:
             return None
         answer = replace(self._answer, changed=self._changed, missed=self._missed)
-        self._given, self._changed, self._missed = True, frozenset(), 0
+        self._given, self._waiting, self._changed, self._missed = True, False, frozenset(), 0
         return answer
-
-
-class _Missed(msgspec.Struct):
-    missed: int = 0
 
 
 class _Error(msgspec.Struct):
     error: str
-
-
-def _missed(data: bytes) -> int:
-    return msgspec.json.decode(data, type=_Missed).missed
 
 
 def _text(data: bytes) -> str:

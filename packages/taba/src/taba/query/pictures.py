@@ -116,12 +116,15 @@ def _line(tab: str, points: Points, drawing: Drawing, answer: Answer) -> charts.
         lower, upper = (_RUNS[drawing.silence](_values(points, name), answer) for name in drawing.band)
         for low, high in zip(lower, upper, strict=False):
             band.append([(time, least, most) for (time, least), (_, most) in zip(low, high, strict=False)])
+    loose: Runs = []
+    if drawing.silence is Silence.ZERO:
+        last = answer.complete_to - answer.step
+        runs, loose = _parted(runs, last)
+        # What is not over yet is less than it will be, and no least value.
+        values = {time: value for time, value in values.items() if time <= last} or values
     note = ""
     if values:
         note = f"{number(min(values.values()))} to {number(max(values.values()))}, last {number(values[max(values)])}"
-    loose: Runs = []
-    if drawing.silence is Silence.ZERO:
-        runs, loose = _parted(runs, answer.complete_to - answer.step)
     return charts.Line(tab, runs, band, loose, note)
 
 

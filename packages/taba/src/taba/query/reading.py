@@ -104,14 +104,14 @@ def aggregates(body: bytes, kind: type[F] | None = None) -> answers.Aggregates[F
     """The answer of GET /v1/aggregates."""
     wire = decoded(body, Windows)
     tabs = {tab: windows_of(windows, kind) for tab, windows in wire.tabs.items() if windows is not None}
-    return answers.Aggregates(complete_to=wire.complete_to, clients=wire.clients, tabs=tabs)
+    return answers.Aggregates(complete_to=wire.complete_to, clients=wire.clients, tabs=tabs, missed=wire.missed)
 
 
 def projections(body: bytes, kind: type[F] | None = None) -> answers.Projections[F]:
     """The answer of GET /v1/projections."""
     wire = decoded(body, PerClient)
     tabs = {tab: clients_of(clients, kind) for tab, clients in wire.tabs.items() if clients is not None}
-    return answers.Projections(complete_to=wire.complete_to, clients=wire.clients, tabs=tabs)
+    return answers.Projections(complete_to=wire.complete_to, clients=wire.clients, tabs=tabs, missed=wire.missed)
 
 
 def series(body: bytes, kind: type[F] | None = None) -> answers.Series[F]:
@@ -123,6 +123,7 @@ def series(body: bytes, kind: type[F] | None = None) -> answers.Series[F]:
         start=wire.start,
         stop=wire.stop,
         step=wire.step,
+        missed=wire.missed,
         tabs={tab: points_of(points, kind) for tab, points in wire.tabs.items() if points is not None},
     )
 
@@ -136,6 +137,7 @@ def client_series(body: bytes, kind: type[F] | None = None) -> answers.ClientSer
         start=wire.start,
         stop=wire.stop,
         step=wire.step,
+        missed=wire.missed,
         tabs={tab: points_per_client(clients, kind) for tab, clients in wire.tabs.items() if clients is not None},
     )
 
