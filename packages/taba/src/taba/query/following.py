@@ -69,10 +69,13 @@ class Following(Generic[W]):
             self._last_id = event.id
 
     def _fresh(self, answer: W) -> None:
-        self._missed += answer.missed + self._waiting
+        self._missed += answer.missed
+        if answer.changed:
+            self._missed += self._waiting
+            self._waiting = True
         self._changed |= answer.changed
         self._answer = answer
-        self._given, self._waiting = False, True
+        self._given = False
 
     def _troubled(self, text: str) -> None:
         if self._answer is not None and self._answer.trouble != text:
