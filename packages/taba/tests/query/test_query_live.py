@@ -54,7 +54,9 @@ def test_live_answers_are_those_of_a_get(server):
         series = client.watch_series(tabs, span="1h", step="1h", timeout=60)
         assert next(whole).tabs == client.aggregates(tabs, window="1d").tabs
         assert next(by_client).tabs == client.projections(tabs, window="1d").tabs
+        clients = client.watch_client_series("orders", span="1h", step="1h", timeout=60)
         next(series)
+        next(clients)
         for number in range(5):
             record(server, f"orders{{shop={number}}}", number, f"web-{number}")
             record(server, "orders", 10)
@@ -63,6 +65,8 @@ def test_live_answers_are_those_of_a_get(server):
         each = client.projections(tabs, window="1d").tabs
         first(by_client, lambda answer: answer.tabs == each)
         first(series, lambda answer: sum(point.count for point in answer["orders"].values()) == 10)
+        answer = first(clients, lambda answer: "web-4" in answer.get("orders{shop=4}", {}))
+        assert sum(point.count for points in answer["orders"].values() for point in points.values()) >= 5
 
 
 def test_over_a_restart_of_the_server(tmp_path):

@@ -4,9 +4,9 @@ import asyncio
 
 import httpx
 import pytest
-from query_world import counts
+from query_world import HEAD, counts
 
-from taba.query import AsyncClient, Client, QueryError, UnreachableError, exchange
+from taba.query import AsyncClient, Client, GaugeValue, QueryError, UnreachableError, exchange
 
 GOOD = (200, {"Content-Type": "application/json"}, counts(a=3))
 BUSY = (503, {"Retry-After": "0.05"}, '{"error":"too much waits"}')
@@ -124,6 +124,28 @@ def test_an_address_with_a_path(both, scripted):
     assert client.aggregates("a{b=c}", window=90, by=[]).one("1m").count == 3
     client.close()
     assert scripted.requests[0][:2] == ("/taba/v1/aggregates", [("tab", "a{b=c}"), ("window", "90s"), ("by", "")])
+
+
+def test_lists_in_brief_and_series_for_each_client(scripted):
+    """What is asked, and how what is answered is read."""
+    brief = f'{{{HEAD},"matched":9,"tabs":[{{"tab":"a{{b=c}}","type":"counter"}}]}}'
+    points = f'{{{HEAD},"from":1,"to":3,"step":1,"tabs":{{"g":{{"web-1":[{{"time":1,"value":"v1"}}]}}}}}}'
+    scripted.script = [(200, {}, brief), (200, {}, points)]
+    with Client(scripted.url) as client:
+        tabs = client.tabs("a*", limit=1, brief=True)
+        series = client.client_series("g", step=1, client="web-*")
+    assert (tabs.matched, [(tab.tab, tab.name, tab.tags, tab.clients) for tab in tabs]) == (
+        9,
+        [("a{b=c}", "a", {"b": "c"}, None)],
+    )
+    assert scripted.requests[0][:2] == ("/v1/tabs", [("match", "a*"), ("limit", "1"), ("brief", "true")])
+    assert scripted.requests[1][:2] == (
+        "/v1/series",
+        [("tab", "g"), ("step", "1s"), ("client", "web-*"), ("each", "client")],
+    )
+    assert isinstance(series.one("web-1")[1], GaugeValue)
+    assert series.to_polars().row(0, named=True)["value"] == "v1"
+    assert "web-1" in series.svg()
 
 
 def test_neither_proxy_nor_password_of_the_environment(scripted, monkeypatch):

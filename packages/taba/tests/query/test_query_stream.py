@@ -119,6 +119,31 @@ def test_changes_give_what_a_whole_answer_would(of, data):
     assert getattr(merged, "start", None) == getattr(wanted, "start", None)
 
 
+def test_series_for_each_client_change_client_by_client():
+    """Points come in, old ones go; clients and tabs that are gone, or have no points left, are not there."""
+
+    def sent(start, tabs):
+        return json.dumps(HEAD | {"from": start, "to": start + 5, "step": 1, "tabs": tabs}).encode()
+
+    def points(**values):
+        return [{"time": int(name[1:]), "n": value} for name, value in values.items()]
+
+    merger = merging.of_client_series(Figures)
+    first = merger.whole(
+        sent(1, {"a": {"x": points(t1=1, t2=2), "y": points(t1=3)}, "b": {"x": points(t1=4)}, "c": {}})
+    )
+    merged = merger.changed(first, sent(2, {"a": {"x": points(t3=5, t2=6), "z": points(t4=7)}, "c": None}))
+    told = {
+        tab: {name: {time: one.n for time, one in found.items()} for name, found in held.items()}
+        for tab, held in merged.items()
+    }
+    assert told == {"a": {"x": {2: 6, 3: 5}, "z": {4: 7}}}
+    assert merged.changed == {"a", "c"}
+    last = merger.changed(merged, sent(2, {"a": {"x": None}}))
+    assert list(last["a"]) == ["z"]
+    assert [one.n for one in last.one().values()] == [7]
+
+
 def test_figures_keep_everything():
     """A type that nobody knows: its fields by name and as attributes, and an error that says which there are."""
     sent = '{"complete_to":1,"clients":{"current":1,"known":1},"tabs":{"a":{"1m":{"ewma":2.5,"odd name":[1]}}}}'
