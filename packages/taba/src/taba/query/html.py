@@ -67,7 +67,7 @@ def cell(name: str, row: Mapping[str, Any]) -> str:
     if name not in row:
         return ""
     value = row[name]
-    if name in tables.TIMES and isinstance(value, int | float):
+    if name in tables.TIMES and tables.is_moment(value):
         return moment(value)
     if isinstance(value, list):
         more = f", … ({len(value)})" if len(value) > LISTED else ""

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import msgspec
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 TIMES = frozenset({"time", "last_seen", "heard", "in_flight_since", "complete_to"})
 """Names of figures that are times, in seconds since 1970."""
 MICROSECONDS = 1_000_000
+FIRST, LAST = datetime.min.replace(tzinfo=UTC).timestamp(), datetime.max.replace(tzinfo=UTC).timestamp()
 
 Record = Mapping[str, Any]
 
@@ -148,7 +149,7 @@ def columns(rows: Iterable[Record], first: Iterable[str] = ()) -> dict[str, Colu
 
 def _column(name: str, values: list[Any]) -> Column:
     present = [value for value in values if value is not None]
-    if name in TIMES and all(map(_is_number, present)):
+    if name in TIMES and all(map(is_moment, present)):
         return Column([None if value is None else round(value * MICROSECONDS) for value in values], is_time=True)
     if present and all(isinstance(value, list) for value in present):
         return Column(_lists(values))
@@ -184,10 +185,15 @@ def _text(value: object) -> str:
 
 
 def _datetime(time: Any) -> Any:
-    return datetime.fromtimestamp(time, UTC) if _is_number(time) else time
+    return datetime.fromtimestamp(time, UTC) if is_moment(time) else time
 
 
-def _is_number(value: object) -> bool:
+def is_moment(value: object) -> bool:
+    """Whether a value can be a time, in seconds since 1970: what no calendar has stays a number."""
+    return _is_number(value) and FIRST <= value < LAST
+
+
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
