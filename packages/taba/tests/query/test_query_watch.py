@@ -101,15 +101,16 @@ def test_answers_and_changes(watching, scripted):
 
 def test_a_connection_that_breaks(watching, scripted):
     """Between, the last answer says what the trouble is; then it goes on from where it was."""
-    go = threading.Event()
+    seen, go = threading.Event(), threading.Event()
     scripted.script = [
-        stream("retry: 20\n\n", event("answers", counts(a=1), "x.1")),
+        stream("retry: 20\n\n", event("answers", counts(a=1), "x.1"), seen.wait),
         "cut",
         (503, {"Retry-After": "0.02"}, '{"error":"it ends"}'),
         lambda handler: (go.wait(20), stream(event("changes", counts(ab=2), "x.2"), held=scripted.ending)(handler)),
     ]
     with watching() as loop:
         assert loop.next().trouble is None
+        seen.set()
         troubled = loop.next()
         assert "no Taba server at" in troubled.trouble or "it ends" in troubled.trouble
         assert list(troubled) == ["a"]
