@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taba.handlers.percentile import GAMMA, Percentile
-from taba.prometheus.buckets import BOUNDS, LADDER, span, with_rungs
+from taba.prometheus.buckets import BOUNDS, LADDER, with_rungs
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -39,9 +39,3 @@ def test_the_ladder_is_ascending_and_ends_with_infinity():
     assert LADDER["bin"].is_sorted()
     assert LADDER["bin"].n_unique() == LADDER.height
     assert LADDER["bound"][-1] == float("inf")
-
-
-def test_a_span_has_a_lower_end_and_stays_on_the_ladder():
-    """The lowest bucket that holds values has an empty one below it."""
-    assert span(200, 210) == (199, 210)
-    assert span(0, LADDER.height - 1) == (0, LADDER.height - 1)

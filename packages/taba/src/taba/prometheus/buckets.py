@@ -41,11 +41,3 @@ def with_rungs(states: pl.DataFrame) -> pl.DataFrame:
     """Percentile States with the column `rung`: the first bound whose bucket counts the State's bin."""
     ordered = states.sort("bin")
     return ordered.join_asof(LADDER.select("rung", "bin"), on="bin", strategy="forward", check_sortedness=False)
-
-
-def span(least: int, greatest: int) -> tuple[int, int]:
-    """The rungs (first, last) of the bounds for values that lie in the buckets of the rungs from `least` to `greatest`.
-
-    One more below, so that the lowest bucket has a lower end: without it a quantile would be drawn towards zero.
-    """
-    return max(least - 1, 0), min(greatest, len(BOUNDS))

@@ -215,8 +215,14 @@ def _base(name: str, *, with_unit: bool, counter: bool, mark: str) -> tuple[str,
     return "_".join(filter(None, (base, mark, unit.name))), unit
 
 
-OWN = ("taba_complete_to_timestamp_seconds", "taba_clients_current", "taba_clients_known")
-"""What `/metrics` says of itself: no tab's family has such a name."""
+OWN: dict[str, str] = {
+    "taba_complete_to_timestamp_seconds": "until when all that clients recorded is here",
+    "taba_clients_current": "how many of the known clients are here up to the present",
+    "taba_clients_known": "how many clients are known",
+    "taba_counted_from_timestamp_seconds": "since when counters and histograms are counted, by the tiers of their tabs",
+    "taba_tabs_left_out": "how many tabs that were asked for are left out because of a limit",
+}
+"""What `/metrics` says of itself, with the help of each: no tab's family has such a name. All are gauges."""
 
 
 class Naming:

@@ -58,3 +58,7 @@ SEQUENCE = Field(
     {"type": "integer", "minimum": 1, "maximum": 999_999_999_999_999},
     place="header",
 )
+METRICS_WINDOW = Field("how far back gauges, distinct and most frequent values go", DURATION)
+TABS_LIMIT = Field(
+    "at most so many tabs, the first by name", {"type": "integer", "minimum": 1, "maximum": 999_999_999}
+)
