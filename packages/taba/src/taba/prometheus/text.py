@@ -107,8 +107,9 @@ def events(totals: pl.DataFrame, index: Index, kind: str) -> pl.DataFrame:
 
 
 def histograms(totals: pl.DataFrame, index: Index) -> list[pl.DataFrame]:
-    """The lines of percentiles: their buckets, sum and count. Of a family with values below zero there is no sum.
+    """The lines of percentiles: their buckets, sum and count. A family with values below zero has buckets alone.
 
+    A sum of such values may fall; OpenMetrics forbids it beside bounds below zero, and a count without a sum.
     `totals` are by tab and rung.
     """
     heads = index.heads.get(("percentile", "distribution"))
@@ -119,9 +120,9 @@ def histograms(totals: pl.DataFrame, index: Index) -> list[pl.DataFrame]:
     whole = known.group_by("tab", "family").agg(
         pl.col("count").sum(), total=steady(pl.col("total").sort_by("rung").sum()), least=pl.col("min").min()
     )
-    rises = pl.col("least").min().over("family") >= 0
-    sums = whole.filter(rises).select("tab", value="total", rank=TOP + 1)
-    counts = whole.select("tab", value="count", rank=TOP + 2)
+    rising = whole.filter(pl.col("least").min().over("family") >= 0)
+    sums = rising.select("tab", value="total", rank=TOP + 1)
+    counts = rising.select("tab", value="count", rank=TOP + 2)
     return [
         lines(values, index, "percentile", "distribution", suffix)
         for values, suffix in ((buckets, "_bucket"), (sums, "_sum"), (counts, "_count"))

@@ -49,7 +49,9 @@ class Metrics:
         reader = Reader(service.store, service.registry, ChunkCache(0))
         totals = Totals(service.store, service.registry, reader, service.tiers)
         self.exposition = Exposition(service.registry, service.catalogue, service.query, totals, service.clock)
-        self._rounds: dict[object, _Rounds] = {}
+        self._rounds: dict[object, Rounds] = {}
+        # Texts are made one at a time: those that wait must not hold the threads of other questions.
+        self._turn = asyncio.Lock()
 
     async def get(self, request: Request) -> Response:
         """GET /metrics"""
@@ -60,16 +62,21 @@ class Metrics:
         return Response(body, headers=headers, media_type=MEDIA[question.form])
 
     async def _shared(self, key: object, work: Callable[[], bytes]) -> bytes:
-        rounds = self._rounds.setdefault(key, _Rounds())
+        rounds = self._rounds.setdefault(key, Rounds())
         try:
-            return await rounds.next(lambda: self._answering.worked_out(work))
+            return await rounds.next(lambda: self._in_turn(work))
         finally:
             if rounds.idle:
                 self._rounds.pop(key, None)
 
+    async def _in_turn(self, work: Callable[[], bytes]) -> bytes:
+        async with self._turn:
+            return await self._answering.worked_out(work)
+
     def _body(self, question: Question, *, zipped: bool) -> bytes:
         # First what is complete, then what is there: a text never says more of itself than it holds.
-        self._service.freshness.look()
+        # All tabs that are there now: a series that another server has shown already must not be missing here.
+        self._service.freshness.catch_up()
         complete = self._service.completeness()
         told = {
             "taba_complete_to_timestamp_seconds": complete.complete_to,
@@ -139,7 +146,7 @@ def _quality(options: dict[str, str]) -> float:
         return 0.0
 
 
-class _Rounds:
+class Rounds:
     """The same work for many who ask: who comes while it is done shares the next round, which begins after he came."""
 
     def __init__(self) -> None:
