@@ -10,9 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_clas
 
 from taba.prometheus.exposition import Exposition, Question
 from taba.prometheus.text import CLASSIC, OPENMETRICS
-from taba.prometheus.totals import Totals
 from taba.server.service import Service
-from taba.states.reading import ChunkCache, Reader
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 MANY = 10**9
@@ -25,10 +23,7 @@ TOLD = {
 
 def exposition(service: Service) -> Exposition:
     """What /metrics has."""
-    totals = Totals(
-        service.store, service.registry, Reader(service.store, service.registry, ChunkCache(0)), service.tiers
-    )
-    return Exposition(service.registry, service.catalogue, service.query, totals, service.clock)
+    return Exposition(service.store, service.catalogue, service.tiers, service.reader, service.clock)
 
 
 def text_of(made: Exposition, *tabs: str, form: str = OPENMETRICS, **more: Any) -> str:

@@ -14,7 +14,7 @@ from metrics_world import Samples, counters, exposition, key, samples, text_of
 from world import World, tiers
 
 from taba.config import TierPattern
-from taba.prometheus.totals import Totals, begins, period, steady
+from taba.prometheus.totals import Totals, begins, not_below, period, steady
 from taba.states import tiers as tiers_module
 from taba.states.reading import ChunkCache, Reader
 from taba.states.tiers import Tiers
@@ -66,6 +66,14 @@ def test_steady_numbers_do_not_depend_on_the_order(cents: list[int], random_: ra
     sums = pl.DataFrame({"t": [sum(values), sum(shuffled), sum(sorted(values))]}).select(steady(pl.col("t")))["t"]
     assert sums.n_unique() == 1
     assert sums[0] == pytest.approx(sum(cents) / 100, abs=1e-6)
+
+
+def test_a_fall_by_rounding_is_none():
+    """A sum of the same numbers in another order is not less than it was; a true fall stays one."""
+    before = pl.DataFrame({"tab": ["a", "b", "c"], "total": [0.30000000000000004, 5.0, -1.0]})
+    after = pl.DataFrame({"tab": ["c", "b", "a", "d"], "total": [-2.0, 4.0, 0.3, 1.0]})
+    found = not_below("counter", after, before)
+    assert found.rows() == [("c", -2.0), ("b", 4.0), ("a", 0.30000000000000004), ("d", 1.0)]
 
 
 def test_whole_numbers_are_exact():

@@ -15,14 +15,18 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from taba.handlers.registry import BUILT_IN, Registry
+from taba.handlers.registry import BUILT_IN
 from taba.prometheus import text
 from taba.prometheus.index import Index, header
 from taba.prometheus.naming import GAUGE, NO_UNIT, OWN, UNITS, Family, Naming, escaped
+from taba.prometheus.recent import Recent
 from taba.prometheus.totals import KEYS, Totals
 from taba.prometheus.windowed import numbers, shown
 from taba.states.catalogue import Catalogue
-from taba.states.query import Query, Selection, Window
+from taba.states.query import Window
+from taba.states.reading import Reader
+from taba.states.tiers import Tiers
+from taba.store.protocol import Store
 
 WINDOW_SECONDS = 2.0
 """How old what is shown of a window may be."""
@@ -56,11 +60,14 @@ class Exposition:
     """Makes the texts. For any thread: one text is made at a time."""
 
     def __init__(
-        self, registry: Registry, catalogue: Catalogue, query: Query, totals: Totals, clock: Callable[[], float]
+        self, store: Store, catalogue: Catalogue, tiers: Tiers, reader: Reader, clock: Callable[[], float]
     ) -> None:
+        """`reader` is the one that queries share: what is new is mostly held there already."""
+        registry = catalogue.registry
         self._catalogue = catalogue
-        self._query = query
-        self._totals = totals
+        # What totals are of is read once: it would only drive out what queries read again.
+        self._totals = Totals(store, registry, reader, tiers)
+        self._recent = Recent(store, registry, reader, but=("counter", "percentile"))
         self._clock = clock
         self._making = threading.Lock()
         self._blocks: OrderedDict[object, _Block] = OrderedDict()
@@ -146,15 +153,12 @@ class Exposition:
 
     def _window_lines(self, question: Question, window: Window, wanted: pl.DataFrame) -> list[pl.DataFrame]:
         found = []
-        for handler, parts in self._query.states(Selection(question.tabs), window.start, window.stop):
-            if handler.type in ("counter", "percentile"):
-                continue
-            for states in parts:
-                some = states.join(wanted, on="tab", how="semi")
-                found += [
-                    text.lines(values, self._index, handler.type, column)
-                    for column, values in shown(handler, some, window, self._numbers[handler.type])
-                ]
+        for handler, states in self._recent.states(window):
+            some = states.join(wanted, on="tab", how="semi")
+            found += [
+                text.lines(values, self._index, handler.type, column)
+                for column, values in shown(handler, some, window, self._numbers[handler.type])
+            ]
         return found
 
     def _keep(self, key: object, found: list[pl.DataFrame], form: str) -> _Block:

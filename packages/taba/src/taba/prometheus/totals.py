@@ -174,7 +174,7 @@ class Totals:
         held.parts = {key: part for key, part in held.parts.items() if key in there} | dict(fresh)
         if gone or held.total is None:
             total = _summed(name, [held.parts[key] for key in sorted(held.parts)])
-            held.total = total if held.total is None else _not_below(name, total, held.total)
+            held.total = total if held.total is None else not_below(name, total, held.total)
         else:
             held.total = _summed(name, [held.total, *fresh.values()])
         self._merged.pop(name, None)
@@ -202,7 +202,7 @@ def _summed(name: str, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return whole.group_by(KEYS[name], maintain_order=True).agg(SUMS[name])
 
 
-def _not_below(name: str, total: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+def not_below(name: str, total: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
     """`total`, but no sum is less than `before` by rounding alone."""
     if "total" not in total.columns:
         return total

@@ -18,12 +18,15 @@ from taba.states.query import Window
 
 Shown = Iterator[tuple[str, pl.DataFrame]]
 """(what is shown, a table of values)"""
+GAUGE_COLUMNS = ("sum", "mean", "min", "max", "clients")
 
 
 def shown(handler: Handler, states: pl.DataFrame, window: Window, columns: Sequence[str]) -> Shown:
     """All that a type shows of a window's States (many clients'), by tab. `columns` are the type's `numbers`."""
     merged = merge(handler, states, ["tab"])
-    answers = project(handler, merged, ["tab"], seconds=window.stop - window.start, until=window.stop, fleet=True)
+    length = window.stop - window.start
+    wanted = GAUGE_COLUMNS if handler.type == "gauge" else columns
+    answers = project(handler, merged, ["tab"], seconds=length, until=window.stop, fleet=True, only=wanted)
     if handler.type == "gauge":
         yield from _gauges(answers, merged, window)
         return

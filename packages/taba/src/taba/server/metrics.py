@@ -16,12 +16,10 @@ from starlette.routing import BaseRoute, Route
 
 from taba.prometheus.exposition import Exposition, Question, TooManySamples
 from taba.prometheus.text import CLASSIC, OPENMETRICS
-from taba.prometheus.totals import Totals
 from taba.server import parameters
 from taba.server.answering import Answering
 from taba.server.parameters import ParameterError
 from taba.server.service import Service
-from taba.states.reading import ChunkCache, Reader
 
 MEDIA = {
     OPENMETRICS: "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -46,9 +44,7 @@ class Metrics:
     def __init__(self, service: Service, answering: Answering) -> None:
         self._service = service
         self._answering = answering
-        reader = Reader(service.store, service.registry, ChunkCache(0))
-        totals = Totals(service.store, service.registry, reader, service.tiers)
-        self.exposition = Exposition(service.registry, service.catalogue, service.query, totals, service.clock)
+        self.exposition = Exposition(service.store, service.catalogue, service.tiers, service.reader, service.clock)
         self._rounds: dict[object, Rounds] = {}
         # Texts are made one at a time: those that wait must not hold the threads of other questions.
         self._turn = asyncio.Lock()
