@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
@@ -97,7 +98,7 @@ def asked(request: Request) -> Question:
     tabs = parameters.selection(fields).tabs if fields.getlist("tab") else EVERYTHING
     window = parameters.one(fields, "window") or WINDOW
     limit = parameters.one(fields, "limit")
-    if limit is not None and not (limit.isascii() and limit.isdigit() and 0 < int(limit[:10]) < 10**9):
+    if limit is not None and not (re.fullmatch("[0-9]{1,9}", limit) and int(limit)):
         raise ParameterError(f"limit: {limit!r} is not a number of tabs: write a whole number from 1 on")
     form = negotiated(request.headers.get("accept", ""))
     seconds = parameters.duration("window", window)

@@ -59,6 +59,4 @@ SEQUENCE = Field(
     place="header",
 )
 METRICS_WINDOW = Field("how far back gauges, distinct and most frequent values go", DURATION)
-TABS_LIMIT = Field(
-    "at most so many tabs, the first by name", {"type": "integer", "minimum": 1, "maximum": 999_999_999}
-)
+TABS_LIMIT = Field("at most so many tabs, the first by name", {"type": "integer", "minimum": 1, "maximum": 999_999_999})
