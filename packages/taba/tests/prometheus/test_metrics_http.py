@@ -34,7 +34,7 @@ def everything(rng: random.Random) -> list[dict[str, object]]:
     """Events of each type, with names and texts that need care."""
     odd = ['"', "\\", "line\nend", "日本語", "{}", ""]
     events: list[dict[str, object]] = []
-    for number in range(40):
+    for number in range(24):
         events += [
             {"tab": "bids.won", "tags": {"exchange": rng.choice(["fbx", "adx"])}, "value": 1},
             {"tab": "request.ms", "type": "percentile", "value": rng.lognormvariate(3, 1)},
@@ -116,7 +116,7 @@ def test_prometheus_scrapes_it_and_answers_right(server: ServerProcess, tmp_path
 
     def record() -> None:
         while not stop.wait(0.1):
-            drawn = [rng.lognormvariate(3, 0.8) for _ in range(40)]
+            drawn = [rng.lognormvariate(3, 0.8) for _ in range(24)]
             events = [{"tab": "request.ms", "type": "percentile", "value": value} for value in drawn]
             server.record([*events, *[{"tab": "bids.won", "tags": {"exchange": "fbx"}, "value": 2}] * 10])
             values.extend(drawn)
@@ -177,11 +177,11 @@ def test_counters_never_fall_behind_nginx_nor_over_a_kill(tmp_path):
         recording = [pool.submit(record, made[0], "x"), pool.submit(record, made[0], "y")]
         before: dict = {}
         try:
-            for turn in range(40):
-                if turn == 20:
+            for turn in range(24):
+                if turn == 12:
                     made[1].kill()
                     made[1].start()
-                url = (made[0].url, made[1].url, nginx.url)[turn % 3 if turn < 20 else turn % 2]
+                url = (made[0].url, made[1].url, nginx.url)[turn % 3 if turn < 12 else turn % 2]
                 found = counters(samples(scraped(url), CLASSIC))
                 assert {one: value for one, value in before.items() if found.get(one, -1) < value} == {}
                 before = found
