@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from taba import names
 from taba.matching import PatternError
-from taba.server import comparing, formats, live, parameters
+from taba.server import comparing, formats, live, metrics, parameters
 from taba.server.answering import Answering
 from taba.server.events import Events
 from taba.server.intake import REFUSED, OverloadedError, StoppingError, UnfoldableError
@@ -78,6 +78,7 @@ def make_app(service: Service) -> Starlette:
     routes += live.routes(service, answering)
     routes += document.routes()
     routes += comparing.routes(service, answering)
+    routes += metrics.routes(service, answering)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
 

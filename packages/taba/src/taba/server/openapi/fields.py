@@ -86,3 +86,5 @@ COMPARED: dict[str, Field] = {
     "rare": Field("the difference of shares that `same` rules out", NUMBER),
 }
 """The parameters of a comparison."""
+METRICS_WINDOW = Field("how far back gauges, distinct and most frequent values go", DURATION)
+TABS_LIMIT = Field("at most so many tabs, the first by name", {"type": "integer", "minimum": 1, "maximum": 999_999_999})

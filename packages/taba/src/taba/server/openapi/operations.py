@@ -8,7 +8,18 @@ from typing import Any
 
 from taba import frame
 from taba.server.formats import ARROW, CSV, JSON, PLAIN
-from taba.server.openapi.fields import CLIENTS_MATCH, COMPARED, FIELDS, RECORDED_BY, SEQUENCE, SOURCE, WATCHED, Field
+from taba.server.openapi.fields import (
+    CLIENTS_MATCH,
+    COMPARED,
+    FIELDS,
+    METRICS_WINDOW,
+    RECORDED_BY,
+    SEQUENCE,
+    SOURCE,
+    TABS_LIMIT,
+    WATCHED,
+    Field,
+)
 from taba.server.openapi.schemas import TEXT, Schema, listed, named
 
 TABLES = (PLAIN, CSV, ARROW)
@@ -111,6 +122,13 @@ OPERATIONS: list[Operation] = [
         TABLES,
     ),
     Operation("/v1/ledger", "What became of every event", named("Ledger"), {"client": CLIENTS_MATCH}, TABLES),
+    Operation(
+        "/metrics",
+        "The fleet's aggregates, as Prometheus scrapes them",
+        None,
+        {"tab": FIELDS["tab"], "window": METRICS_WINDOW, "limit": TABS_LIMIT},
+        (PLAIN, "application/openmetrics-text"),
+    ),
     Operation("/v1/status", "How the server is", named("Status"), others=(PLAIN,)),
     Operation("/ping", "Whether events can be stored", named("Ping")),
     Operation("/v1/openapi.json", "This description", {"type": "object"}, errors=()),
