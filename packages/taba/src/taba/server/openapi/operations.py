@@ -8,7 +8,7 @@ from typing import Any
 
 from taba import frame
 from taba.server.formats import ARROW, CSV, JSON, PLAIN
-from taba.server.openapi.fields import CLIENTS_MATCH, FIELDS, RECORDED_BY, SEQUENCE, SOURCE, Field
+from taba.server.openapi.fields import CLIENTS_MATCH, FIELDS, RECORDED_BY, RULE, SEQUENCE, SOURCE, WATCHES_MATCH, Field
 from taba.server.openapi.schemas import TEXT, Schema, listed, named
 
 TABLES = (PLAIN, CSV, ARROW)
@@ -92,6 +92,13 @@ OPERATIONS: list[Operation] = [
         "Answers over time, as points",
         named("Series"),
         common("tab", "client", "from", "to", "step", "by"),
+        TABLES,
+    ),
+    Operation(
+        "/v1/watches",
+        "How the watches are, or how a rule would be",
+        named("Watches"),
+        {"match": WATCHES_MATCH, "rule": RULE},
         TABLES,
     ),
     Operation("/v1/ledger", "What became of every event", named("Ledger"), {"client": CLIENTS_MATCH}, TABLES),

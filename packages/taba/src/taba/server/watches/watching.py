@@ -199,9 +199,7 @@ class Watching:
             state = worst(states_of(found, record))
             was = before.get((watch.name, rule))
             since = _since(state, record, was.since if was is not None and was.state == state else moment.now)
-            if was is None or was.state != state:
-                level = logging.WARNING if state == "firing" else logging.INFO
-                log.log(level, "the watch %s is %s: %s", watch.name, state, rule)
+            _log(watch, rule, "unknown" if was is None else was.state, state)
             told.append(Told(watch, rule, state, since, found, record))
         self.last = Look(moment, self._service.clock() + LOOK_SECONDS, told)
 
@@ -238,6 +236,14 @@ class Watching:
                 self._records.write(drafts, now)
         except UNFORESEEN as error:
             log.warning("what came of the watches' last actions cannot be written: %s", error)
+
+
+def _log(watch: Watch, rule: Rule, before: State, state: State) -> None:
+    """A line for each change that a person wants to know of."""
+    if state == before:
+        return
+    level = logging.INFO if "pending" in (before, state) or before == "firing" else logging.DEBUG
+    log.log(logging.WARNING if state == "firing" else level, "the watch %s is %s: %s", watch.name, state, rule)
 
 
 def actions_of(watch: Watch) -> tuple[Action, ...]:
