@@ -14,10 +14,12 @@ from taba.server.openapi.fields import (
     FIELDS,
     METRICS_WINDOW,
     RECORDED_BY,
+    RULE,
     SEQUENCE,
     SOURCE,
     TABS_LIMIT,
     WATCHED,
+    WATCHES_MATCH,
     Field,
 )
 from taba.server.openapi.schemas import TEXT, Schema, listed, named
@@ -119,6 +121,13 @@ OPERATIONS: list[Operation] = [
         "Whether some clients are like others, or a time like another",
         named("Comparison"),
         COMPARED,
+        TABLES,
+    ),
+    Operation(
+        "/v1/watches",
+        "How the watches are, or how a rule would be",
+        named("Watches"),
+        {"match": WATCHES_MATCH, "rule": RULE},
         TABLES,
     ),
     Operation("/v1/ledger", "What became of every event", named("Ledger"), {"client": CLIENTS_MATCH}, TABLES),
