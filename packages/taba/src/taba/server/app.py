@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from taba import names
 from taba.matching import PatternError
-from taba.server import formats, pages, parameters
+from taba.server import formats, live, pages, parameters
 from taba.server.answering import Answering
 from taba.server.events import Events
 from taba.server.intake import REFUSED, OverloadedError, StoppingError, UnfoldableError
@@ -39,6 +39,7 @@ STATUS: dict[type[Exception], int] = {
     UnfoldableError: 400,
     OverloadedError: 503,
     StoppingError: 503,
+    live.TooManyWatched: 503,
     StoreError: 503,
     ChunkError: 503,
 }
@@ -47,7 +48,8 @@ STATUS: dict[type[Exception], int] = {
 
 def make_app(service: Service) -> Starlette:
     """The application around a service."""
-    handlers = Handlers(service, Answering(service))
+    answering = Answering(service)
+    handlers = Handlers(service, answering)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -72,6 +74,7 @@ def make_app(service: Service) -> Starlette:
     ]
     routes: list[BaseRoute] = [Route(EVENTS, Events(service), methods=["POST"])]
     routes += [Route(path, endpoint, methods=["GET"]) for path, endpoint in get]
+    routes += live.routes(service, answering)
     routes += pages.routes()
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
