@@ -4,7 +4,6 @@
  */
 import { address, Refused, tellHead } from "./api.js";
 import { merge } from "./merging.js";
-import { poll } from "./polling.js";
 
 /** @typedef {{of: import("./merging.js").Of, fields: import("./api.js").Fields}} Question */
 /**
@@ -36,7 +35,6 @@ export function onBroken(watcher) {
  * @returns {{close: () => void}}
  */
 export function follow(question, reader) {
-  if (!location.search.includes("live")) return poll(question, reader);
   const stream = new Stream(question, reader);
   return { close: () => stream.close() };
 }
