@@ -8,9 +8,9 @@
 /** @typedef {import("../merging.js").Point} Point */
 /** @typedef {(number | null | undefined)[]} Column */
 
-/** A sum over a slice that has not ended is over the time that has been, but at least over this part of a slice: the
+/** A sum over a slice that has not ended is over the time that has been, but at least over a slice divided by this: the
  *  first moments of a slice say little. */
-const LEAST_PART = 1 / 3;
+const LEAST_PART = 3;
 /** A hole of so many times the usual distance of points breaks a line. */
 const HOLE = 3;
 const LEAST_HOLE = 3;
@@ -48,7 +48,7 @@ export function column(axis, step, points, line, { zero, until, shift = 0 }) {
     const time = point.time + shift;
     const index = Math.round((time - axis[0]) / step);
     if (index < 0 || index >= axis.length) continue;
-    const seconds = Math.min(step, Math.max(until - point.time, step * LEAST_PART));
+    const seconds = Math.min(step, Math.max(until - point.time, step / LEAST_PART));
     const value = line.value(point, seconds);
     found[index] = value;
     if (zero || value === null) continue;
