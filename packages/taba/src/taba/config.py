@@ -43,6 +43,7 @@ from taba.settings import (
     TierPattern,
     Tiers,
     bare,
+    default_boards,
     default_data,
     default_file,
     default_spool,
@@ -59,6 +60,7 @@ __all__ = [
     "Settings",
     "TierPattern",
     "Tiers",
+    "default_boards",
     "default_data",
     "default_file",
     "default_spool",
@@ -85,7 +87,12 @@ def load(
     `group` is the one whose flags are written without its name, as `taba agent --port`. `defaults` stand in the place
     of those declared. Raises ConfigError for the first thing that cannot be used.
     """
-    values: dict[str, Any] = {"data": default_data(environ), "agent.spool": default_spool(environ), **(defaults or {})}
+    values: dict[str, Any] = {
+        "data": default_data(environ),
+        "boards": default_boards(environ),
+        "agent.spool": default_spool(environ),
+        **(defaults or {}),
+    }
     patterns: list[TierPattern] = []
     if file is not None:
         raw = _read(file)

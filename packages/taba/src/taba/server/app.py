@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from taba import names
 from taba.matching import PatternError
-from taba.server import formats, parameters
+from taba.server import boards, formats, noisiest, parameters
 from taba.server.answering import Answering
 from taba.server.events import Events
 from taba.server.intake import REFUSED, OverloadedError, StoppingError, UnfoldableError
@@ -47,7 +47,8 @@ STATUS: dict[type[Exception], int] = {
 
 def make_app(service: Service) -> Starlette:
     """The application around a service."""
-    handlers = Handlers(service, Answering(service))
+    answering = Answering(service)
+    handlers = Handlers(service, answering)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -72,6 +73,8 @@ def make_app(service: Service) -> Starlette:
     ]
     routes = [Route(EVENTS, Events(service), methods=["POST"])]
     routes += [Route(path, endpoint, methods=["GET"]) for path, endpoint in get]
+    routes += boards.routes(service, answering)
+    routes += noisiest.routes(service, answering)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
 
