@@ -14,11 +14,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from taba import names
 from taba.matching import PatternError
-from taba.server import boards, formats, noisiest, parameters
+from taba.server import boards, formats, noisiest, pages, parameters
 from taba.server.answering import Answering
 from taba.server.events import Events
 from taba.server.intake import REFUSED, OverloadedError, StoppingError, UnfoldableError
@@ -71,8 +71,9 @@ def make_app(service: Service) -> Starlette:
         ("/v1/status", handlers.status),
         ("/ping", handlers.ping),
     ]
-    routes = [Route(EVENTS, Events(service), methods=["POST"])]
+    routes: list[BaseRoute] = [Route(EVENTS, Events(service), methods=["POST"])]
     routes += [Route(path, endpoint, methods=["GET"]) for path, endpoint in get]
+    routes += pages.routes()
     routes += boards.routes(service, answering)
     routes += noisiest.routes(service, answering)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
