@@ -89,9 +89,18 @@ class Handlers:
 
     async def tabs(self, request: Request) -> Response:
         """GET /v1/tabs"""
-        parameters.known(request.query_params, "match")
-        globs = request.query_params.getlist("match") or ["*"]
-        return await self._rows(request, "tabs", lambda: _with_tags(self._service.tabs(globs)))
+        fields = request.query_params
+        parameters.known(fields, "match", "brief", "limit")
+        globs = parameters.tab_globs(fields, "match")
+        most, brief = parameters.whole(fields, "limit"), parameters.choice(fields, "brief", "true") is not None
+
+        def answer() -> tuple[bytes, str]:
+            form = formats.accepted(request.headers.get("accept", ""))
+            head = self._answering.head()
+            table, matched = self._service.tabs(globs, most, brief=brief)
+            return formats.rows(form, head | {"matched": matched}, "tabs", table if brief else _with_tags(table)), form
+
+        return await self._answering.answered(answer)
 
     async def clients(self, request: Request) -> Response:
         """GET /v1/clients"""
@@ -112,8 +121,8 @@ class Handlers:
     async def series(self, request: Request) -> Response:
         """GET /v1/series"""
         fields = request.query_params
-        parameters.known(fields, "tab", "client", "from", "to", "step", "by")
-        selection = parameters.selection(fields)
+        parameters.known(fields, "tab", "client", "from", "to", "step", "by", "each")
+        selection = parameters.selection(fields, per_client=parameters.choice(fields, "each", "client") is not None)
         now = self._service.clock()
         asked = parameters.series(fields, now, partial(self._service.tiers.width_at, selection.view, now=now))
 
@@ -121,7 +130,7 @@ class Handlers:
             # First what is complete, then what is there: events that come between are in the answer at least.
             head = self._answering.head() | {"from": asked.start, "to": asked.stop, "step": asked.step}
             found = list(self._service.query.series(selection, asked.start, asked.stop, asked.step))
-            return self._answering.formatted(request, head, found, ["tab", "bucket"], points=True)
+            return self._answering.formatted(request, head, found, [*selection.keys, "bucket"], points=True)
 
         return await self._answering.answered(answer)
 
