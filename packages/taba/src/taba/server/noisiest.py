@@ -52,9 +52,10 @@ class Noise:
     tabs: pl.DataFrame
 
     def total(self) -> dict[str, int]:
-        """Over all of them."""
+        """Over all of them. `events` are those of the clients, `counted` those that the tabs know of."""
         return {
             "events": int(self.clients["events"].sum()),
+            "counted": int(self.tabs["events"].sum()),
             "states": int(self.tabs["states"].sum()),
             "clients": self.clients.height,
             "tabs": self.tabs.height,
@@ -68,7 +69,11 @@ def routes(service: Service, answering: Answering) -> list[BaseRoute]:
         """GET /v1/noisiest"""
         fields = request.query_params
         parameters.known(fields, "window", "order", "most")
-        name, order, most = _window(fields), _order(fields), _most(fields)
+        name = _window(fields)
+        order = parameters.choice(fields, "order", ORDERS) or ORDERS[0]
+        most = parameters.whole(fields, "most") or SHOWN
+        if most > MOST:
+            raise ParameterError(f"most: {most} are asked for, and at most {MOST} are given")
 
         def answer() -> tuple[bytes, str]:
             head = answering.head()
@@ -155,17 +160,3 @@ def _window(fields: parameters.Parameters) -> str:
     if seconds > LONGEST:
         raise ParameterError(f"window: {name} is longer than {durations.write(LONGEST)}, the most that is looked at")
     return name
-
-
-def _order(fields: parameters.Parameters) -> str:
-    order = parameters.one(fields, "order") or ORDERS[0]
-    if order not in ORDERS:
-        raise ParameterError(f"order: {order!r} is none of {', '.join(ORDERS)}")
-    return order
-
-
-def _most(fields: parameters.Parameters) -> int:
-    text = parameters.one(fields, "most") or str(SHOWN)
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:10]) <= MOST):
-        raise ParameterError(f"most: {text!r} is not a number from 1 to {MOST}")
-    return int(text)
