@@ -82,6 +82,15 @@ class Limits(msgspec.Struct, frozen=True):
         int, Meta(description="how far ahead of the server's clock an event may be, in seconds", ge=0)
     ] = 60
     answer_rows: Annotated[int, Meta(description="rows that one answer may have", ge=1)] = 2_000_000
+    live_questions: Annotated[
+        int, Meta(description="different questions that are watched at once, of each server process", ge=1)
+    ] = 100
+    live_watchers: Annotated[int, Meta(description="watchers at once, of each server process", ge=1)] = 1000
+    live_rows: Annotated[int, Meta(description="rows that an answer may have that is watched", ge=1)] = 200_000
+    live_stall_s: Annotated[
+        float,
+        Meta(description="how long a watcher may read nothing before it is dropped, in seconds", ge=0.1, le=3600),
+    ] = 30.0
 
 
 class Agent(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from taba import names
 from taba.matching import PatternError
-from taba.server import boards, formats, noisiest, pages, parameters
+from taba.server import boards, formats, live, noisiest, pages, parameters
 from taba.server.answering import Answering
 from taba.server.events import Events
 from taba.server.intake import REFUSED, OverloadedError, StoppingError, UnfoldableError
@@ -39,6 +39,7 @@ STATUS: dict[type[Exception], int] = {
     UnfoldableError: 400,
     OverloadedError: 503,
     StoppingError: 503,
+    live.TooManyWatched: 503,
     StoreError: 503,
     ChunkError: 503,
 }
@@ -76,6 +77,7 @@ def make_app(service: Service) -> Starlette:
     routes += pages.routes()
     routes += boards.routes(service, answering)
     routes += noisiest.routes(service, answering)
+    routes += live.routes(service, answering)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
 

@@ -70,7 +70,7 @@ def routes(service: Service, answering: Answering) -> list[BaseRoute]:
         fields = request.query_params
         parameters.known(fields, "window", "order", "most")
         name = _window(fields)
-        order = parameters.choice(fields, "order", ORDERS) or ORDERS[0]
+        order = parameters.choice(fields, "order", *ORDERS) or ORDERS[0]
         most = parameters.whole(fields, "most") or SHOWN
         if most > MOST:
             raise ParameterError(f"most: {most} are asked for, and at most {MOST} are given")
