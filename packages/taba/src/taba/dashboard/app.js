@@ -9,6 +9,7 @@
 import { onHead } from "./api.js";
 import { showCompleteness } from "./completeness.js";
 import { fill, h } from "./dom.js";
+import { onBroken } from "./live.js";
 import { href, parse } from "./place.js";
 import * as boards from "./views/boards.js";
 import * as clients from "./views/clients.js";
@@ -72,8 +73,15 @@ function showTheme() {
   tell();
 }
 
+/** A quiet note while a stream is broken. */
+function showBroken() {
+  const notes = /** @type {HTMLElement} */ (document.getElementById("notes"));
+  onBroken((reason) => fill(notes, reason && h("p", { class: "note" }, h("span", { class: "dot", data: { state: "fair" } }), reason)));
+}
+
 showPages();
 showTheme();
+showBroken();
 onHead(showCompleteness(/** @type {HTMLElement} */ (document.getElementById("completeness"))));
 window.addEventListener("hashchange", show);
 show();

@@ -2,7 +2,7 @@
  * Answers as they change. One stream for each question: a browser opens only six connections to a server, so a page asks
  * for all that it shows in one or two questions. A hidden page listens to nothing.
  */
-import { address, get, Refused, tellHead } from "./api.js";
+import { address, Refused, tellHead } from "./api.js";
 import { merge } from "./merging.js";
 
 /** @typedef {{of: import("./merging.js").Of, fields: import("./api.js").Fields}} Question */
@@ -120,12 +120,17 @@ class Stream {
   /** Why the server refuses the question, which a stream does not tell; null where it does not. */
   async refusal() {
     const { of, fields } = this.question;
+    const stop = new AbortController();
     try {
-      await get("live", { of, ...fields, check: null });
-    } catch (error) {
-      if (error instanceof Refused && error.status >= 400 && error.status < 500) return error;
+      const response = await fetch(address("live", { of, ...fields }), { signal: stop.signal });
+      if (response.status < 400 || response.status >= 500) return null;
+      const answer = await response.json();
+      return new Refused(answer.error ?? `the server answers ${response.status}`, response.status);
+    } catch {
+      return null;
+    } finally {
+      stop.abort();
     }
-    return null;
   }
 
   /** @param {string | null} text */

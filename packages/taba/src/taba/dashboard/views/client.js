@@ -2,16 +2,15 @@
  * One client: how it is, what became of its events, and all that it records.
  */
 import { get, now } from "../api.js";
-import { joined } from "../clients.js";
+import * as catalogue from "../catalogue.js";
+import { fits, joined } from "../clients.js";
 import { fill, h, setText } from "../dom.js";
-import { headline, trend } from "../figures.js";
 import { ago, clock, number } from "../format.js";
 import { equation, showReasons } from "../losses.js";
 import { href } from "../place.js";
 import { every, troublePlace } from "../polling.js";
-import { sparkline, spots } from "../spark.js";
 import { Table, link } from "../table.js";
-import { fits } from "../clients.js";
+import { summary, trend } from "../trends.js";
 import { drawState } from "./client-list.js";
 
 const SECONDS = 3;
@@ -32,7 +31,7 @@ export function openClient(root, name) {
   const reasons = h("div", { class: "panel pad", hidden: true });
   const trouble = troublePlace();
   const find = h("input", { type: "search", "aria-label": "Find tabs of this client", placeholder: "Find tabs" });
-  /** @type {Map<string, SVGElement>} */
+  /** @type {Map<string, Element | null>} */
   const trends = new Map();
   const table = new Table({
     caption: `What ${name} recorded`, key: (row) => row.tab, sort: "tab", most: SHOWN, columns: columns(name, trends),
@@ -45,7 +44,7 @@ export function openClient(root, name) {
     h("div", { class: "head-row" }, h("h2", {}, "What it records"), find),
     h("div", { class: "panel table-panel" }, table.element));
 
-  /** @type {{tab: string, answer: any}[]} */
+  /** @type {{tab: string, type: string, answer: any}[]} */
   let rows = [];
   const show = () => table.show(rows.filter((row) => fits(row.tab, find.value)));
   const polling = every(SECONDS, async (signal) => {
@@ -57,14 +56,16 @@ export function openClient(root, name) {
     ]);
     const [client] = joined(ledger, listed, events, now());
     showClient({ state, facts, sums, reasons }, client);
-    rows = Object.entries(found.tabs).map(([tab, clients]) => ({ tab, answer: clients[name]["10m"] }));
+    await catalogue.load();
+    rows = await Promise.all(Object.entries(found.tabs).map(async ([tab, clients]) =>
+      ({ tab, type: (await catalogue.find(tab))?.type ?? "", answer: clients[name]["10m"] })));
     show();
   }, trouble);
   const trending = every(TREND_SECONDS, async (signal) => {
-    const shown = [...table.held.keys()];
+    const shown = rows.filter((row) => table.held.has(row.tab));
     if (!shown.length) return;
-    const series = await get("series", { client: name, tab: shown, from: now() - TREND_SPAN }, signal);
-    for (const tab of shown) trends.set(tab, drawn(tab, series));
+    const series = await get("series", { client: name, tab: shown.map((row) => `=${row.tab}`), from: now() - TREND_SPAN, step: "1m" }, signal);
+    for (const row of shown) trends.set(row.tab, trend(row, series.tabs[row.tab] ?? [], series));
     show();
   }, h("div"));
   const first = new MutationObserver(() => { first.disconnect(); trending.again(); });
@@ -82,13 +83,13 @@ export function openClient(root, name) {
 
 /**
  * @param {string} client
- * @param {Map<string, SVGElement>} trends
+ * @param {Map<string, Element | null>} trends
  * @returns {import("../table.js").Column[]}
  */
 function columns(client, trends) {
   return [
     { name: "tab", label: "Tab", value: (row) => row.tab, draw: (cell, row) => link(cell, row.tab, href(["tab", row.tab], { client })) },
-    { name: "figure", label: "Last 10 minutes", value: (row) => headline(row.tab, row.answer) },
+    { name: "figure", label: "Last 10 minutes", value: (row) => summary(row, row.answer) },
     {
       name: "trend", label: "Last hour", value: () => null,
       draw(cell, row) {
@@ -97,18 +98,6 @@ function columns(client, trends) {
       },
     },
   ];
-}
-
-/**
- * @param {string} tab
- * @param {any} series
- */
-function drawn(tab, series) {
-  const points = series.tabs[tab] ?? [];
-  if (!points.length) return sparkline([], { from: 0, to: 1, label: "nothing in the last hour" });
-  const { name, of, empty } = trend(points[0]);
-  const found = spots(points, series, of, empty);
-  return sparkline(found, { from: series.from, to: series.to, label: `${name} over the last hour` });
 }
 
 /**

@@ -6,8 +6,8 @@ import { fill, h, setText } from "../dom.js";
 import { number } from "../format.js";
 import { href, stay } from "../place.js";
 import { every, troublePlace } from "../polling.js";
-import { sparkline, spots } from "../spark.js";
 import { Table, bar, link } from "../table.js";
+import { eventTrend } from "../trends.js";
 
 export const title = "Noisiest";
 
@@ -37,14 +37,14 @@ export function open(root, place) {
   const trouble = troublePlace();
   const lead = h("p", { class: "lead" }, "\u00a0");
   /** @type {any} */
-  let total = { events: 0, states: 0 };
-  /** @type {Map<string, Element>} */
+  let total = { events: 0, counted: 0, states: 0 };
+  /** @type {Map<string, Element | null>} */
   const trends = new Map();
   const clients = new Table({
     caption: "The noisiest clients", key: (row) => row.client, sort: "", nothing: "No client recorded anything in this time.",
     columns: [
       { name: "client", label: "Client", value: (row) => row.client, draw: (cell, row) => link(cell, row.client, href(["clients", row.client])) },
-      ...figures(() => total),
+      ...figures(() => ({ events: total.events, states: total.states })),
       { name: "tabs", label: "Tabs", numeric: true, spare: true, value: (row) => row.tabs, text: (row) => number(row.tabs) },
       {
         name: "dropped", label: "Lost", numeric: true, spare: true, value: (row) => row.dropped,
@@ -61,7 +61,7 @@ export function open(root, place) {
     columns: [
       { name: "tab", label: "Tab", value: (row) => row.tab, draw: (cell, row) => link(cell, row.tab, href(["tab", row.tab])) },
       { name: "type", label: "Type", spare: true, value: (row) => row.type },
-      ...figures(() => total),
+      ...figures(() => ({ events: total.counted, states: total.states })),
       { name: "clients", label: "Clients", numeric: true, spare: true, value: (row) => row.clients, text: (row) => number(row.clients) },
       trendColumn("tab", trends),
     ],
@@ -138,7 +138,7 @@ function figures(total) {
 
 /**
  * @param {string} key
- * @param {Map<string, Element>} trends
+ * @param {Map<string, Element | null>} trends
  * @returns {import("../table.js").Column}
  */
 function trendColumn(key, trends) {
@@ -155,34 +155,25 @@ function trendColumn(key, trends) {
  * @param {string[]} clients
  * @param {number} from
  * @param {AbortSignal} signal
- * @returns {Promise<[string, Element][]>}
+ * @returns {Promise<[string, Element | null][]>}
  */
 async function clientTrends(clients, from, signal) {
   if (!clients.length) return [];
   const found = await get("series", { tab: "taba.client.events", each: "client", from, step: "1m" }, signal);
   const all = found.tabs["taba.client.events"] ?? {};
-  return clients.map((client) => [`client ${client}`, line(all[client] ?? [], found, (point) => point.total)]);
+  return clients.map((client) => [`client ${client}`, eventTrend(all[client] ?? [], found)]);
 }
 
 /**
  * @param {string[]} tabs
  * @param {number} from
  * @param {AbortSignal} signal
- * @returns {Promise<[string, Element][]>}
+ * @returns {Promise<[string, Element | null][]>}
  */
 async function tabTrends(tabs, from, signal) {
   if (!tabs.length) return [];
-  const found = await get("series", { tab: tabs, from, step: "1m" }, signal);
-  return tabs.map((tab) => [`tab ${tab}`, line(found.tabs[tab] ?? [], found, (point) => point.count ?? point.uniques ?? point.mean ?? null)]);
-}
-
-/**
- * @param {any[]} points
- * @param {any} range
- * @param {(point: any) => number | null} figure
- */
-function line(points, range, figure) {
-  return sparkline(spots(points, range, figure, 0), { from: range.from, to: range.to, label: "events over the last hour" });
+  const found = await get("series", { tab: tabs.map((tab) => `=${tab}`), from, step: "1m" }, signal);
+  return tabs.map((tab) => [`tab ${tab}`, eventTrend(found.tabs[tab] ?? [], found)]);
 }
 
 /**

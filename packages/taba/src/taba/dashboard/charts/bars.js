@@ -1,0 +1,56 @@
+/**
+ * The most frequent values as horizontal bars, and the last values as a list.
+ */
+import { fill, h, setText } from "../dom.js";
+import { clock, number } from "../format.js";
+
+/**
+ * Bars are kept from one answer to the next, so that what stays the same costs nothing.
+ * @param {HTMLElement} root
+ * @param {any} answer of the type top
+ * @param {{most: number, colour: string}} how
+ */
+export function drawBars(root, answer, { most, colour }) {
+  const values = (answer?.values ?? []).slice(0, most);
+  if (!values.length) return fill(root, h("p", { class: "muted small center" }, "nothing recorded in this time"));
+  let list = /** @type {HTMLElement | null} */ (root.querySelector("ol.bars"));
+  if (!list) {
+    list = h("ol", { class: "bars" });
+    fill(root, list);
+  }
+  const highest = values[0].count;
+  while (list.children.length > values.length) list.lastElementChild?.remove();
+  values.forEach((/** @type {any} */ one, /** @type {number} */ index) => {
+    const row = /** @type {HTMLElement} */ (list?.children[index] ?? list?.appendChild(bar(colour)));
+    const share = answer.count ? one.count / answer.count : 0;
+    setText(row.children[1], one.value);
+    row.children[1].setAttribute("title", one.value);
+    setText(row.children[2], number(one.count));
+    setText(row.children[3], `${number(Math.round(share * 1000) / 10)}\u202f%`);
+    const width = `scaleX(${(one.count / highest).toFixed(4)})`;
+    const drawn = /** @type {HTMLElement} */ (row.children[0]);
+    if (drawn.style.transform !== width) drawn.style.transform = width;
+  });
+}
+
+/** @param {string} colour */
+function bar(colour) {
+  const drawn = h("span", { class: "bar-fill" });
+  drawn.style.background = `var(${colour})`;
+  return h("li", {}, drawn, h("span", { class: "bar-name" }), h("span", { class: "number" }), h("span", { class: "number muted" }));
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {any} answer of the type buffer
+ * @param {number} most
+ */
+export function drawValues(root, answer, most) {
+  const values = (answer?.values ?? []).slice(0, most);
+  if (!values.length) return fill(root, h("p", { class: "muted small center" }, "nothing recorded in this time"));
+  const rows = values.map((/** @type {any} */ one) =>
+    h("li", {},
+      h("time", { datetime: new Date(one.time * 1000).toISOString() }, clock(one.time)),
+      h("span", { class: "value", title: String(one.value) }, typeof one.value === "number" ? number(one.value) : one.value)));
+  fill(root, h("ol", { class: "values" }, rows));
+}
