@@ -13,7 +13,7 @@ WHOLE = {
     "title": "Checkout",
     "text": "How the shops sell.",
     "range": {"from": "2026-01-31T12:00:00Z", "to": 1769950800.5},
-    "compare": "7d",
+    "compare": "week",
     "client": "web-*",
     "charts": [
         {
@@ -23,7 +23,8 @@ WHOLE = {
             "by": ["shop"],
             "client": "web-1",
             "range": "10m",
-            "compare": "1h",
+            "compare": "hour",
+            "figure": "p90",
             "size": "large",
         },
         {"tabs": ["checkout.ms"]},
@@ -52,7 +53,7 @@ def test_every_field_is_taken_and_given_back():
         ('{"title": "a", "charts": [{"tabs": ["x"], "client": "[z-a]"}]}', "charts[0].client: '[z-a]'"),
         ('{"title": "a", "charts": [{"tabs": ["x"], "size": "huge"}]}', "charts[0].size: 'huge' is none of small,"),
         ('{"title": "a", "range": "5x"}', "range: '5x' is not a duration"),
-        ('{"title": "a", "compare": "yesterday"}', "compare: 'yesterday' is not a duration"),
+        ('{"title": "a", "compare": "yesterday"}', "compare: 'yesterday' is none of hour, day, week"),
         ('{"title": "a", "range": {"from": 2, "to": 1}}', "range: from must be before to, but 2 is not before 1"),
         ('{"title": "a", "range": {"from": 2, "until": 1}}', "range: there is no field 'until': there are from, to"),
         ('{"title": "a", "range": {"from": "noon", "to": 1}}', "range.from: 'noon' is not a time"),

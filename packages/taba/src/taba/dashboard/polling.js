@@ -3,9 +3,11 @@
  */
 import { fill, h } from "./dom.js";
 
+const RETRY_SECONDS = 5;
+
 /**
  * Runs `call` now, and again `seconds` after it has ended, until closed. A hidden page asks nothing.
- * @param {number} seconds
+ * @param {number | null} seconds null: once is enough
  * @param {(signal: AbortSignal) => Promise<void>} call
  * @param {HTMLElement} trouble where it is said that `call` failed, until it does well again
  * @returns {{close: () => void, again: () => void}} `again` runs it at once, in the place of what is under way
@@ -20,13 +22,15 @@ export function every(seconds, call, trouble) {
     stop.abort();
     const mine = (stop = new AbortController());
     if (document.hidden || closed) return;
+    let wait = seconds;
     try {
       await call(mine.signal);
       if (!mine.signal.aborted) tell(trouble, "");
     } catch (error) {
       if (!mine.signal.aborted) tell(trouble, /** @type {Error} */ (error).message);
+      wait ??= RETRY_SECONDS;
     }
-    if (!mine.signal.aborted) timer = window.setTimeout(run, seconds * 1000);
+    if (!mine.signal.aborted && wait !== null) timer = window.setTimeout(run, wait * 1000);
   };
 
   document.addEventListener("visibilitychange", run);

@@ -2,7 +2,7 @@
 
     {"title": "Checkout",
      "range": "6h",
-     "charts": [{"tabs": ["checkout.ms"], "by": ["shop"], "compare": "7d", "size": "large"},
+     "charts": [{"tabs": ["checkout.ms"], "by": ["shop"], "compare": "week", "size": "large"},
                 {"tabs": ["orders", "errors"], "client": "web-*", "title": "Orders and errors"}]}
 
 The fields are declared below, once: the server checks files by them, and the page draws what the server has checked.
@@ -32,7 +32,7 @@ _Text = Annotated[str, Meta(max_length=10_000)]
 _Time = Annotated[str, Meta(min_length=1, max_length=40)] | float
 
 Size = Literal["small", "medium", "large"]
-SIZES = get_args(Size)
+Before = Literal["hour", "day", "week"]
 
 _WORDS = {"str": "text", "int": "a number", "float": "a number", "array": "a list", "object": "an object in { }"}
 """What msgspec calls what stands in JSON, in words."""
@@ -59,8 +59,10 @@ class Chart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """Tags to group by; an empty list: all tabs of a name together."""
     client: _Glob | None = None
     range: str | Between | None = None
-    compare: str | None = None
-    """By how much earlier the range is that is drawn beside this one."""
+    compare: Before | None = None
+    """How much earlier the time is that is drawn beside this one."""
+    figure: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    """The column of the answers that is drawn, where it is not the type's usual one: `p90`, `count`."""
     size: Size = "medium"
 
 
@@ -72,7 +74,7 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     text: _Text = ""
     client: _Glob | None = None
     range: str | Between = "1h"
-    compare: str | None = None
+    compare: Before | None = None
 
 
 _FIELDS = {None: Board.__struct_encode_fields__, "charts": Chart.__struct_encode_fields__, "range": ("from", "to")}
@@ -105,15 +107,13 @@ def _check(part: Board | Chart, place: str) -> None:
     if isinstance(part, Chart):
         for index, glob in enumerate(part.tabs):
             _check_glob(f"{place}tabs[{index}]", glob, glob_pattern)
-    for field in ("range", "compare"):
-        value = getattr(part, field)
-        if isinstance(value, Between):
-            _check_between(f"{place}{field}", value)
-        elif value is not None:
-            try:
-                durations.parse(value)
-            except durations.DurationError as error:
-                raise BoardError(f"{place}{field}: {error}") from None
+    if isinstance(part.range, Between):
+        _check_between(f"{place}range", part.range)
+    elif part.range is not None:
+        try:
+            durations.parse(part.range)
+        except durations.DurationError as error:
+            raise BoardError(f"{place}range: {error}") from None
 
 
 def _check_glob(place: str, glob: str, reading: Any) -> None:
@@ -146,12 +146,16 @@ def _told(error: str) -> str:
     if unknown:
         words = _unknown(unknown[1], place)
     words = re.sub(r"^Object missing required field `(\w+)`$", r'"\1" is missing', words)
-    words = re.sub(r"^Invalid enum value '(.*)'$", rf"'\1' is none of {', '.join(SIZES)}", words)
+    words = re.sub(r"^Invalid enum value '(.*)'$", rf"'\1' is none of {_choices(place)}", words)
     words = re.sub(r"`([^`]*)`", lambda match: _kinds(match[1]), words)
     words = re.sub(r" of length >= (\d+)", r", at least \1 long", words)
     words = re.sub(r" of length <= (\d+)", r", at most \1 long", words)
     words = words[0].lower() + words[1:]
     return f"{place}: {words}" if place else words
+
+
+def _choices(place: str) -> str:
+    return ", ".join(get_args(Size if place.endswith("size") else Before))
 
 
 def _kinds(written: str) -> str:
