@@ -37,10 +37,8 @@ def _moment(client: str, number: int, when: float, chance: random.Random) -> lis
     wave = 1 + math.sin(when / 120 + number)
     events: list[dict[str, Any]] = [
         {"tab": "orders", "value": 1 + round(3 * wave), "tags": {"shop": shop}}
-        for shop in ("berlin", "paris", 'rome "Süd" & <b>')
-        if '"' not in shop
+        for shop in ("berlin", "paris", "zürich <b>&'")
     ]
-    events += [{"tab": "orders", "value": 1, "tags": {"shop": "zürich <b>&'"}}]
     events += [
         {"tab": "checkout.ms", "type": "percentile", "value": slow * chance.lognormvariate(4.2, 0.5)} for _ in range(6)
     ]
