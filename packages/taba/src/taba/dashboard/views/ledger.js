@@ -15,10 +15,10 @@ export const title = "Ledger";
 const SECONDS = 3;
 const LATE_WINDOW = "1h";
 
-/** @param {string} name @param {string} label @param {string} state @param {string} hint @returns {import("../table.js").Column} */
-function count(name, label, state, hint) {
+/** @param {string} name @param {string} label @param {string} state @param {string} hint @param {boolean} [spare] @returns {import("../table.js").Column} */
+function count(name, label, state, hint, spare = false) {
   return {
-    name, label, numeric: true, hint, value: (row) => row[name],
+    name, label, numeric: true, hint, spare, value: (row) => row[name],
     draw(cell, row) {
       if (state) cell.classList.toggle(state, row[name] > 0);
       cell.title = row[name].toLocaleString("en");
@@ -31,10 +31,10 @@ function count(name, label, state, hint) {
 const COLUMNS = [
   { name: "client", label: "Client", value: (row) => row.client, draw: (cell, row) => link(cell, row.client, href(["clients", row.client])) },
   count("recorded", "Recorded", "", "As the client's frames say"),
-  count("folded", "Folded", "", "In the store: they are in the answers"),
+  count("folded", "Folded", "", "In the store: they are in the answers", true),
   count("dropped", "Dropped", "bad", "Lost: refused by the server, or given up on the way to it"),
   count("in_flight", "In flight", "fair", "In frames that are missing: younger ones are here already"),
-  count("late", "Late", "", `Older than 10 s when they came, in the last ${LATE_WINDOW}; they are in the answers`),
+  count("late", "Late", "", `Older than 10 s when they came, in the last ${LATE_WINDOW}; they are in the answers`, true),
   {
     name: "heard", label: "Last heard", numeric: true, spare: true, value: (row) => row.heard,
     text: (row) => ago(now() - row.heard),

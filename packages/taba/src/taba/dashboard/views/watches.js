@@ -174,5 +174,5 @@ function actions(watch) {
 function showTried(root, found) {
   const watch = found.watches[0];
   fill(root, h("p", { class: "muted small" }, "How a watch with this rule would begin:"),
-    watch ? [h("p", { class: "mono rule" }, watch.rule), h("p", {}, badge(watch.state)), instances({ ...watch, watch: "the rule" })] : null);
+    ...(watch ? [h("p", { class: "mono rule" }, watch.rule), h("p", {}, badge(watch.state)), ...instances({ ...watch, watch: "the rule" })] : []));
 }
