@@ -2,7 +2,7 @@
  * Numbers, times and durations as people read them. Pure.
  */
 
-const MINUS = "\u2212";
+export const MINUS = "\u2212";
 const LARGE = ["", "k", "M", "G", "T", "P"];
 const BYTES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 

@@ -22,6 +22,7 @@ import { baseType, split } from "./globs.js";
  * @typedef {object} Kind
  * @property {"lines" | "bars" | "values"} draws
  * @property {Figure[]} figures  those of a window, the most telling first
+ * @property {string} usual      what is drawn where nothing else is chosen
  * @property {string[]} choices  columns that can be drawn instead of the usual lines
  * @property {(figure: string | null, sample: Answer | null) => Line[]} lines
  * @property {"step" | "line"} path
@@ -57,6 +58,7 @@ function perSecond(name, label) {
 const KINDS = {
   counter: {
     draws: "lines",
+    usual: "per second",
     path: "step",
     zero: true,
     figures: [
@@ -70,6 +72,7 @@ const KINDS = {
   },
   percentile: {
     draws: "lines",
+    usual: "p50, p90 and p99",
     path: "line",
     zero: false,
     figures: [
@@ -87,6 +90,7 @@ const KINDS = {
   },
   gauge: {
     draws: "lines",
+    usual: "mean, least to greatest",
     path: "step",
     zero: false,
     figures: [
@@ -105,6 +109,7 @@ const KINDS = {
   },
   uniques: {
     draws: "lines",
+    usual: "distinct",
     path: "line",
     zero: true,
     figures: [{ label: "distinct", name: "uniques", unit: "" }],
@@ -114,6 +119,7 @@ const KINDS = {
   },
   top: {
     draws: "bars",
+    usual: "the most frequent",
     path: "step",
     zero: true,
     figures: [{ label: "events", name: "count", unit: "" }],
@@ -123,6 +129,7 @@ const KINDS = {
   },
   buffer: {
     draws: "values",
+    usual: "the last values",
     path: "step",
     zero: true,
     figures: [{ label: "kept", name: "count", unit: "" }],
@@ -151,6 +158,7 @@ function ownKind(sample) {
   const numbers = names.filter((name) => typeof sample?.[name] === "number" || sample?.[name] === null);
   return {
     draws: "lines",
+    usual: "its numbers",
     path: "line",
     zero: false,
     figures: numbers.slice(0, 3).map((name) => ({ label: name, name, unit: name === "count" ? "" : undefined })),
@@ -183,6 +191,14 @@ export function shown(tab, name, value) {
 function rateText(tab, value) {
   const unit = unitOf(split(tab).name);
   return `${unit === "B" ? quantity(value, unit) : number(value)}\u202f/s`;
+}
+
+/**
+ * A column's name as people say it.
+ * @param {string} name
+ */
+export function labelOf(name) {
+  return { rate: "per second", count: "events", uniques: "distinct" }[name] ?? name;
 }
 
 /**

@@ -103,9 +103,9 @@ class Pages:
         return asset.answer(request, FOR_EVER if request.path_params["fingerprint"] == self.fingerprint else ASK_AGAIN)
 
 
-def routes() -> list[BaseRoute]:
+def routes(pages: Pages | None = None) -> list[BaseRoute]:
     """The page, and its files."""
-    pages = Pages()
+    pages = pages or Pages()
     return [
         Route("/", pages.page, methods=["GET"]),
         Route("/ui/{fingerprint}/{name:path}", pages.file, methods=["GET"]),

@@ -3,13 +3,14 @@
  */
 import { TabPicture } from "../charts/picture.js";
 import { fill, h, setText } from "../dom.js";
+import { ago } from "../format.js";
 import { baseType } from "../globs.js";
 import { isText, kindOf, mainFigure, shown } from "../kinds.js";
 import { href } from "../place.js";
 
 export const WINDOWS = ["1m", "10m", "1h", "1d"];
 export const HEIGHT = 246;
-const PICTURE_HEIGHT = 104;
+const PICTURE_HEIGHT = 122;
 const ROWS = 5;
 
 export class Card {
@@ -19,14 +20,15 @@ export class Card {
    */
   constructor(tab, query) {
     this.tab = tab;
-    this.headline = h("span", { class: "card-figure" });
+    this.headline = h("span", {});
+    this.figure = h("span", { class: "card-of" });
     this.error = h("span", { class: "card-error" });
     this.body = h("div", { class: "card-picture" });
     this.table = h("table", { class: "card-windows" });
     const tags = Object.entries(tab.tags).map(([key, value]) => h("span", { class: "tag" }, h("b", {}, `${key}=`), value));
     this.link = h("a", { href: href(["tab", tab.tab], query()), title: tab.tab }, tab.name);
     this.element = h("li", { class: "card panel", data: { tab: tab.tab } },
-      h("div", { class: "card-head" }, h("h2", {}, this.link), this.headline),
+      h("div", { class: "card-head" }, h("h2", {}, this.link), h("span", { class: "card-figure" }, this.figure, this.headline)),
       h("div", { class: "card-tags" }, h("span", { class: "badge", data: { type: baseType(tab.type) } }, tab.type), this.error, tags),
       this.body, this.table);
     this.picture = new TabPicture(this.body, tab, { height: PICTURE_HEIGHT, compact: true, most: ROWS });
@@ -48,21 +50,30 @@ export class Card {
   showWindows(windows) {
     const newest = windows?.["1m"] ?? null;
     const latest = newest && Object.values(windows ?? {}).find((answer) => answer.count || answer.clients || answer.uniques);
-    if (!this.picture.overTime) this.picture.showAnswer(latest ?? newest);
+    // The last values are the last whenever they were; what is frequent is so over ten minutes.
+    if (!this.picture.overTime) this.picture.showAnswer(windows?.[baseType(this.tab.type) === "buffer" ? "1d" : "10m"]);
     const text = isText(latest) || (!newest?.clients && isText(windows?.["1d"]));
-    this.showHeadline(newest, text);
+    this.showHeadline(windows ?? {}, text);
     this.showTable(windows ?? {}, text);
   }
 
   /**
-   * @param {any} answer of the last minute
+   * @param {Record<string, any>} windows
    * @param {boolean} text
    */
-  showHeadline(answer, text) {
+  showHeadline(windows, text) {
     const { tab, type } = this.tab;
+    const answer = windows["1m"] ?? null;
+    setText(this.figure, NAMED.has(baseType(type)) && !text ? mainFigure(type, answer) : "");
     const name = mainFigure(type, answer);
-    setText(this.headline, text ? (answer?.values[0]?.value ?? "–") : shown(tab, name, answer?.[name]));
-    this.headline.title = text ? "most clients hold this now" : `${name} over the last minute`;
+    if (baseType(type) === "buffer") {
+      const last = windows["1d"]?.values[0]?.time;
+      setText(this.headline, last ? ago(Math.max(Date.now() / 1000 - last, 0)) : "–");
+      this.headline.title = "when the last value was recorded";
+    } else {
+      setText(this.headline, text ? (answer?.values[0]?.value ?? "–") : shown(tab, name, answer?.[name]));
+      this.headline.title = text ? "what most clients hold now" : `${name} over the last minute`;
+    }
     setText(this.error, answer ? kindOf(type, answer).error(answer) : "");
   }
 
@@ -98,6 +109,8 @@ export class Card {
   }
 }
 
+/** Types whose large figure needs its name beside it. */
+const NAMED = new Set(["percentile", "gauge"]);
 const TEXT_FIGURES = [
   { label: "values", name: "values" },
   { label: "clients", name: "clients", unit: "" },

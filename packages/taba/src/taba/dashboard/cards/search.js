@@ -2,7 +2,10 @@
  * The search field: what is typed filters at once, and suggestions say how it may go on.
  */
 import { fill, h } from "../dom.js";
-import { suggestions } from "../globs.js";
+import { finder, suggestions } from "../globs.js";
+
+/** Whole tabs that are suggested at once. */
+const WHOLE = 30;
 
 let count = 0;
 
@@ -13,9 +16,10 @@ let count = 0;
  * @param {() => import("../globs.js").Tab[]} how.tabs what is searched
  * @param {(typed: string) => void} [how.typed] at each change
  * @param {(chosen: string) => void} [how.chosen] at Enter
+ * @param {boolean} [how.whole] whether whole tabs are suggested
  * @returns {{element: HTMLElement, input: HTMLInputElement}}
  */
-export function searchField({ label, value = "", tabs, typed = () => {}, chosen = () => {} }) {
+export function searchField({ label, value = "", tabs, typed = () => {}, chosen = () => {}, whole = false }) {
   const list = `suggestions-${(count += 1)}`;
   const input = /** @type {HTMLInputElement} */ (h("input", {
     type: "search", value, placeholder: label, "aria-label": label, autocomplete: "off", spellcheck: "false",
@@ -37,8 +41,8 @@ export function searchField({ label, value = "", tabs, typed = () => {}, chosen 
     input.focus();
   };
   const offer = () => {
-    const found = suggestions(input.value, tabs());
-    if (!found.length || document.activeElement !== input) return close();
+    const found = whole ? wholeTabs(input.value, tabs()) : suggestions(input.value, tabs());
+    if (!found.length || !input.value || document.activeElement !== input) return close();
     fill(options, found.map((text, index) =>
       h("li", { role: "option", id: `${list}-${index}`, "aria-selected": "false", onpointerdown: (/** @type {Event} */ event) => {
         event.preventDefault();
@@ -79,4 +83,17 @@ export function searchField({ label, value = "", tabs, typed = () => {}, chosen 
     event.preventDefault();
   });
   return { element: h("div", { class: "search" }, input, options), input };
+}
+
+/**
+ * @param {string} typed
+ * @param {import("../globs.js").Tab[]} tabs
+ */
+function wholeTabs(typed, tabs) {
+  const fits = finder(typed);
+  const found = [];
+  for (const tab of tabs) {
+    if (fits(tab) && found.push(tab.tab) === WHOLE) break;
+  }
+  return found;
 }

@@ -2,15 +2,15 @@
  * The most frequent values as horizontal bars, and the last values as a list.
  */
 import { fill, h, setText } from "../dom.js";
-import { clock, number } from "../format.js";
+import { clock, difference, number } from "../format.js";
 
 /**
  * Bars are kept from one answer to the next, so that what stays the same costs nothing.
  * @param {HTMLElement} root
  * @param {any} answer of the type top
- * @param {{most: number, colour: string}} how
+ * @param {{most: number, colour: string, before?: any}} how `before`: the answer that counts are compared with
  */
-export function drawBars(root, answer, { most, colour }) {
+export function drawBars(root, answer, { most, colour, before }) {
   const values = (answer?.values ?? []).slice(0, most);
   if (!values.length) return fill(root, h("p", { class: "muted small center" }, "nothing recorded in this time"));
   let list = /** @type {HTMLElement | null} */ (root.querySelector("ol.bars"));
@@ -19,6 +19,7 @@ export function drawBars(root, answer, { most, colour }) {
     fill(root, list);
   }
   const highest = values[0].count;
+  const earlier = before && new Map(before.values.map((/** @type {any} */ one) => [one.value, one.count]));
   while (list.children.length > values.length) list.lastElementChild?.remove();
   values.forEach((/** @type {any} */ one, /** @type {number} */ index) => {
     const row = /** @type {HTMLElement} */ (list?.children[index] ?? list?.appendChild(bar(colour)));
@@ -26,7 +27,8 @@ export function drawBars(root, answer, { most, colour }) {
     setText(row.children[1], one.value);
     row.children[1].setAttribute("title", one.value);
     setText(row.children[2], number(one.count));
-    setText(row.children[3], `${number(Math.round(share * 1000) / 10)}\u202f%`);
+    const was = earlier?.get(one.value);
+    setText(row.children[3], earlier ? (was ? difference(one.count / was - 1) : "new") : `${number(Math.round(share * 1000) / 10)}\u202f%`);
     const width = `scaleX(${(one.count / highest).toFixed(4)})`;
     const drawn = /** @type {HTMLElement} */ (row.children[0]);
     if (drawn.style.transform !== width) drawn.style.transform = width;

@@ -8,6 +8,9 @@
 /** @typedef {import("../merging.js").Point} Point */
 /** @typedef {(number | null | undefined)[]} Column */
 
+/** A sum over a slice that has not ended is over the time that has been, but at least over a slice divided by this: the
+ *  first moments of a slice say little. */
+const LEAST_PART = 3;
 /** A hole of so many times the usual distance of points breaks a line. */
 const HOLE = 3;
 const LEAST_HOLE = 3;
@@ -30,8 +33,8 @@ export function times(from, to, step) {
  * @param {number} step
  * @param {Point[]} points by rising time
  * @param {import("../kinds.js").Line} line
- * @param {{zero: boolean, until: number, shift?: number}} how `zero`: nothing recorded is 0. `until`: when the last
- *     slice ends if it has not ended yet. `shift`: how much later than they are the points are drawn
+ * @param {{zero: boolean, until: number, shift?: number}} how `zero`: nothing recorded is 0. `until`: the time up
+ *     to which all is here, within the last slice. `shift`: how much later than they are the points are drawn
  * @returns {Column}
  */
 export function column(axis, step, points, line, { zero, until, shift = 0 }) {
@@ -45,7 +48,7 @@ export function column(axis, step, points, line, { zero, until, shift = 0 }) {
     const time = point.time + shift;
     const index = Math.round((time - axis[0]) / step);
     if (index < 0 || index >= axis.length) continue;
-    const seconds = Math.min(step, Math.max(until - point.time, 1));
+    const seconds = Math.min(step, Math.max(until - point.time, step / LEAST_PART));
     const value = line.value(point, seconds);
     found[index] = value;
     if (zero || value === null) continue;
@@ -70,13 +73,13 @@ function rhythm(points, step) {
 }
 
 /**
- * What has not begun yet is not 0.
+ * Where nothing can be here yet, nothing is not 0.
  * @param {Column} found
  * @param {number[]} axis
  * @param {number} until
  */
 function trimFuture(found, axis, until) {
-  for (let index = axis.length - 1; index >= 0 && axis[index] >= until; index -= 1) found[index] = null;
+  for (let index = axis.length - 1; index >= 0 && axis[index] >= until && found[index] === 0; index -= 1) found[index] = null;
 }
 
 /**

@@ -1,7 +1,8 @@
 /**
  * A tab's points -> the lines that a chart draws of them. Pure.
  */
-import { baseType } from "../globs.js";
+import { unitOf } from "../format.js";
+import { baseType, split } from "../globs.js";
 import { kindOf, mainFigure, shown } from "../kinds.js";
 import { column, times } from "./columns.js";
 import { typeColour } from "./colours.js";
@@ -27,7 +28,7 @@ export function alone({ tab, type }, series, { figure = null, before = null } = 
   const lines = found.map((line, index) => ({
     label: line.label,
     colour: line.role === "also" ? `--series-${index + 1}` : colour,
-    column: column(axis, step, points, line, { zero: kind.zero && isSum(line.label), until: to }),
+    column: column(axis, step, points, line, { zero: kind.zero && isSum(line.label), until: Math.min(to, completeTo) }),
     role: line.role,
     over: line.over,
     path: kind.path,
@@ -38,7 +39,7 @@ export function alone({ tab, type }, series, { figure = null, before = null } = 
     const line = found.find((one) => one.role === "main") ?? found[0];
     if (line) lines.push({ ...beforeLine(axis, series, line, kind, before), text });
   }
-  return { axis, from, to, step, completeTo, lines, text };
+  return { axis, from, to, step, completeTo, lines, text, binary: isBytes(tab) };
 }
 
 /**
@@ -57,7 +58,7 @@ export function among({ tab, type, label, colour }, series, { figure = null, axi
   const zero = kind.zero && isSum(line.label);
   return [{
     label, colour, role: "main", path: kind.path,
-    column: column(axis, series.step, series.points, line, { zero, until: series.to }),
+    column: column(axis, series.step, series.points, line, { zero, until: Math.min(series.to, series.completeTo) }),
     text: axisText(tab, [line]),
   }];
 }
@@ -70,12 +71,17 @@ export function among({ tab, type, label, colour }, series, { figure = null, axi
  * @param {{points: Point[], shift: number}} before
  * @returns {import("./plot.js").Drawn}
  */
-function beforeLine(axis, { to, step }, line, kind, { points, shift }) {
+function beforeLine(axis, { to, step, completeTo }, line, kind, { points, shift }) {
   const zero = kind.zero && isSum(line.label) && points.length > 0;
   return {
     label: "before", colour: "--muted", role: "also", dashed: true, path: kind.path,
-    column: column(axis, step, points, line, { zero, until: to - shift, shift }),
+    column: column(axis, step, points, line, { zero, until: Math.min(to, completeTo) - shift, shift }),
   };
+}
+
+/** @param {string} tab */
+export function isBytes(tab) {
+  return unitOf(split(tab).name) === "B";
 }
 
 /** Nothing recorded makes a sum 0, but no mean. @param {string} label */

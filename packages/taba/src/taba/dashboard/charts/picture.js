@@ -59,11 +59,14 @@ export class TabPicture {
     this.plot.draw(alone(this.tab, series, how));
   }
 
-  /** @param {any} answer over a window */
-  showAnswer(answer) {
+  /**
+   * @param {any} answer over a window
+   * @param {any} [before] the same of the time before
+   */
+  showAnswer(answer, before) {
     this.withoutPlot();
     const { most } = this.how;
-    if (kindOf(this.tab.type).draws === "bars") drawBars(this.body, answer, { most, colour: this.colour });
+    if (kindOf(this.tab.type).draws === "bars") drawBars(this.body, answer, { most, colour: this.colour, before });
     else drawValues(this.body, answer, most);
   }
 

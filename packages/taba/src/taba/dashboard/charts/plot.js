@@ -13,6 +13,8 @@ export const uPlot = await import("../vendor/uPlot.esm.js").then(
 );
 
 const MISSING = "Charts need uPlot, which is not in this installation: run `make setup` and start the server again.";
+/** Steps of an axis of bytes. */
+const BINARY = Array.from({ length: 56 }, (_, power) => 2 ** power);
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /**
@@ -36,6 +38,7 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
  * @property {number} completeTo
  * @property {Drawn[]} lines
  * @property {(value: number) => string} text   a value on the axis
+ * @property {boolean} [binary]   whether values are bytes, whose round numbers are powers of two
  */
 
 export class Plot {
@@ -126,6 +129,7 @@ export class Plot {
           ...axis,
           space: compact ? 26 : 40,
           gap: 5,
+          ...(picture.binary ? { incrs: BINARY } : {}),
           values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map((value) => this.picture?.text(value) ?? ""),
           size: (/** @type {any} */ _, /** @type {string[] | null} */ texts) => 14 + 6.3 * Math.max(3, ...(texts ?? []).map((text) => text.length)),
         },
@@ -145,10 +149,10 @@ export class Plot {
 
   /** What is not complete yet lies on a ground of its own. @param {any} plot */
   shade(plot) {
-    const { completeTo, to } = /** @type {Picture} */ (this.picture);
+    const { completeTo, to, step } = /** @type {Picture} */ (this.picture);
     if (completeTo >= to) return;
     const { left, top, width, height } = plot.bbox;
-    const start = Math.max(plot.valToPos(completeTo, "x", true), left);
+    const start = Math.max(plot.valToPos(Math.floor(completeTo / step) * step, "x", true), left);
     const { ctx } = plot;
     ctx.save();
     ctx.fillStyle = token("--incomplete");
@@ -166,9 +170,14 @@ export class Plot {
   }
 }
 
-/** @param {Picture} picture */
-function data(picture) {
-  return [picture.axis, ...picture.lines.map((line) => line.column)];
+/**
+ * What uPlot draws: with one more time at the end, up to which the last step of a line goes.
+ * @param {Picture} picture
+ */
+function data({ axis, step, lines }) {
+  if (!axis.length) return [axis, ...lines.map((line) => line.column)];
+  const end = axis[axis.length - 1] + step;
+  return [[...axis, end], ...lines.map(({ column, path }) => [...column, path === "step" ? column[column.length - 1] : null])];
 }
 
 /**

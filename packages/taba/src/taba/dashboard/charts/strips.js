@@ -2,7 +2,7 @@
  * A gauge of texts over time: a strip for each text, as strong as the share of the clients that hold it.
  */
 import { fill, h, svg } from "../dom.js";
-import { number } from "../format.js";
+import { clock, number } from "../format.js";
 import { holders } from "./columns.js";
 
 const WIDTH = 1000;
@@ -29,10 +29,11 @@ export function drawStrips(root, { points, from, to, step, completeTo }, { most,
     const strip = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", class: "strip" }, shade, ...runs);
     return h("div", { class: last ? "strip-row" : "strip-row past" },
       h("span", { class: "strip-name", title: value }, value),
-      h("span", { class: "strip-count" }, last ? (all > 1 ? `${number(last)} clients` : "now") : "past"),
+      h("span", { class: "strip-count" }, last ? (all > 1 ? `${number(last)} of ${number(all)} clients` : "now") : "past"),
       strip);
   });
-  fill(root, strips.length ? strips : h("p", { class: "muted small center" }, "nothing recorded in this time"));
+  const ends = h("div", { class: "strip-ends" }, h("span", {}, clock(from)), h("span", {}, clock(to)));
+  fill(root, strips.length ? [...strips, ends] : h("p", { class: "muted small center" }, "nothing recorded in this time"));
 }
 
 /**

@@ -34,13 +34,14 @@ export class Tip {
   at(plot, picture) {
     const { idx, left } = plot.cursor;
     if (idx === null || idx === undefined || left < 0) return this.hide();
-    this.index = idx;
-    this.show(plot, picture, idx, left);
+    // One more time than there are slices is drawn, the end of the last.
+    this.index = Math.min(idx, picture.axis.length - 1);
+    this.show(plot, picture, this.index, left);
   }
 
   /** The same place, with new values. @param {any} plot @param {import("./plot.js").Picture} picture */
   again(plot, picture) {
-    if (this.index !== null && plot.cursor.left >= 0) this.show(plot, picture, plot.cursor.idx ?? this.index, plot.cursor.left);
+    if (this.index !== null && plot.cursor.left >= 0) this.at(plot, picture);
   }
 
   /**
