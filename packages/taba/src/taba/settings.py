@@ -4,6 +4,7 @@ Settings        taba up and taba server, at the top of the file
   tiers         [tiers]
   limits        [limits]
   agent         [agent]: the agent, as `taba agent` runs it and `taba up` has it inside
+  watches       [[watches]]: rules over answers, and what is done when one fires
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ def default_spool(environ: Mapping[str, str] = os.environ) -> Path:
 def default_file(environ: Mapping[str, str] = os.environ) -> Path:
     """The file that is read, where it exists, unless told otherwise."""
     return _home(environ, "XDG_CONFIG_HOME", ".config") / "taba" / "taba.toml"
+
+
+def default_boards(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where boards lie unless told otherwise."""
+    return _home(environ, "XDG_CONFIG_HOME", ".config") / "taba" / "boards"
 
 
 def _home(environ: Mapping[str, str], variable: str, otherwise: str) -> Path:
@@ -124,6 +130,18 @@ class Agent(msgspec.Struct, frozen=True):
     ] = 5.0
 
 
+class Watch(msgspec.Struct, frozen=True):
+    """A rule over answers, and what is told of it when it begins to fire and when that is over.
+
+    `rule` is as `taba.watches.rule` reads it, `webhook` a URL, `command` a program and its arguments.
+    """
+
+    name: str
+    rule: str
+    webhook: str | None = None
+    command: tuple[str, ...] = ()
+
+
 class Settings(msgspec.Struct, frozen=True):
     """All settings of `taba up` and `taba server`."""
 
@@ -158,6 +176,9 @@ class Settings(msgspec.Struct, frozen=True):
         tuple[str, ...], Meta(description="types of your own: a .py file, or package.module:Class")
     ] = ()
     host_metrics: Annotated[bool, Meta(description="record this machine's processor, memory and disks")] = True
+    boards: Annotated[Path, Meta(description="folder of the boards, each a file NAME.json")] = msgspec.field(
+        default_factory=default_boards
+    )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(description="least urgent message: debug, info, warning, error"),
@@ -167,9 +188,10 @@ class Settings(msgspec.Struct, frozen=True):
     tiers: Tiers = Tiers()
     limits: Limits = Limits()
     agent: Agent = msgspec.field(default_factory=Agent)
+    watches: tuple[Watch, ...] = ()
 
 
-LIVE = ("gather_ms", "log_level", "limits", "agent")
+LIVE = ("gather_ms", "log_level", "limits", "agent", "boards", "watches")
 """The settings that a running server takes anew, or that are not the server's."""
 
 
@@ -216,13 +238,13 @@ class Setting:
 
 
 def _declared(group: type[msgspec.Struct], prefix: str = "") -> Iterator[Setting]:
-    """The settings of a group and of the groups in it, without `tiers.patterns`, which only a file has."""
+    """The settings of a group and of the groups in it, without those that only a file has."""
     kinds = get_type_hints(group, include_extras=True)
     for field in msgspec.structs.fields(group):
         kind = kinds[field.name]
         if isinstance(kind, type):
             yield from _declared(kind, f"{field.name}.")
-        elif prefix + field.name != PATTERNS:
+        elif prefix + field.name not in (PATTERNS, WATCHES):
             default = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
             meta = kind.__metadata__[0]
             yield Setting(prefix + field.name, kind, default, meta.description, (meta.extra or {}).get("flag", ""))
@@ -255,5 +277,6 @@ def _expected(info: Any) -> str:
 
 
 PATTERNS = "tiers.patterns"
+WATCHES = "watches"
 SETTINGS: dict[str, Setting] = {setting.path: setting for setting in _declared(Settings)}
 """Every setting that has a flag and a variable, by its path, in the order declared."""

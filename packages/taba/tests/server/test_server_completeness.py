@@ -11,6 +11,7 @@ from starlette.requests import Request
 from taba import frame
 from taba.config import Settings
 from taba.server import submissions
+from taba.server.answering import Answering
 from taba.server.app import Handlers
 from taba.server.service import Service
 
@@ -167,7 +168,19 @@ def test_an_answer_is_complete_to_before_it_was_read(tmp_path):
 
     post(1, 1_699_999_999.0)
     scope = {"type": "http", "method": "GET", "query_string": b"tab=a&window=1m", "headers": []}
-    response = asyncio.run(Handlers(Busy()).aggregates(Request(scope)))
+    busy = Busy()
+    response = asyncio.run(Handlers(busy, Answering(busy)).aggregates(Request(scope)))
     answer = json.loads(response.body)
     assert (answer["complete_to"], answer["tabs"]["a"]["1m"]["count"]) == (1_699_999_999.0, 1)
     service.store.close()
+
+
+def test_events_that_come_late_are_counted(server):
+    """Of frames and of JSON alike, by client; what comes in time is not among them, and late events are in their time."""
+    now = time.time()
+    server.post(frame_bytes("backlog", 1, {"orders": [1.0] * 7}, start=now - 61, stop=now - 60), FRAME)
+    server.post(frame_bytes("backlog", 2, {"orders": [1.0] * 5}), FRAME)
+    server.record([{"tab": "orders", "value": 1, "time": now - 30}, {"tab": "orders", "value": 1}], client="c1")
+    late = server.get("/v1/projections", tab="taba.client.late", window="1m")["tabs"]["taba.client.late"]
+    assert {client: found["1m"]["total"] for client, found in late.items()} == {"backlog": 7, "c1": 1}
+    assert server.totals("orders", "1d") == {"orders": 14}

@@ -32,6 +32,7 @@ export async function get(name, fields = {}, signal) {
     if (signal?.aborted) throw error;
     throw new Refused("the server cannot be reached", 0);
   }
+  noteTime(response.headers.get("date"));
   const answer = await response.json().catch(() => null);
   if (!response.ok) throw new Refused(answer?.error ?? `the server answers ${response.status}`, response.status);
   if (answer === null) throw new Refused("the server's answer is no JSON", response.status);
@@ -76,4 +77,20 @@ export function tellHead(answer) {
   // In the list of clients the name `clients` is the list's.
   if (typeof answer.complete_to !== "number" || Array.isArray(answer.clients)) return;
   for (const reader of readers) reader(answer);
+}
+
+const CLOCKS_AGREE = 2;
+let ahead = 0;
+
+/**
+ * The time by the server's clock, in seconds since 1970: a page may run on a machine whose clock is wrong.
+ */
+export function now() {
+  return Date.now() / 1000 + ahead;
+}
+
+/** @param {string | null} date a header, exact to a second */
+function noteTime(date) {
+  const difference = date ? Date.parse(date) / 1000 - Date.now() / 1000 : 0;
+  ahead = Math.abs(difference) > CLOCKS_AGREE ? difference : 0;
 }

@@ -18,13 +18,15 @@ from starlette.routing import BaseRoute, Route
 
 from taba import names
 from taba.matching import PatternError
-from taba.server import formats, live, pages, parameters
+from taba.server import boards, formats, live, noisiest, pages, parameters
 from taba.server.answering import Answering
 from taba.server.events import Events
 from taba.server.intake import REFUSED, OverloadedError, StoppingError, UnfoldableError
 from taba.server.parameters import ParameterError
 from taba.server.service import Service
 from taba.server.submissions import BadRequest, TooLarge
+from taba.server.watches import routes as watches
+from taba.server.watches.watching import Watching
 from taba.states.chunks import ChunkError
 from taba.store import StoreError
 
@@ -50,16 +52,20 @@ def make_app(service: Service) -> Starlette:
     """The application around a service."""
     answering = Answering(service)
     handlers = Handlers(service, answering)
+    watching = Watching(service)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         intake = asyncio.create_task(service.intake.run())
         service.start()
+        watching.start()
         yield
+        watching.end()
         service.end()
         intake.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await intake
+        await run_in_threadpool(watching.close)
         await run_in_threadpool(service.close)
 
     get = [
@@ -74,8 +80,11 @@ def make_app(service: Service) -> Starlette:
     ]
     routes: list[BaseRoute] = [Route(EVENTS, Events(service), methods=["POST"])]
     routes += [Route(path, endpoint, methods=["GET"]) for path, endpoint in get]
-    routes += live.routes(service, answering)
     routes += pages.routes()
+    routes += boards.routes(service, answering)
+    routes += noisiest.routes(service, answering)
+    routes += live.routes(service, answering)
+    routes += watches.routes(service, answering, watching)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
 

@@ -40,7 +40,7 @@ def answers(
     tables = [
         table.select(*levels, *_answer_columns(table, levels)).rename(_COLUMNS, strict=False) for _, table in found
     ]
-    return _table(form, tables)
+    return as_table(form, tables)
 
 
 def with_tabs(head: Mapping[str, Any], tabs: pl.DataFrame | None) -> bytes:
@@ -69,7 +69,7 @@ def rows(form: str, head: Mapping[str, Any], name: str, table: pl.DataFrame) -> 
     if form == PLAIN:
         shown = table.drop("tags", strict=False).rows()
         return "".join("  ".join("-" if cell is None else str(cell) for cell in row) + "\n" for row in shown).encode()
-    return _table(form, [table.drop("tags", strict=False)])
+    return as_table(form, [table.drop("tags", strict=False)])
 
 
 def ledger(form: str, head: Mapping[str, Any], found: Ledger) -> bytes:
@@ -77,11 +77,11 @@ def ledger(form: str, head: Mapping[str, Any], found: Ledger) -> bytes:
     if form == JSON:
         return msgspec.json.encode({**head, "total": found.total, "ledger": found.clients, "warnings": found.warnings})
     if form == PLAIN:
-        told = [*_head(head), *(f"# warning: {text}" for text in found.warnings)]
+        told = [*head_lines(head), *(f"# warning: {text}" for text in found.warnings)]
         told += [_ledger_line(name, row) for name, row in [("total", found.total), *found.clients.items()]]
         return ("\n".join(told) + "\n").encode()
     rows = [_ledger_row(client, row) for client, row in found.clients.items()]
-    return _table(form, [pl.DataFrame(rows, schema=_LEDGER_COLUMNS, orient="row")])
+    return as_table(form, [pl.DataFrame(rows, schema=_LEDGER_COLUMNS, orient="row")])
 
 
 def _ledger_line(name: str, row: Mapping[str, Any]) -> str:
@@ -125,7 +125,8 @@ def plain_fields(fields: Mapping[str, Any]) -> bytes:
     return "".join(f"{name}  {'-' if value is None else value}\n" for name, value in fields.items()).encode()
 
 
-def _table(form: str, tables: Iterable[pl.DataFrame]) -> bytes:
+def as_table(form: str, tables: Iterable[pl.DataFrame]) -> bytes:
+    """Tables as one, in CSV or Arrow."""
     texts = pl.selectors.categorical().cast(pl.String)
     whole = pl.concat([table.with_columns(texts) for table in tables] or [pl.DataFrame()], how="diagonal_relaxed")
     if "tab" in whole.columns:
@@ -185,11 +186,11 @@ def _lines(head: Mapping[str, Any], found: Answers, levels: Sequence[str]) -> by
             for name in texts:
                 answer[name] = None if answer[name] is None else msgspec.json.decode(answer[name])
             lines.append((tab, f"{where}  {handler.render(answer)}"))
-    told = [*_head(head), *(line for _, line in sorted(lines, key=itemgetter(0)))]
+    told = [*head_lines(head), *(line for _, line in sorted(lines, key=itemgetter(0)))]
     return ("\n".join(told) + "\n").encode()
 
 
-def _head(head: Mapping[str, Any]) -> Iterator[str]:
+def head_lines(head: Mapping[str, Any]) -> Iterator[str]:
     """The fields of an answer's head as lines."""
     for name, value in head.items():
         yield f"# {name} {value['current']} of {value['known']}" if name == "clients" else f"# {name} {value}"

@@ -20,6 +20,8 @@ from taba.listening import BACKLOG, StartError, at_hangup, listen, url
 from taba.server.app import make_app
 from taba.server.live.stream import TRANSPORT
 from taba.server.service import Service
+from taba.server.watches.watching import check
+from taba.watches.declared import WatchError
 
 __all__ = ["StartError", "serve"]
 
@@ -45,7 +47,8 @@ def serve(
     listening = listening or listen(settings.host, settings.port)
     try:
         service = Service(settings)
-    except HandlerError as error:
+        check(service, settings)
+    except (HandlerError, WatchError) as error:
         raise StartError(str(error)) from error
     where = url(listening)
     config = uvicorn.Config(
@@ -66,6 +69,7 @@ def serve(
 def _reload(service: Service, reload: Callable[[], Settings]) -> None:
     try:
         settings = reload()
+        check(service, settings)
     except ValueError as error:
         log.error("the settings stay as they were: %s", error)  # noqa: TRY400 (the text says it all)
         return

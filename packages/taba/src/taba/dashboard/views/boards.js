@@ -1,7 +1,9 @@
 /**
- * The page "Boards".
+ * The page "Boards": all of them (#/boards), one of the server's folder (#/boards/NAME), or one that is only here
+ * (#/boards?draft=1): opened from a file, or begun on this page.
  */
-import { fill, h } from "../dom.js";
+import { openBoard } from "../board/page.js";
+import { openBoards } from "../board/list.js";
 
 export const title = "Boards";
 
@@ -11,9 +13,32 @@ export const title = "Boards";
  * @returns {import("../app.js").View}
  */
 export function open(root, place) {
-  fill(root, h("h1", {}, title));
+  let key = keyOf(place);
+  let shown = opened(root, place);
   return {
-    change(place) {},
-    close() {},
+    change(next) {
+      if (keyOf(next) === key) {
+        shown.change(next);
+        return;
+      }
+      shown.close();
+      key = keyOf(next);
+      window.scrollTo(0, 0);
+      shown = opened(root, next);
+    },
+    close: () => shown.close(),
   };
+}
+
+/** @param {import("../place.js").Place} place */
+function keyOf(place) {
+  return `${place.query.get("draft") ?? ""}/${place.rest[0] ?? ""}`;
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {import("../place.js").Place} place
+ */
+function opened(root, place) {
+  return place.rest[0] || place.query.has("draft") ? openBoard(root, place) : openBoards(root);
 }

@@ -1,7 +1,8 @@
 /**
- * The page "Clients".
+ * The pages "Clients", a table of all of them, and of one client (#/clients/NAME).
  */
-import { fill, h } from "../dom.js";
+import { openClient } from "./client.js";
+import { openList } from "./client-list.js";
 
 export const title = "Clients";
 
@@ -11,9 +12,20 @@ export const title = "Clients";
  * @returns {import("../app.js").View}
  */
 export function open(root, place) {
-  fill(root, h("h1", {}, title));
+  let name = place.rest[0] ?? "";
+  let shown = name ? openClient(root, name) : openList(root, place);
   return {
-    change(place) {},
-    close() {},
+    change(next) {
+      const other = next.rest[0] ?? "";
+      if (other === name) {
+        shown.change(next);
+        return;
+      }
+      shown.close();
+      name = other;
+      window.scrollTo(0, 0);
+      shown = name ? openClient(root, name) : openList(root, next);
+    },
+    close: () => shown.close(),
   };
 }

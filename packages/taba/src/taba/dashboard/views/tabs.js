@@ -104,7 +104,6 @@ class TabsPage {
 
   /** @param {import("../catalogue.js").List} list */
   took(list) {
-    fill(this.problem);
     this.list = list;
     this.filter();
   }
@@ -116,9 +115,15 @@ class TabsPage {
     const found = typed ? list.tabs.filter(finder(typed)) : list.tabs;
     this.tell(found.length, list);
     this.grid.show(found);
-    if (!list.matched && !typed) fill(this.problem, emptyState());
+    if (!list.matched && !typed) this.showWelcome();
     else if (!found.length) fill(this.problem, h("div", { class: "empty" }, h("p", {}, "No tab fits what you typed."), h("p", { class: "small" }, "A word finds tabs that have it anywhere; * stands for any characters; {key=value} wants a tag.")));
     else fill(this.problem);
+  }
+
+  /** Made once: what is read, selected or copied from it must not be taken away. */
+  showWelcome() {
+    this.welcome ??= emptyState();
+    if (this.welcome.parentElement !== this.problem) fill(this.problem, this.welcome);
   }
 
   /**
