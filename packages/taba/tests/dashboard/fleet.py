@@ -36,8 +36,8 @@ def _moment(client: str, number: int, when: float, chance: random.Random) -> lis
     slow = 1.6 if client.startswith("canary") else 1.0
     wave = 1 + math.sin(when / 120 + number)
     events: list[dict[str, Any]] = [
-        {"tab": "orders", "value": 1 + round(3 * wave), "tags": {"shop": shop}}
-        for shop in ("berlin", "paris", "zürich <b>&'")
+        {"tab": "orders", "value": 1 + round(size * wave), "tags": {"shop": shop}}
+        for shop, size in (("berlin", 3), ("paris", 7), ("zürich <b>&'", 1))
     ]
     events += [
         {"tab": "checkout.ms", "type": "percentile", "value": slow * chance.lognormvariate(4.2, 0.5)} for _ in range(6)
