@@ -22,7 +22,7 @@ def fill(server: ServerProcess, now: float | None = None) -> None:
     now = time.time() if now is None else now
     chance = random.Random(7)
     for number, client in enumerate(CLIENTS):
-        events = [event for age in range(0, MINUTES * 60, 10) for event in _moment(client, number, now - age, chance)]
+        events = [event for age in range(0, MINUTES * 60, 5) for event in _moment(client, number, now - age, chance)]
         server.record(events, client=client)
     server.post(frame_bytes("batch-7", 1, {"rows.read": [5.0] * 40}, recorded=52, drops=_drops()), FRAME)
     server.post(b'{"client": "web-2", "events": [{"tab": "orders{shop=berlin}", "value": "a text"}]}')

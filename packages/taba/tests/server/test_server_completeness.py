@@ -176,7 +176,7 @@ def test_an_answer_is_complete_to_before_it_was_read(tmp_path):
 
 
 def test_events_that_come_late_are_counted(server):
-    """Of frames and of JSON alike, by client; what comes in time is not among them, and late events are in their time."""
+    """Of frames and of JSON alike, by client; what comes in time is not among them, and they are in their own time."""
     now = time.time()
     server.post(frame_bytes("backlog", 1, {"orders": [1.0] * 7}, start=now - 61, stop=now - 60), FRAME)
     server.post(frame_bytes("backlog", 2, {"orders": [1.0] * 5}), FRAME)
