@@ -1,7 +1,7 @@
 """The dashboard over 10,000 tabs and 300 clients, in a real Chromium: how soon it shows, and whether it stays smooth.
 
-A server is filled so that every client has recorded to every tab: 3,000,000 pairs, each a State. Then Chromium opens the
-page while events go on coming in; what the page's own clock, its long tasks and its frames say is written down.
+A server is filled so that every client has recorded to every tab: 3,000,000 pairs, each a State. Then Chromium opens
+the page while events go on coming in; what the page's own clock, its long tasks and its frames say is written down.
 
     python -m benchmarks dashboard [--tabs 10000] [--clients 300] [--seconds 20]
 """
@@ -15,6 +15,7 @@ import threading
 import time
 from array import array
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -132,7 +133,7 @@ def metrics(session: Any) -> dict[str, float]:
 def intervals(page: Any) -> list[float]:
     """Milliseconds between the frames since the last call."""
     times = page.evaluate("() => window.seen.frames.splice(0)")
-    return [after - before for before, after in zip(times, times[1:], strict=False)]
+    return [after - before for before, after in pairwise(times)]
 
 
 def opened(browser: Any, url: str) -> dict[str, float]:
