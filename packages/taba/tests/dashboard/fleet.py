@@ -22,7 +22,7 @@ def fill(server: ServerProcess, now: float | None = None) -> None:
     now = time.time() if now is None else now
     chance = random.Random(7)
     for number, client in enumerate(CLIENTS):
-        events = [event for age in range(0, MINUTES * 60, 10) for event in _moment(client, number, now - age, chance)]
+        events = [event for age in range(0, MINUTES * 60, 5) for event in _moment(client, number, now - age, chance)]
         server.record(events, client=client)
     server.post(frame_bytes("batch-7", 1, {"rows.read": [5.0] * 40}, recorded=52, drops=_drops()), FRAME)
     server.post(b'{"client": "web-2", "events": [{"tab": "orders{shop=berlin}", "value": "a text"}]}')
@@ -36,8 +36,8 @@ def _moment(client: str, number: int, when: float, chance: random.Random) -> lis
     slow = 1.6 if client.startswith("canary") else 1.0
     wave = 1 + math.sin(when / 120 + number)
     events: list[dict[str, Any]] = [
-        {"tab": "orders", "value": 1 + round(3 * wave), "tags": {"shop": shop}}
-        for shop in ("berlin", "paris", "zürich <b>&'")
+        {"tab": "orders", "value": 1 + round(size * wave), "tags": {"shop": shop}}
+        for shop, size in (("berlin", 3), ("paris", 7), ("zürich <b>&'", 1))
     ]
     events += [
         {"tab": "checkout.ms", "type": "percentile", "value": slow * chance.lognormvariate(4.2, 0.5)} for _ in range(6)

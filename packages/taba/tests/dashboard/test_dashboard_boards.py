@@ -1,6 +1,7 @@
 """Boards as they are seen: drawn, opened from a file, changed, saved; and what is wrong with one, with its place."""
 
 import json
+from pathlib import Path
 
 import pytest
 from fleet import HOSTILE, fill
@@ -44,7 +45,8 @@ def wait_drawn(page, charts=6):
     page.wait_for_function(
         f"""() => {{
             const bodies = [...document.querySelectorAll(".board-body")];
-            return bodies.length === {charts} && bodies.every(body => body.querySelector("canvas, ol, svg, .board-none"));
+            const drawn = body => body.querySelector("canvas, ol, svg, .board-none");
+            return bodies.length === {charts} && bodies.every(drawn);
         }}"""
     )
 
@@ -121,7 +123,7 @@ def test_a_board_is_opened_from_a_file_changed_and_saved(look, tmp_path):
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Save as a file").click()
     assert waiting.value.suggested_filename == "mine-yours.json"
-    assert parse(open(waiting.value.path(), "rb").read()).title == "Mine & yours"
+    assert parse(Path(waiting.value.path()).read_bytes()).title == "Mine & yours"
     page.wait_for_selector("role=status >> text=mine-yours.json is downloaded")
 
 

@@ -72,26 +72,29 @@ def test_after_a_failover_that_loses_all_else_is_right(tmp_path):
         recorder.start("probe", agent=here.uplink.url)
         time.sleep(2)
         steps = fail_over(here, lag=0.7)
+        begun = time.monotonic()
         next(steps)
         for number in range(PROBES):
             recorder.counter(f"probe.{number}").record(1)
         assert recorder.flush(20)
+        # They lie in all shards, so some lie on the master that dies, and its replica has not got them.
+        await_(lambda: shown(here.servers[0], 1) == PROBES, "the probes are in the store")
+        behind = time.monotonic() - begun + 0.7
         list(steps)
         time.sleep(1)
         tallies = finished(here)
         lost, doubled = lost_and_doubled(here, tallies)
         events = sum(one.events for one in tallies.values())
-        tell(f"{lost} of {events} events lost, {doubled} doubled, with a lag of 0.7 s")
+        tell(f"{lost} of {events} events lost, {doubled} doubled, with a lag of {behind:.1f} s")
         assert doubled == 0
-        assert lost < CLIENTS * RATE * 3
+        assert lost < CLIENTS * RATE * (behind + 2)
         for number in range(PROBES):
             recorder.counter(f"probe.{number}").record(AFTER)
         assert recorder.flush(20)
         for server in here.servers:
             assert unbalanced(server.asked("/v1/ledger")) == []
-            await_(lambda server=server: shown(server) == PROBES, "the probes show")
-            assert set(probes(server).values()) <= {AFTER, AFTER + 1}
-        assert lost > 0
+            await_(lambda server=server: shown(server, AFTER) == PROBES, "the probes show")
+            assert set(probes(server).values()) == {AFTER, AFTER + 1}, "some of the first were lost, and some were not"
         recorder.stop(5)
 
 
@@ -100,8 +103,9 @@ def probes(server):
     return {tab: windows["1h"]["total"] for tab, windows in tabs.items()}
 
 
-def shown(server):
-    return sum(total >= AFTER for total in probes(server).values())
+def shown(server, least):
+    """How many probes have so much in them at least."""
+    return sum(total >= least for total in probes(server).values())
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 import time
+from contextlib import closing
 
 from server_process import FRAME, ServerProcess, frame_bytes, wait_until
 from starlette.requests import Request
@@ -14,6 +15,7 @@ from taba.server import submissions
 from taba.server.answering import Answering
 from taba.server.app import Handlers
 from taba.server.service import Service
+from taba.states.query import Selection, Window
 
 
 def test_an_event_is_in_the_answer_within_a_second(tmp_path):
@@ -168,15 +170,14 @@ def test_an_answer_is_complete_to_before_it_was_read(tmp_path):
 
     post(1, 1_699_999_999.0)
     scope = {"type": "http", "method": "GET", "query_string": b"tab=a&window=1m", "headers": []}
-    busy = Busy()
-    response = asyncio.run(Handlers(busy, Answering(busy)).aggregates(Request(scope)))
+    response = asyncio.run(Handlers(Busy(), Answering(service)).aggregates(Request(scope)))
     answer = json.loads(response.body)
     assert (answer["complete_to"], answer["tabs"]["a"]["1m"]["count"]) == (1_699_999_999.0, 1)
     service.store.close()
 
 
 def test_events_that_come_late_are_counted(server):
-    """Of frames and of JSON alike, by client; what comes in time is not among them, and late events are in their time."""
+    """Of frames and of JSON alike, by client; what comes in time is not among them, and they are in their own time."""
     now = time.time()
     server.post(frame_bytes("backlog", 1, {"orders": [1.0] * 7}, start=now - 61, stop=now - 60), FRAME)
     server.post(frame_bytes("backlog", 2, {"orders": [1.0] * 5}), FRAME)
@@ -184,3 +185,22 @@ def test_events_that_come_late_are_counted(server):
     late = server.get("/v1/projections", tab="taba.client.late", window="1m")["tabs"]["taba.client.late"]
     assert {client: found["1m"]["total"] for client, found in late.items()} == {"backlog": 7, "c1": 1}
     assert server.totals("orders", "1d") == {"orders": 14}
+
+
+def test_what_is_said_to_be_complete_has_the_tabs_of_other_servers(tmp_path):
+    """A tab that is new, and came to another server on the store, is in each answer that claims to be that complete."""
+    settings = Settings(data=tmp_path, shards=2)
+    with closing(Service(settings)) as one, closing(Service(settings)) as other:
+        answering = Answering(other)
+        claimed = 0
+        for sequence in range(1, 60):
+            now = time.time()
+            body = frame_bytes("maker", sequence, {f"made.{sequence}": [1]}, start=now - 0.01, stop=now)
+            one.intake.fold(submissions.read(FRAME, body, {}, None, now))
+            time.sleep(0.013 * (sequence % 5))
+            complete = answering.head()["complete_to"]
+            if complete >= now:
+                claimed += 1
+                window = Window("10m", now - 600, time.time() + 60)
+                assert list(other.windows(Selection([f"made.{sequence}"]), [window])), f"{sequence} of {claimed}"
+        assert claimed > 3

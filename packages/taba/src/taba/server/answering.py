@@ -29,7 +29,6 @@ class Answering:
 
     def head(self) -> dict[str, object]:
         """What every answer says of itself. To be called before what is answered is read."""
-        self._service.freshness.look()
         return self._service.completeness().head()
 
     def formatted(

@@ -22,6 +22,7 @@ from taba.server import boards, formats, live, noisiest, pages, parameters
 from taba.server.answering import Answering
 from taba.server.events import Events
 from taba.server.intake import REFUSED, OverloadedError, StoppingError, UnfoldableError
+from taba.server.openapi import document
 from taba.server.parameters import ParameterError
 from taba.server.service import Service
 from taba.server.submissions import BadRequest, TooLarge
@@ -85,6 +86,7 @@ def make_app(service: Service) -> Starlette:
     routes += noisiest.routes(service, answering)
     routes += live.routes(service, answering)
     routes += watches.routes(service, answering, watching)
+    routes += document.routes()
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
 

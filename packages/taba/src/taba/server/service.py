@@ -202,6 +202,8 @@ class Service:
             return found
         try:
             accounts = self.store.accounts(now - KNOWN_SECONDS)
+            # What another server has folded by now may be in tabs that are not known here yet.
+            self.freshness.catch_up()
             found = completeness(accounts, now, now - self.tiers.reach(FLEET), self.intake.listening(now))
             self._complete = (now + COMPLETE_SECONDS, found)
         except StoreError as error:

@@ -8,10 +8,11 @@ import { get, now } from "../api.js";
 import * as catalogue from "../catalogue.js";
 import { TabPicture } from "../charts/picture.js";
 import { Plot } from "../charts/plot.js";
-import { together } from "../detail/tracks.js";
+import { paintKeys } from "../charts/tip.js";
+import { MOST, together } from "../detail/tracks.js";
 import { fill, h, setText } from "../dom.js";
 import { split } from "../globs.js";
-import { kindOf, mainFigure, shown } from "../kinds.js";
+import { kindOf, labelOf, mainFigure, shown } from "../kinds.js";
 import { href } from "../place.js";
 import { every, troublePlace } from "../polling.js";
 import { BEFORE, stepFor, written } from "../ranges.js";
@@ -221,11 +222,10 @@ export class BoardChart {
  * @param {string | null} figure
  */
 function showLegend(root, tracks, figures, figure) {
-  fill(root, tracks.slice(0, 8).map((track) => {
-    const key = h("span", { class: "key" });
-    key.style.background = `var(${track.colour})`;
-    return h("li", {}, key, h("span", { class: "name" }, track.label), h("span", { class: "muted" }, figures[track.tab] ? figureText(track, figures[track.tab], figure) : "–"));
-  }), tracks.length > 8 ? h("li", { class: "muted" }, `and ${tracks.length - 8} more`) : null);
+  fill(root, tracks.slice(0, MOST).map((track) =>
+    h("li", {}, h("span", { class: "key", data: { colour: track.colour } }), h("span", { class: "name" }, track.label), h("span", { class: "muted" }, figures[track.tab] ? figureText(track, figures[track.tab], figure) : "–"))),
+    tracks.length > MOST ? h("li", { class: "muted" }, `and ${tracks.length - MOST} more`) : null);
+  paintKeys(root);
 }
 
 /**
@@ -236,7 +236,7 @@ function showLegend(root, tracks, figures, figure) {
 function figureText({ tab, type }, answer, figure) {
   const name = figure && figure in answer ? figure : mainFigure(type, answer);
   if (typeof answer[name] !== "number") return "";
-  return name === "rate" ? shown(tab, name, answer[name]) : `${name} ${shown(tab, name, answer[name])}`;
+  return name === "rate" ? shown(tab, name, answer[name]) : `${labelOf(name)} ${shown(tab, name, answer[name])}`;
 }
 
 /** @type {Map<string, string>} */

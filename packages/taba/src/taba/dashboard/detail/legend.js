@@ -20,7 +20,7 @@ const COLUMNS = 7;
 export function drawLegend(root, tracks, shownNow, { figure, single, remove }) {
   const figures = tracks.map((track) => shownNow.figures[track.tab] ?? null);
   const names = columns(tracks, figures, figure);
-  const head = h("tr", {}, h("th", { scope: "col" }, "over this time"), names.map((name) => h("th", { scope: "col", class: "number" }, labelOf(name))), h("th", {}));
+  const head = h("tr", {}, h("th", { scope: "col" }, "over this time"), names.map((name) => h("th", { scope: "col", class: "number" }, labelOf(name))), h("td", {}));
   const rows = tracks.map((track, index) => {
     const answer = figures[index];
     const before = shownNow.before?.figures[track.tab];

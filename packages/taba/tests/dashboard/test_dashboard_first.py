@@ -1,4 +1,6 @@
-"""The harness itself: what goes wrong on a page is noticed."""
+"""A server without a single event: what a newcomer sees; and the harness itself, which notices what goes wrong."""
+
+import subprocess
 
 import pytest
 from browser import Look
@@ -10,6 +12,36 @@ def server(tmp_path_factory):
     server = ServerProcess(tmp_path_factory.mktemp("harness"), gather_ms=2)
     yield server
     server.close()
+
+
+def test_a_newcomer_is_told_what_to_do_until_the_first_event_comes(look, server):
+    """Three ways, each to be copied and run; then, by itself, the first card. Readable by everybody, on a phone too."""
+    seen = look()
+    seen.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = seen.open()
+    page.wait_for_selector("text=Waiting for the first event")
+    seen.picture("empty-light")
+    seen.check_accessible()
+    page.get_by_role("button", name="Copy the code: from a shell").click()
+    page.wait_for_selector("button >> text=Copied")
+    assert page.evaluate("() => navigator.clipboard.readText()") == f"taba record hello 1 --server {server.url}"
+    phone = look(phone=True, dark=True)
+    phone.open().wait_for_selector("text=Waiting for the first event")
+    phone.picture("empty-phone-dark")
+    phone.check_width()
+    phone.check_accessible("color-contrast")
+    for place, told in [
+        ("clients", "No client fits"),
+        ("ledger", "Nothing is lost"),
+        ("noisiest", "Nothing was"),
+        ("watches", "There are no watches yet"),
+        ("boards", "This machine"),
+    ]:
+        phone.go(f"#/{place}").wait_for_selector(f"text={told}")
+    curl = page.locator("pre", has_text="curl").inner_text()
+    assert subprocess.run(["sh", "-c", curl], capture_output=True, timeout=30).stdout == b'{"accepted":1,"rejected":[]}'
+    page.wait_for_selector("li.card[data-tab=hello]")
+    assert page.locator("text=Waiting for the first event").count() == 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The HTTP interface described in OpenAPI: what the calls take, and what they answer."""

@@ -1,0 +1,60 @@
+"""The parameters of all calls, each described once. Which call takes which is in `operations`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+TEXT: dict[str, Any] = {"type": "string"}
+NUMBER: dict[str, Any] = {"type": "number"}
+GLOB = TEXT | {"minLength": 1, "examples": ["orders", "request.*", "orders{shop=b*}"]}
+CLIENT = TEXT | {"minLength": 1, "examples": ["web-1", "web-*"]}
+DURATION = TEXT | {"pattern": r"^[0-9]+(\.[0-9]+)?(s|m|h|d|y)$", "examples": ["90s", "10m", "1h", "1d"]}
+MOMENT = TEXT | {"examples": ["1767225600", "2026-01-31T12:00:00Z"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A parameter in the query string, in the path, or a header. One that `repeats` may be given several times."""
+
+    text: str
+    schema: dict[str, Any] = field(default_factory=lambda: TEXT)
+    repeats: bool = False
+    required: bool = False
+    place: str = "query"
+
+    def described(self, name: str) -> dict[str, Any]:
+        """As OpenAPI writes it."""
+        told: dict[str, Any] = {"name": name, "in": self.place, "description": self.text}
+        told["schema"] = {"type": "array", "items": self.schema} if self.repeats else self.schema
+        if self.repeats:
+            told |= {"style": "form", "explode": True}
+        if self.required or self.place == "path":
+            told["required"] = True
+        return told
+
+
+FIELDS: dict[str, Field] = {
+    "tab": Field("a glob over tabs; all where there is none", GLOB, repeats=True),
+    "client": Field("a glob over clients: only what these recorded", CLIENT),
+    "match": Field("a glob over tabs; all where there is none", GLOB, repeats=True),
+    "window": Field("the time that ends now and is so long", DURATION, repeats=True),
+    "from": Field("the time from which on, in seconds since 1970 or ISO 8601", MOMENT),
+    "to": Field("the time until which; now where it is left out", MOMENT),
+    "by": Field("a tag to group tabs by; empty for all tabs of a name", repeats=True),
+    "step": Field("how much time a point stands for", DURATION),
+}
+"""By name, where a name means the same in every call that takes it."""
+
+CLIENTS_MATCH = Field("a glob over clients; all where there is none", CLIENT)
+RECORDED_BY = Field("who recorded the events that do not say", TEXT | {"minLength": 1, "maxLength": 200})
+SOURCE = Field(
+    "a name for the sender, no other sender's: makes JSON count exactly once",
+    TEXT | {"minLength": 1, "maxLength": 300, "pattern": "^[!-~]+$"},
+    place="header",
+)
+SEQUENCE = Field(
+    "a whole number from 1, one greater with each new request of the source",
+    {"type": "integer", "minimum": 1, "maximum": 999_999_999_999_999},
+    place="header",
+)

@@ -1,0 +1,109 @@
+"""The calls: which parameters each takes, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from taba import frame
+from taba.server.formats import ARROW, CSV, JSON, PLAIN
+from taba.server.openapi.fields import CLIENTS_MATCH, FIELDS, RECORDED_BY, SEQUENCE, SOURCE, Field
+from taba.server.openapi.schemas import TEXT, Schema, listed, named
+
+TABLES = (PLAIN, CSV, ARROW)
+"""What nearly every answer may be asked for as, beside JSON."""
+NDJSON = "application/x-ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A call. `answer` is JSON's schema, `others` the media types that it gives besides, `errors` further statuses."""
+
+    path: str
+    text: str
+    answer: Schema | None
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+    errors: tuple[int, ...] = (400, 503)
+    method: str = "get"
+    body: Schema | None = None
+
+    @property
+    def name(self) -> str:
+        """An identifier of its own, as programs that are made from the description call it."""
+        words = self.path.replace("{", "").replace("}", "").replace("/v1/", "/").strip("/") or "page"
+        return f"{self.method}_{words.replace('/', '_').replace('.', '_')}"
+
+
+def common(*names: str) -> dict[str, Field]:
+    """Parameters by their usual meaning."""
+    return {name: FIELDS[name] for name in names}
+
+
+_VALUE: Schema = {"type": ["number", "string"]}
+_EVENT: Schema = {
+    "type": "object",
+    "required": ["tab", "value"],
+    "properties": {
+        "tab": TEXT | {"minLength": 1, "examples": ["orders{shop=berlin}"]},
+        "value": _VALUE,
+        "type": TEXT | {"examples": ["counter", "percentile", "gauge(30)"]},
+        "time": {"type": "number"},
+        "tags": {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}},
+        "client": TEXT,
+    },
+}
+_EVENTS: Schema = {
+    "type": "object",
+    "required": ["events"],
+    "properties": {"client": TEXT, "events": listed(_EVENT)},
+}
+_BYTES: Schema = {"type": "string", "format": "binary"}
+
+OPERATIONS: list[Operation] = [
+    Operation(
+        "/v1/events",
+        "Records events; answered when they are in the store",
+        named("Recorded"),
+        {"client": RECORDED_BY, "Taba-Source": SOURCE, "Taba-Sequence": SEQUENCE},
+        errors=(400, 413, 503),
+        method="post",
+        body={JSON: {"schema": _EVENTS}, NDJSON: {"schema": _BYTES}, frame.CONTENT_TYPE: {"schema": _BYTES}},
+    ),
+    Operation("/v1/tabs", "The tabs that there are", named("Tabs"), common("match"), TABLES),
+    Operation("/v1/clients", "The clients", named("ClientList"), {"match": CLIENTS_MATCH}, TABLES),
+    Operation(
+        "/v1/aggregates",
+        "Answers over windows, of many clients merged",
+        named("Aggregates"),
+        common("tab", "client", "window", "from", "to", "by"),
+        TABLES,
+    ),
+    Operation(
+        "/v1/projections",
+        "Answers over windows, for each client",
+        named("Projections"),
+        common("tab", "client", "window", "from", "to"),
+        TABLES,
+    ),
+    Operation(
+        "/v1/series",
+        "Answers over time, as points",
+        named("Series"),
+        common("tab", "client", "from", "to", "step", "by"),
+        TABLES,
+    ),
+    Operation("/v1/ledger", "What became of every event", named("Ledger"), {"client": CLIENTS_MATCH}, TABLES),
+    Operation("/v1/status", "How the server is", named("Status"), others=(PLAIN,)),
+    Operation("/ping", "Whether events can be stored", named("Ping")),
+    Operation("/v1/openapi.json", "This description", {"type": "object"}, errors=()),
+]
+
+
+def content(operation: Operation) -> dict[str, Any]:
+    """What a call answers when all is well, by media type."""
+    found: dict[str, Any] = {} if operation.answer is None else {JSON: {"schema": operation.answer}}
+    for other in operation.others:
+        found[other] = {"schema": TEXT if other.startswith("text/") else _BYTES}
+    return found

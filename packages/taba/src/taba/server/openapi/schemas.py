@@ -1,0 +1,89 @@
+"""What the calls answer, as JSON Schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+MAYBE_NUMBER: Schema = {"type": ["number", "null"]}
+VALUE: Schema = {"type": ["number", "string", "null"]}
+
+
+def each(schema: Schema, text: str = "") -> Schema:
+    """An object whose fields may have any name, and are all alike."""
+    return {"type": "object", "additionalProperties": schema} | ({"description": text} if text else {})
+
+
+def listed(schema: Schema) -> Schema:
+    """An array."""
+    return {"type": "array", "items": schema}
+
+
+def made(fields: Schema, optional: Schema | None = None) -> Schema:
+    """An object that has `fields`, and perhaps `optional` ones."""
+    return {"type": "object", "properties": fields | (optional or {}), "required": list(fields)}
+
+
+def named(name: str) -> Schema:
+    """A reference to one of SCHEMAS."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+HEAD: Schema = {"complete_to": NUMBER, "clients": named("Clients")}
+"""What nearly every answer says of itself."""
+
+
+def answer(fields: Schema, optional: Schema | None = None) -> Schema:
+    """An answer with its head."""
+    return made(HEAD | fields, optional)
+
+
+_LEDGER_ROW = made(
+    {"recorded": COUNT, "folded": COUNT, "dropped": each(COUNT, "by reason"), "in_flight": COUNT},
+    {
+        "in_flight_since": MAYBE_NUMBER,
+        "complete_to": MAYBE_NUMBER,
+        "heard": NUMBER,
+        "processes": COUNT,
+        "unaccounted": {"type": "integer"},
+    },
+)
+
+SCHEMAS: dict[str, Schema] = {
+    "Error": made({"error": TEXT | {"description": "the field, what was wrong, and what to do"}}),
+    "Clients": made({"current": COUNT, "known": COUNT}),
+    "Answer": each(
+        {"type": ["number", "string", "array", "object", "boolean", "null"]},
+        "the figures of the tab's type: count, total, p99, value, values, …",
+    ),
+    "Recorded": made(
+        {"accepted": COUNT, "rejected": listed(made({"index": COUNT, "error": TEXT}))},
+        {"rejected_total": COUNT, "duplicate": {"type": "boolean"}},
+    ),
+    "Tabs": answer(
+        {
+            "tabs": listed(
+                made(
+                    {"tab": TEXT, "name": TEXT, "type": TEXT, "tags": each(TEXT)},
+                    {"clients": COUNT, "last_seen": MAYBE_NUMBER},
+                )
+            )
+        }
+    ),
+    "ClientList": made(
+        {"complete_to": NUMBER, "clients": listed(made({"client": TEXT, "last_seen": MAYBE_NUMBER, "tabs": COUNT}))}
+    ),
+    "Aggregates": answer({"tabs": each(each(named("Answer"), "by window"), "by tab")}),
+    "Projections": answer({"tabs": each(each(each(named("Answer"), "by window"), "by client"), "by tab")}),
+    "Point": {"type": "object", "properties": {"time": NUMBER}, "required": ["time"]},
+    "Series": answer(
+        {"from": NUMBER, "to": NUMBER, "step": NUMBER, "tabs": each(listed(named("Point")), "by tab")},
+    ),
+    "Ledger": answer({"total": _LEDGER_ROW, "ledger": each(_LEDGER_ROW, "by client"), "warnings": listed(TEXT)}),
+    "Status": made({"status": TEXT, "version": TEXT, "store": TEXT, "shards": COUNT, "tabs": COUNT}),
+    "Ping": made({"status": TEXT | {"description": "ok, or why events cannot be stored at the moment"}}),
+}
