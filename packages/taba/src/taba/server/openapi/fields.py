@@ -43,9 +43,19 @@ FIELDS: dict[str, Field] = {
     "to": Field("the time until which; now where it is left out", MOMENT),
     "by": Field("a tag to group tabs by; empty for all tabs of a name", repeats=True),
     "step": Field("how much time a point stands for", DURATION),
+    "each": Field("points for each client", TEXT | {"enum": ["client"]}),
+    "limit": Field("at most so many, the first in order", {"type": "integer", "minimum": 1, "maximum": 999_999_999}),
+    "brief": Field("each tab with its type alone", TEXT | {"enum": ["true"]}),
 }
 """By name, where a name means the same in every call that takes it."""
 
+WATCHED: dict[str, Field] = {
+    "of": Field("what is watched", TEXT | {"enum": ["aggregates", "projections", "series"], "default": "aggregates"}),
+    "span": Field("of series: so long a time, which ends now", DURATION),
+    "last_event_id": Field("the id that was seen last, where the header cannot be set"),
+    "Last-Event-ID": Field("the id that was seen last: only what changed since is sent", place="header"),
+}
+"""Of live answers, beside those of what is watched."""
 CLIENTS_MATCH = Field("a glob over clients; all where there is none", CLIENT)
 RECORDED_BY = Field("who recorded the events that do not say", TEXT | {"minLength": 1, "maxLength": 200})
 SOURCE = Field(

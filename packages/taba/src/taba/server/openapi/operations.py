@@ -8,12 +8,14 @@ from typing import Any
 
 from taba import frame
 from taba.server.formats import ARROW, CSV, JSON, PLAIN
-from taba.server.openapi.fields import CLIENTS_MATCH, FIELDS, RECORDED_BY, SEQUENCE, SOURCE, Field
+from taba.server.openapi.fields import CLIENTS_MATCH, FIELDS, RECORDED_BY, SEQUENCE, SOURCE, WATCHED, Field
 from taba.server.openapi.schemas import TEXT, Schema, listed, named
 
 TABLES = (PLAIN, CSV, ARROW)
 """What nearly every answer may be asked for as, beside JSON."""
 NDJSON = "application/x-ndjson"
+EVENT_STREAM = "text/event-stream"
+"""What goes on for as long as somebody reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ OPERATIONS: list[Operation] = [
         method="post",
         body={JSON: {"schema": _EVENTS}, NDJSON: {"schema": _BYTES}, frame.CONTENT_TYPE: {"schema": _BYTES}},
     ),
-    Operation("/v1/tabs", "The tabs that there are", named("Tabs"), common("match"), TABLES),
+    Operation("/v1/tabs", "The tabs that there are", named("Tabs"), common("match", "limit", "brief"), TABLES),
     Operation("/v1/clients", "The clients", named("ClientList"), {"match": CLIENTS_MATCH}, TABLES),
     Operation(
         "/v1/aggregates",
@@ -91,8 +93,15 @@ OPERATIONS: list[Operation] = [
         "/v1/series",
         "Answers over time, as points",
         named("Series"),
-        common("tab", "client", "from", "to", "step", "by"),
+        common("tab", "client", "from", "to", "step", "by", "each"),
         TABLES,
+    ),
+    Operation(
+        "/v1/live",
+        "Answers as they change: server-sent events `answers`, `changes`, `trouble` and `error`, whose data is JSON",
+        None,
+        common("tab", "client", "window", "by", "step", "each") | WATCHED,
+        (EVENT_STREAM,),
     ),
     Operation("/v1/ledger", "What became of every event", named("Ledger"), {"client": CLIENTS_MATCH}, TABLES),
     Operation("/v1/status", "How the server is", named("Status"), others=(PLAIN,)),

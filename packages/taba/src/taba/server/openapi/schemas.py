@@ -53,6 +53,8 @@ _LEDGER_ROW = made(
     },
 )
 
+_POINTS: Schema = {"anyOf": [listed(named("Point")), each(listed(named("Point")), "by client")]}
+
 SCHEMAS: dict[str, Schema] = {
     "Error": made({"error": TEXT | {"description": "the field, what was wrong, and what to do"}}),
     "Clients": made({"current": COUNT, "known": COUNT}),
@@ -68,10 +70,11 @@ SCHEMAS: dict[str, Schema] = {
         {
             "tabs": listed(
                 made(
-                    {"tab": TEXT, "name": TEXT, "type": TEXT, "tags": each(TEXT)},
-                    {"clients": COUNT, "last_seen": MAYBE_NUMBER},
+                    {"tab": TEXT, "type": TEXT},
+                    {"name": TEXT, "tags": each(TEXT), "clients": COUNT, "last_seen": MAYBE_NUMBER},
                 )
-            )
+            ),
+            "matched": COUNT,
         }
     ),
     "ClientList": made(
@@ -81,7 +84,7 @@ SCHEMAS: dict[str, Schema] = {
     "Projections": answer({"tabs": each(each(each(named("Answer"), "by window"), "by client"), "by tab")}),
     "Point": {"type": "object", "properties": {"time": NUMBER}, "required": ["time"]},
     "Series": answer(
-        {"from": NUMBER, "to": NUMBER, "step": NUMBER, "tabs": each(listed(named("Point")), "by tab")},
+        {"from": NUMBER, "to": NUMBER, "step": NUMBER, "tabs": each(_POINTS, "by tab")},
     ),
     "Ledger": answer({"total": _LEDGER_ROW, "ledger": each(_LEDGER_ROW, "by client"), "warnings": listed(TEXT)}),
     "Status": made({"status": TEXT, "version": TEXT, "store": TEXT, "shards": COUNT, "tabs": COUNT}),
