@@ -58,3 +58,13 @@ SEQUENCE = Field(
     {"type": "integer", "minimum": 1, "maximum": 999_999_999_999_999},
     place="header",
 )
+
+NOISE: dict[str, Field] = {
+    "window": Field("the time that ends now and is so long, at most 1h; 1m where it is left out", DURATION),
+    "order": Field("by which figure they are ranked", TEXT | {"enum": ["events", "states"]}),
+    "most": Field("how many clients and tabs are given", {"type": "integer", "minimum": 1, "maximum": 100}),
+}
+"""The parameters of the question who records most."""
+BOARD_NAME = Field(
+    "a board's name", TEXT | {"pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$", "examples": ["this-machine"]}, place="path"
+)

@@ -53,6 +53,8 @@ _LEDGER_ROW = made(
     },
 )
 
+_NOISE_OF_CLIENT = ("events", "states", "tabs", "dropped")
+
 SCHEMAS: dict[str, Schema] = {
     "Error": made({"error": TEXT | {"description": "the field, what was wrong, and what to do"}}),
     "Clients": made({"current": COUNT, "known": COUNT}),
@@ -84,6 +86,38 @@ SCHEMAS: dict[str, Schema] = {
         {"from": NUMBER, "to": NUMBER, "step": NUMBER, "tabs": each(listed(named("Point")), "by tab")},
     ),
     "Ledger": answer({"total": _LEDGER_ROW, "ledger": each(_LEDGER_ROW, "by client"), "warnings": listed(TEXT)}),
+    "Noisiest": answer(
+        {
+            "window": TEXT,
+            "order": TEXT,
+            "total": made(dict.fromkeys(("events", "counted", "states", "clients", "tabs"), COUNT)),
+            "noisiest": made(
+                {
+                    "clients": listed(made({"client": TEXT} | dict.fromkeys(_NOISE_OF_CLIENT, COUNT))),
+                    "tabs": listed(
+                        made(
+                            {"tab": TEXT, "type": TEXT, "events": MAYBE_NUMBER}
+                            | dict.fromkeys(("states", "clients"), COUNT)
+                        )
+                    ),
+                }
+            ),
+        }
+    ),
+    "Board": made({"title": TEXT}, {"charts": listed(made({"tabs": listed(TEXT)}))}),
+    "Boards": made(
+        {
+            "folder": TEXT,
+            "boards": listed(
+                made(
+                    {"name": TEXT, "file": TEXT}
+                    | {"title": {"type": ["string", "null"]}, "charts": MAYBE_NUMBER}
+                    | {"error": {"type": ["string", "null"]}}
+                )
+            ),
+        },
+        {"left_out": COUNT},
+    ),
     "Status": made({"status": TEXT, "version": TEXT, "store": TEXT, "shards": COUNT, "tabs": COUNT}),
     "Ping": made({"status": TEXT | {"description": "ok, or why events cannot be stored at the moment"}}),
 }
