@@ -36,6 +36,8 @@ def test_the_page_and_all_that_it_names(server):
     files = named(page.body)
     assert len(files) > 20
     kinds = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+    modules = [name for name in files if name.endswith(".js")]
+    assert len(set(modules)) == len(modules) - 1, "app.js is named twice, to be fetched early and to be run"
     for file in files:
         answer = server.request("GET", f"/{file}")
         assert answer.status == 200, file
@@ -77,7 +79,7 @@ def test_files_of_another_release(server):
 
 def test_without_what_comes_from_npm_the_page_says_so(tmp_path, caplog):
     """A checkout where `make setup` has not run yet: the server tells, and the page is served without it."""
-    (tmp_path / "index.html").write_text("<html>{base}{styles}{modules}</html>")
+    (tmp_path / "index.html").write_text("<html>{base}{modules}</html>")
     (tmp_path / "app.js").write_text("")
     found = pages.Pages(tmp_path)
     assert "make setup" in caplog.text

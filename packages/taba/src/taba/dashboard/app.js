@@ -2,7 +2,6 @@
  * The shell: which page is shown, and what is the same on all of them.
  *
  * A page is a module in views/ with
- *     title               for the navigation and the window
  *     open(root, place)   fills `root` and gives {change(place), close()}: `change` is called when only the address'
  *                         further parts changed, `close` when another page takes its place
  */
@@ -11,40 +10,65 @@ import { showCompleteness } from "./completeness.js";
 import { fill, h } from "./dom.js";
 import { onBroken } from "./live.js";
 import { href, parse } from "./place.js";
-import * as boards from "./views/boards.js";
-import * as clients from "./views/clients.js";
-import * as ledger from "./views/ledger.js";
-import * as noisiest from "./views/noisiest.js";
-import * as tab from "./views/tab.js";
-import * as tabs from "./views/tabs.js";
-import * as watches from "./views/watches.js";
 
 /** @typedef {{change: (place: import("./place.js").Place) => void, close: () => void}} View */
-/** @typedef {{title: string, open: (root: HTMLElement, place: import("./place.js").Place) => View}} Page */
+/** @typedef {{open: (root: HTMLElement, place: import("./place.js").Place) => View}} Page */
 
-/** @type {Record<string, Page>} */
-const PAGES = { "": tabs, tab, clients, ledger, noisiest, watches, boards };
+/**
+ * The pages; a module is fetched when its page is first gone to.
+ * @type {Record<string, {title: string, load: () => Promise<Page>}>}
+ */
+const PAGES = {
+  "": { title: "Tabs", load: () => import("./views/tabs.js") },
+  tab: { title: "Tab", load: () => import("./views/tab.js") },
+  clients: { title: "Clients", load: () => import("./views/clients.js") },
+  ledger: { title: "Ledger", load: () => import("./views/ledger.js") },
+  noisiest: { title: "Noisiest", load: () => import("./views/noisiest.js") },
+  watches: { title: "Watches", load: () => import("./views/watches.js") },
+  boards: { title: "Boards", load: () => import("./views/boards.js") },
+};
 const LISTED = ["", "clients", "ledger", "noisiest", "watches", "boards"];
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
-/** @type {{page: Page, view: View} | null} */
+/** @type {{name: string, view: View} | null} */
 let shown = null;
+let turn = 0;
 
-function show() {
+async function show() {
   const place = parse(location.hash);
-  const page = PAGES[place.page] ?? PAGES[""];
-  if (shown?.page === page) {
+  const name = place.page in PAGES ? place.page : "";
+  turn += 1;
+  showWhere(name);
+  if (shown?.name === name) {
     shown.view.change(place);
-  } else {
-    shown?.view.close();
-    fill(main);
-    main.className = `page-${place.page || "tabs"}`;
-    document.title = `${page.title} · Taba`;
-    window.scrollTo(0, 0);
-    shown = { page, view: page.open(main, place) };
+    return;
   }
+  shown?.view.close();
+  shown = null;
+  fill(main);
+  document.title = `${PAGES[name].title} · Taba`;
+  const own = turn;
+  try {
+    const page = await PAGES[name].load();
+    if (own !== turn) return; // gone elsewhere meanwhile
+    main.className = `page-${name || "tabs"}`;
+    window.scrollTo(0, 0);
+    shown = { name, view: page.open(main, place) };
+  } catch (error) {
+    if (own === turn) showLost(/** @type {Error} */ (error));
+  }
+}
+
+/** @param {Error} error why the page's module is not here: most often the server is away */
+function showLost(error) {
+  const again = h("button", { type: "button", onclick: () => location.reload() }, "Try again");
+  fill(main, h("section", { class: "empty" }, h("h1", {}, "This page cannot be loaded"), h("p", {}, error.message), again));
+}
+
+/** @param {string} name */
+function showWhere(name) {
   for (const link of document.querySelectorAll("#pages a")) {
-    const here = link.getAttribute("data-page") === (place.page === "tab" ? "" : place.page);
+    const here = link.getAttribute("data-page") === (name === "tab" ? "" : name);
     if (here) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }

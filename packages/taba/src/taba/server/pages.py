@@ -9,6 +9,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import logging
+import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
@@ -28,8 +30,10 @@ MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-PAGE = "index.html"
+PAGE, STYLE = "index.html", "style.css"
 VENDOR = "vendor/uPlot.esm.js"
+IMPORT = re.compile(r"""^(?:import|export)\b[^"';]*from\s*["'](\.[^"']+)["']""", re.MULTILINE)
+"""What a module names as it begins, not what it fetches later."""
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -85,6 +89,7 @@ class Pages:
         digest = hashlib.sha256(b"\0".join(name.encode() + b"\0" + body for name, body in found.items()))
         self.fingerprint = digest.hexdigest()[:12]
         page = _page(found.pop(PAGE).decode(), f"ui/{self.fingerprint}", found)
+        found[STYLE] = _style(found)
         self._page = Asset.of(PAGE, page.encode())
         self._assets = {name: Asset.of(name, body) for name, body in found.items()}
         if VENDOR not in found:
@@ -121,17 +126,30 @@ def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]
             yield name, entry.read_bytes()
 
 
-def _page(text: str, base: str, files: Mapping[str, bytes]) -> str:
-    """The page with its styles, and all modules at once, so that none waits for another that names it."""
-    # The vendor's first, so that ours may say otherwise.
+def _style(files: Mapping[str, bytes]) -> bytes:
+    """All styles in one, the vendor's first, so that ours may say otherwise."""
     sheets = sorted((name for name in files if name.endswith(".css")), key=lambda name: not name.startswith("vendor/"))
-    styles = [f'<link rel="stylesheet" href="{base}/{name}">' for name in sheets]
-    modules = [
-        f'<link rel="modulepreload" href="{base}/{name}">'
-        for name in files
-        if name.endswith(".js") and name != "theme.js"
-    ]
-    filled = {"{base}": base, "{styles}": "\n".join(styles), "{modules}": "\n".join(modules)}
-    for mark, value in filled.items():
-        text = text.replace(mark, value)
-    return text
+    return b"\n".join(files[name] for name in sheets)
+
+
+def _page(text: str, base: str, files: Mapping[str, bytes]) -> str:
+    """The page, which names all modules that it begins with, so that none waits for another that names it."""
+    modules = [f'<link rel="modulepreload" href="{base}/{name}">' for name in _first(files)]
+    return text.replace("{base}", base).replace("{modules}", "\n".join(modules))
+
+
+def _first(files: Mapping[str, bytes]) -> list[str]:
+    """The modules that the first page needs."""
+    found: list[str] = []
+    waiting = [name for name in ("app.js", "views/tabs.js", VENDOR) if name in files]
+    while waiting:
+        name = waiting.pop(0)
+        found.append(name)
+        named = [_beside(name, match) for match in IMPORT.findall(files[name].decode())]
+        waiting += [other for other in named if other in files and other not in (*found, *waiting)]
+    return found
+
+
+def _beside(name: str, relative: str) -> str:
+    """The file that a module names."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), relative))

@@ -8,6 +8,8 @@ import { stepFor, written } from "../ranges.js";
 import { WINDOWS } from "./card.js";
 
 const POINTS = 120;
+/** Drawing takes so long in a frame at most, so that scrolling and typing come in between. */
+const FRAME_MS = 8;
 
 /** @typedef {import("./card.js").Card} Card */
 
@@ -28,6 +30,7 @@ export class Feed {
   close() {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
+    this.dirty.clear();
     for (const stream of this.streams) stream.close();
     this.streams = [];
   }
@@ -66,23 +69,42 @@ export class Feed {
     } else this.windows = answer;
     const before = this.dirty.get(what);
     this.dirty.set(what, changed === null || before === null ? null : new Set([...(before ?? []), ...changed]));
+    this.later();
+  }
+
+  later() {
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
       this.draw();
     });
   }
 
+  /** Draw what has changed, as much as fits into a frame; the rest in the next. */
   draw() {
+    const end = performance.now() + FRAME_MS;
     for (const [what, changed] of this.dirty) {
-      for (const [name, card] of this.cards) {
-        if (changed && !changed.has(name)) continue;
-        if (what === "windows") card.showWindows(this.windows.tabs[name]);
-        else {
-          const { from, to, step, complete_to: completeTo, tabs } = this.series;
-          card.showSeries({ points: tabs[name] ?? [], from, to, step, completeTo });
+      const left = new Set(changed ?? this.cards.keys());
+      for (const name of left) {
+        if (performance.now() > end) {
+          this.dirty.set(what, left);
+          return this.later();
         }
+        left.delete(name);
+        const card = this.cards.get(name);
+        if (card) this.show(what, card, name);
       }
+      this.dirty.delete(what);
     }
-    this.dirty.clear();
+  }
+
+  /**
+   * @param {"series" | "windows"} what
+   * @param {Card} card
+   * @param {string} name
+   */
+  show(what, card, name) {
+    if (what === "windows") return card.showWindows(this.windows.tabs[name]);
+    const { from, to, step, complete_to: completeTo, tabs } = this.series;
+    card.showSeries({ points: tabs[name] ?? [], from, to, step, completeTo });
   }
 }

@@ -9,11 +9,12 @@ import { fill, h } from "../dom.js";
 import { MINUS, number } from "../format.js";
 import { baseType } from "../globs.js";
 import { isText, kindOf, labelOf, mainFigure, shown } from "../kinds.js";
+import { every, troublePlace } from "../polling.js";
 import { LEAST, OUTLIER, rarity, scores } from "../outliers.js";
 import { changed, ofClients } from "./asked.js";
 
 const FIRST = 15;
-const REFRESH_MS = 5000;
+const REFRESH_SECONDS = 5;
 const EXPLAINED =
   "How far a client's figure is from the median of all clients, in robust standard deviations: the median absolute " +
   `deviation times 1.4826. From ${OUTLIER} on it is called an outlier. Of texts: how rare a client's is.`;
@@ -31,39 +32,30 @@ export class Clients {
     const alone = asked.by === null && !asked.also.length;
     this.title = alone ? "Clients" : `Clients of ${asked.tab}`;
     this.all = false;
-    this.stop = new AbortController();
-    this.timer = 0;
-    this.look();
+    this.trouble = troublePlace();
+    this.table = h("div", {});
+    fill(root, this.trouble, this.table);
+    const seconds = asked.range.name === null ? null : REFRESH_SECONDS;
+    this.polling = every(seconds, (signal) => this.look(signal), this.trouble);
   }
 
   close() {
-    this.stop.abort();
-    clearTimeout(this.timer);
+    this.polling.close();
   }
 
-  async look() {
-    if (!document.hidden) {
-      const asked = ofClients(this.asked, Date.now() / 1000);
-      try {
-        const [series, figures] = await Promise.all([
-          get("series", asked.series, this.stop.signal),
-          get("projections", asked.figures, this.stop.signal),
-        ]);
-        this.found = { series, figures };
-        this.draw();
-      } catch (error) {
-        if (this.stop.signal.aborted) return;
-        fill(this.root, h("p", { class: "muted" }, `The clients cannot be shown: ${/** @type {Error} */ (error).message}`));
-      }
-    }
-    if (this.asked.range.name !== null) this.timer = window.setTimeout(() => this.look(), REFRESH_MS);
+  /** @param {AbortSignal} signal */
+  async look(signal) {
+    const asked = ofClients(this.asked, Date.now() / 1000);
+    const [series, figures] = await Promise.all([get("series", asked.series, signal), get("projections", asked.figures, signal)]);
+    this.found = { series, figures };
+    this.draw();
   }
 
   draw() {
-    if (!this.found || this.root.contains(document.activeElement)) return this.later();
+    if (!this.found || this.table.contains(document.activeElement)) return this.later();
     const rows = this.rows();
     if (!rows.length) {
-      fill(this.root, h("h2", {}, this.title), h("p", { class: "muted" }, "No client recorded to it in this time. Clients are told apart for two days, by default."));
+      fill(this.table, h("h2", {}, this.title), h("p", { class: "muted" }, "No client recorded to it in this time. Clients are told apart for two days, by default."));
       return;
     }
     const listed = this.all ? rows : rows.slice(0, FIRST);
@@ -74,7 +66,7 @@ export class Clients {
     const head = h("tr", {}, h("th", { scope: "col" }, "client"), !rows[0].texts && h("th", { scope: "col" }, "over this time"),
       h("th", { scope: "col", class: rows[0].texts ? "" : "number" }, labelOf(this.figure)), h("th", { scope: "col", class: "number", title: EXPLAINED }, h("span", { class: "hint" }, "stands out")));
     const body = listed.map((row, index) => this.row(row, lines[index], span));
-    fill(this.root,
+    fill(this.table,
       h("div", { class: "row" }, h("h2", {}, this.title), h("span", { class: "muted small" }, `${number(rows.length)}, those first that stand out by ${labelOf(this.figure)}`)),
       h("div", { class: "scroll" }, h("table", { class: "clients" }, h("thead", {}, head), h("tbody", {}, body))),
       rows.length > FIRST && h("button", { type: "button", class: "quiet", onclick: () => this.toggle() }, this.all ? "Show fewer" : `Show all ${number(rows.length)}`),
@@ -83,7 +75,7 @@ export class Clients {
 
   /** A table that is being used with the keyboard is not replaced under the hands. */
   later() {
-    if (this.found) this.root.addEventListener("focusout", () => setTimeout(() => this.draw()), { once: true });
+    if (this.found) this.table.addEventListener("focusout", () => setTimeout(() => this.draw()), { once: true });
   }
 
   toggle() {
