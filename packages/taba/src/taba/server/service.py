@@ -88,6 +88,8 @@ class Service:
             self.store, self.registry, self.catalogue, self.freshness, cache, self._bounds(settings), clock
         )
         self.leaving: list[Callable[[], None]] = []
+        self.watched = self.watchers = 0
+        """Questions that are watched, and by how many."""
         self._complete = (0.0, Completeness(0.0, 0, 0))
         self._completing = threading.Lock()
         self._warned: set[str] = set()
@@ -235,6 +237,8 @@ class Service:
             "clients": complete.known,
             "complete_to": complete.complete_to,
             "waiting_bytes": self.intake.waiting,
+            "watched": self.watched,
+            "watchers": self.watchers,
         }
 
     def tabs(self, globs: Sequence[str], most: int | None = None, *, brief: bool = False) -> tuple[pl.DataFrame, int]:

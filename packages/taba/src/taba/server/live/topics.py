@@ -42,8 +42,8 @@ AT_ONCE = 2
 """Watched questions that are answered at once: others who ask need threads too."""
 FRAMES = 8
 """Updates to one moment that are kept for others who need the same: from the moment before, from none, and so on."""
-TOOK, WATCHERS = "taba.server.live.ms", "taba.server.live.watchers"
-"""Own tabs: how long each answering took; how many watch this server."""
+TOOK = "taba.server.live.ms"
+"""Own tab: how long each answering of a watched question took."""
 
 
 class TooManyWatched(Exception):
@@ -59,7 +59,6 @@ class Hub:
         self.turn = asyncio.Semaphore(AT_ONCE)
         self.ending = False
         self._topics: dict[Question, Topic] = {}
-        self._watchers = 0
         self._looking: asyncio.Task[None] | None = None
         service.intake.listeners.append(self._wake)
         service.leaving.append(self._end)
@@ -68,19 +67,21 @@ class Hub:
     def watching(self, question: Question) -> Iterator[Topic]:
         """The topic of a question, kept while the block lasts. Raises TooManyWatched."""
         limits = self.service.settings.limits
-        if self._watchers >= limits.live_watchers:
-            raise TooManyWatched(f"{self._watchers} watch already, as many as may (limits.live_watchers): try later")
+        if self.service.watchers >= limits.live_watchers:
+            raise TooManyWatched(
+                f"{self.service.watchers} watch already, as many as may (limits.live_watchers): try later"
+            )
         topic = self._topics.get(question)
         if topic is None:
             topic = self._begun(question, limits.live_questions)
-        self._count(1)
+        self.service.watchers += 1
         topic.watchers += 1
         topic.stale.set()
         try:
             yield topic
         finally:
             topic.watchers -= 1
-            self._count(-1)
+            self.service.watchers -= 1
 
     def _begun(self, question: Question, most: int) -> Topic:
         if len(self._topics) >= most:
@@ -92,6 +93,7 @@ class Hub:
                 )
             self._drop(idle)
         topic = self._topics[question] = Topic(question, self)
+        self.service.watched = len(self._topics)
         topic.task = asyncio.create_task(self._kept(topic))
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
@@ -107,11 +109,8 @@ class Hub:
     def _drop(self, topic: Topic) -> None:
         if self._topics.get(topic.question) is topic:
             del self._topics[topic.question]
+            self.service.watched = len(self._topics)
         topic.end()
-
-    def _count(self, more: int) -> None:
-        self._watchers += more
-        self.service.intake.note(WATCHERS, "gauge", self._watchers)
 
     def _wake(self) -> None:
         """Something was written here."""

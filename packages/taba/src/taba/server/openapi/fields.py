@@ -46,6 +46,14 @@ FIELDS: dict[str, Field] = {
 }
 """By name, where a name means the same in every call that takes it."""
 
+WATCHED: dict[str, Field] = {
+    "of": Field("what is watched", TEXT | {"enum": ["aggregates", "projections", "series"], "default": "aggregates"}),
+    "span": Field("of series: so long a time, which ends now", DURATION),
+    "each": Field("of series: points for each client", TEXT | {"enum": ["client"]}),
+    "last_event_id": Field("the id that was seen last, where the header cannot be set"),
+    "Last-Event-ID": Field("the id that was seen last: only what changed since is sent", place="header"),
+}
+"""Of live answers, beside those of what is watched."""
 CLIENTS_MATCH = Field("a glob over clients; all where there is none", CLIENT)
 RECORDED_BY = Field("who recorded the events that do not say", TEXT | {"minLength": 1, "maxLength": 200})
 SOURCE = Field(
@@ -66,5 +74,7 @@ NOISE: dict[str, Field] = {
 }
 """The parameters of the question who records most."""
 BOARD_NAME = Field(
-    "a board's name", TEXT | {"pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$", "examples": ["this-machine"]}, place="path"
+    "a board's name",
+    TEXT | {"pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$", "examples": ["this-machine"]},
+    place="path",
 )

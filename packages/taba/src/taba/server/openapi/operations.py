@@ -16,6 +16,7 @@ from taba.server.openapi.fields import (
     RECORDED_BY,
     SEQUENCE,
     SOURCE,
+    WATCHED,
     Field,
 )
 from taba.server.openapi.schemas import TEXT, Schema, listed, made, named
@@ -23,6 +24,8 @@ from taba.server.openapi.schemas import TEXT, Schema, listed, made, named
 TABLES = (PLAIN, CSV, ARROW)
 """What nearly every answer may be asked for as, beside JSON."""
 NDJSON = "application/x-ndjson"
+EVENT_STREAM = "text/event-stream"
+"""What goes on for as long as somebody reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,13 @@ OPERATIONS: list[Operation] = [
         made({"name": TEXT, "file": TEXT, "board": named("Board")}),
         {"name": BOARD_NAME},
         errors=(400, 404, 422),
+    ),
+    Operation(
+        "/v1/live",
+        "Answers as they change: server-sent events `answers`, `changes`, `trouble` and `error`, whose data is JSON",
+        None,
+        common("tab", "client", "window", "by", "step") | WATCHED,
+        (EVENT_STREAM,),
     ),
     Operation("/v1/ledger", "What became of every event", named("Ledger"), {"client": CLIENTS_MATCH}, TABLES),
     Operation("/v1/status", "How the server is", named("Status"), others=(PLAIN,)),
