@@ -55,6 +55,10 @@ WATCHED: dict[str, Field] = {
 }
 """Of live answers, beside those of what is watched."""
 CLIENTS_MATCH = Field("a glob over clients; all where there is none", CLIENT)
+WATCHES_MATCH = Field("a glob over the names of watches; all where there is none", TEXT | {"minLength": 1})
+RULE = Field(
+    "instead of the watches: how one with this rule would be now", TEXT | {"examples": ["p99(request.ms) > 200 for 1m"]}
+)
 RECORDED_BY = Field("who recorded the events that do not say", TEXT | {"minLength": 1, "maxLength": 200})
 SOURCE = Field(
     "a name for the sender, no other sender's: makes JSON count exactly once",

@@ -14,9 +14,11 @@ from taba.server.openapi.fields import (
     FIELDS,
     NOISE,
     RECORDED_BY,
+    RULE,
     SEQUENCE,
     SOURCE,
     WATCHED,
+    WATCHES_MATCH,
     Field,
 )
 from taba.server.openapi.schemas import TEXT, Schema, listed, made, named
@@ -129,6 +131,13 @@ OPERATIONS: list[Operation] = [
         None,
         common("tab", "client", "window", "by", "step") | WATCHED,
         (EVENT_STREAM,),
+    ),
+    Operation(
+        "/v1/watches",
+        "How the watches are, or how a rule would be",
+        named("Watches"),
+        {"match": WATCHES_MATCH, "rule": RULE},
+        TABLES,
     ),
     Operation("/v1/ledger", "What became of every event", named("Ledger"), {"client": CLIENTS_MATCH}, TABLES),
     Operation("/v1/status", "How the server is", named("Status"), others=(PLAIN,)),

@@ -54,6 +54,52 @@ _LEDGER_ROW = made(
 )
 
 _NOISE_OF_CLIENT = ("events", "states", "tabs", "dropped")
+_STATE: Schema = TEXT | {"enum": ["firing", "pending", "unknown", "ok"]}
+_ACTION: Schema = TEXT | {"enum": ["webhook", "command"]}
+_MAYBE_TEXT: Schema = {"type": ["string", "null"]}
+_FLAG: Schema = {"type": ["boolean", "null"]}
+_WATCH_INSTANCE = made(
+    {
+        "instance": TEXT,
+        "state": _STATE,
+        "since": MAYBE_NUMBER,
+        "value": MAYBE_NUMBER,
+        "reason": _MAYBE_TEXT,
+        "tab": _MAYBE_TEXT,
+        "client": _MAYBE_TEXT,
+    }
+)
+_WATCH_ACTION = made(
+    {
+        "id": TEXT,
+        "action": _ACTION,
+        "event": TEXT | {"enum": ["firing", "ok", "unknown"]},
+        "time": NUMBER,
+        "outcome": TEXT | {"enum": ["running", "done", "failed"]},
+        "tries": MAYBE_NUMBER,
+        "ended": MAYBE_NUMBER,
+        "detail": TEXT,
+    }
+)
+_WATCH = made(
+    {
+        "watch": TEXT,
+        "rule": TEXT,
+        "state": _STATE,
+        "since": NUMBER,
+        "value": MAYBE_NUMBER,
+        "reason": _MAYBE_TEXT,
+        "comparison": _MAYBE_TEXT,
+        "limit": MAYBE_NUMBER,
+        "over": MAYBE_NUMBER,
+        "for": NUMBER,
+        "states": made(dict.fromkeys(("firing", "pending", "unknown", "ok"), COUNT)),
+        "instances": listed(_WATCH_INSTANCE),
+        "instances_total": COUNT,
+        "actions": listed(made({"action": _ACTION, "to": TEXT})),
+        "last_actions": listed(_WATCH_ACTION),
+    }
+)
 
 SCHEMAS: dict[str, Schema] = {
     "Error": made({"error": TEXT | {"description": "the field, what was wrong, and what to do"}}),
@@ -84,6 +130,18 @@ SCHEMAS: dict[str, Schema] = {
     "Point": {"type": "object", "properties": {"time": NUMBER}, "required": ["time"]},
     "Series": answer(
         {"from": NUMBER, "to": NUMBER, "step": NUMBER, "tabs": each(listed(named("Point")), "by tab")},
+    ),
+    "Watches": answer(
+        {
+            "looked": MAYBE_NUMBER,
+            "to": MAYBE_NUMBER,
+            "complete": _FLAG,
+            "every": NUMBER,
+            "next": NUMBER,
+            "error": _MAYBE_TEXT,
+            "firing": COUNT,
+            "watches": listed(_WATCH),
+        }
     ),
     "Ledger": answer({"total": _LEDGER_ROW, "ledger": each(_LEDGER_ROW, "by client"), "warnings": listed(TEXT)}),
     "Noisiest": answer(
