@@ -20,6 +20,7 @@ from taba.cli.screen import messages
 from taba.cli.server import server
 from taba.cli.tailing import tail
 from taba.cli.up import up
+from taba.cli.watches import watches
 from taba.cli.watching import watch
 
 SERVING, RECORDING, ASKING, KEEPING = "Serve", "Record", "Ask", "Keep"
@@ -154,6 +155,13 @@ app.command(
         "taba watch bids.won --json --count 5 # five lines for a program",
     ),
 )(watch)
+app.command(
+    rich_help_panel=ASKING,
+    epilog=_examples(
+        "taba watches # all of the settings",
+        "taba watches --try 'p99(http.ms) > 200 for 1m' # what a rule would say now",
+    ),
+)(watches)
 app.command(
     rich_help_panel=KEEPING,
     epilog=_examples(

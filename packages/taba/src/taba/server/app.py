@@ -87,6 +87,7 @@ def make_app(service: Service) -> Starlette:
     routes += live.routes(service, answering)
     routes += watches.routes(service, answering, watching)
     routes += document.routes()
+    routes += watches.routes(service, answering, watching)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
 

@@ -102,15 +102,18 @@ def _towards_firing(held: Held | None, reading: Reading, now: float, hold: float
 
 
 def step(
-    held: Mapping[str, Held], readings: Mapping[str, Reading], now: float, hold: float, lapse: float = LAPSE
+    held: Mapping[str, Held], readings: Mapping[str, Reading], now: float, hold: float, gone: float = LAPSE
 ) -> tuple[dict[str, Held], list[Change]]:
-    """All instances of a watch after a look, those that are neither pending nor firing left out; and what is told."""
+    """All instances of a watch after a look, those that are neither pending nor firing left out; and what is told.
+
+    `gone` is the lapse of an instance of which nothing was found at all.
+    """
     after: dict[str, Held] = {}
     changes = []
     for name in sorted({*held, *readings}):
         reading = readings.get(name, NOTHING)
         was = held.get(name)
-        becomes, event = advance(was, reading, now, hold, lapse)
+        becomes, event = advance(was, reading, now, hold, LAPSE if name in readings else gone)
         if becomes is not None:
             after[name] = becomes
         if event is not None:

@@ -270,6 +270,7 @@ class _Reader:
     def _by(self) -> tuple[str, ...]:
         if not self._word("by"):
             return ()
+        place = self._at + 1
         keys: list[str] = []
         while True:
             key = self._match(_KEY)
@@ -280,9 +281,9 @@ class _Reader:
                 break
             self._take(",")
         if len(keys) > MOST_KEYS:
-            self._fail(f"by {len(keys)} keys: at most {MOST_KEYS} are taken")
+            self._fail(f"by {len(keys)} keys: at most {MOST_KEYS} are taken", place)
         if TAB in keys and set(keys) - {TAB, CLIENT}:
-            self._fail("by tab is every tab by itself: no tag goes with it")
+            self._fail("by tab is every tab by itself: no tag goes with it", place)
         return tuple(dict.fromkeys(keys))
 
     def _over(self) -> float:

@@ -57,6 +57,10 @@ WATCHED: dict[str, Field] = {
 }
 """Of live answers, beside those of what is watched."""
 CLIENTS_MATCH = Field("a glob over clients; all where there is none", CLIENT)
+WATCHES_MATCH = Field("a glob over the names of watches; all where there is none", TEXT | {"minLength": 1})
+RULE = Field(
+    "instead of the watches: how one with this rule would be now", TEXT | {"examples": ["p99(request.ms) > 200 for 1m"]}
+)
 RECORDED_BY = Field("who recorded the events that do not say", TEXT | {"minLength": 1, "maxLength": 200})
 SOURCE = Field(
     "a name for the sender, no other sender's: makes JSON count exactly once",
@@ -67,4 +71,16 @@ SEQUENCE = Field(
     "a whole number from 1, one greater with each new request of the source",
     {"type": "integer", "minimum": 1, "maximum": 999_999_999_999_999},
     place="header",
+)
+
+NOISE: dict[str, Field] = {
+    "window": Field("the time that ends now and is so long, at most 1h; 1m where it is left out", DURATION),
+    "order": Field("by which figure they are ranked", TEXT | {"enum": ["events", "states"]}),
+    "most": Field("how many clients and tabs are given", {"type": "integer", "minimum": 1, "maximum": 100}),
+}
+"""The parameters of the question who records most."""
+BOARD_NAME = Field(
+    "a board's name",
+    TEXT | {"pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$", "examples": ["this-machine"]},
+    place="path",
 )

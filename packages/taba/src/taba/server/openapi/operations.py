@@ -8,8 +8,20 @@ from typing import Any
 
 from taba import frame
 from taba.server.formats import ARROW, CSV, JSON, PLAIN
-from taba.server.openapi.fields import CLIENTS_MATCH, FIELDS, RECORDED_BY, SEQUENCE, SOURCE, WATCHED, Field
-from taba.server.openapi.schemas import TEXT, Schema, listed, named
+from taba.server.openapi.fields import (
+    BOARD_NAME,
+    CLIENTS_MATCH,
+    FIELDS,
+    NOISE,
+    RECORDED_BY,
+    RULE,
+    SEQUENCE,
+    SOURCE,
+    WATCHED,
+    WATCHES_MATCH,
+    Field,
+)
+from taba.server.openapi.schemas import TEXT, Schema, listed, made, named
 
 TABLES = (PLAIN, CSV, ARROW)
 """What nearly every answer may be asked for as, beside JSON."""
@@ -96,12 +108,36 @@ OPERATIONS: list[Operation] = [
         common("tab", "client", "from", "to", "step", "by", "each"),
         TABLES,
     ),
+    Operation("/v1/noisiest", "Who records most just now", named("Noisiest"), NOISE, TABLES),
+    Operation("/v1/boards", "The boards that there are", named("Boards"), others=TABLES, errors=(400,)),
+    Operation(
+        "/v1/boards",
+        "Whether a body is a board; nothing is kept",
+        made({"board": named("Board")}),
+        errors=(400, 413),
+        method="post",
+        body={JSON: {"schema": named("Board")}},
+    ),
+    Operation(
+        "/v1/boards/{name}",
+        "A board",
+        made({"name": TEXT, "file": TEXT, "board": named("Board")}),
+        {"name": BOARD_NAME},
+        errors=(400, 404, 422),
+    ),
     Operation(
         "/v1/live",
         "Answers as they change: server-sent events `answers`, `changes`, `trouble` and `error`, whose data is JSON",
         None,
         common("tab", "client", "window", "by", "step", "each") | WATCHED,
         (EVENT_STREAM,),
+    ),
+    Operation(
+        "/v1/watches",
+        "How the watches are, or how a rule would be",
+        named("Watches"),
+        {"match": WATCHES_MATCH, "rule": RULE},
+        TABLES,
     ),
     Operation("/v1/ledger", "What became of every event", named("Ledger"), {"client": CLIENTS_MATCH}, TABLES),
     Operation("/v1/status", "How the server is", named("Status"), others=(PLAIN,)),

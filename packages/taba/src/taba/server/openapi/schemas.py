@@ -54,6 +54,53 @@ _LEDGER_ROW = made(
 )
 
 _POINTS: Schema = {"anyOf": [listed(named("Point")), each(listed(named("Point")), "by client")]}
+_NOISE_OF_CLIENT = ("events", "states", "tabs", "dropped")
+_STATE: Schema = TEXT | {"enum": ["firing", "pending", "unknown", "ok"]}
+_ACTION: Schema = TEXT | {"enum": ["webhook", "command"]}
+_MAYBE_TEXT: Schema = {"type": ["string", "null"]}
+_FLAG: Schema = {"type": ["boolean", "null"]}
+_WATCH_INSTANCE = made(
+    {
+        "instance": TEXT,
+        "state": _STATE,
+        "since": MAYBE_NUMBER,
+        "value": MAYBE_NUMBER,
+        "reason": _MAYBE_TEXT,
+        "tab": _MAYBE_TEXT,
+        "client": _MAYBE_TEXT,
+    }
+)
+_WATCH_ACTION = made(
+    {
+        "id": TEXT,
+        "action": _ACTION,
+        "event": TEXT | {"enum": ["firing", "ok", "unknown"]},
+        "time": NUMBER,
+        "outcome": TEXT | {"enum": ["running", "done", "failed"]},
+        "tries": MAYBE_NUMBER,
+        "ended": MAYBE_NUMBER,
+        "detail": TEXT,
+    }
+)
+_WATCH = made(
+    {
+        "watch": TEXT,
+        "rule": TEXT,
+        "state": _STATE,
+        "since": NUMBER,
+        "value": MAYBE_NUMBER,
+        "reason": _MAYBE_TEXT,
+        "comparison": _MAYBE_TEXT,
+        "limit": MAYBE_NUMBER,
+        "over": MAYBE_NUMBER,
+        "for": NUMBER,
+        "states": made(dict.fromkeys(("firing", "pending", "unknown", "ok"), COUNT)),
+        "instances": listed(_WATCH_INSTANCE),
+        "instances_total": COUNT,
+        "actions": listed(made({"action": _ACTION, "to": TEXT})),
+        "last_actions": listed(_WATCH_ACTION),
+    }
+)
 
 SCHEMAS: dict[str, Schema] = {
     "Error": made({"error": TEXT | {"description": "the field, what was wrong, and what to do"}}),
@@ -86,7 +133,51 @@ SCHEMAS: dict[str, Schema] = {
     "Series": answer(
         {"from": NUMBER, "to": NUMBER, "step": NUMBER, "tabs": each(_POINTS, "by tab")},
     ),
+    "Watches": answer(
+        {
+            "looked": MAYBE_NUMBER,
+            "to": MAYBE_NUMBER,
+            "complete": _FLAG,
+            "every": NUMBER,
+            "next": NUMBER,
+            "error": _MAYBE_TEXT,
+            "firing": COUNT,
+            "watches": listed(_WATCH),
+        }
+    ),
     "Ledger": answer({"total": _LEDGER_ROW, "ledger": each(_LEDGER_ROW, "by client"), "warnings": listed(TEXT)}),
+    "Noisiest": answer(
+        {
+            "window": TEXT,
+            "order": TEXT,
+            "total": made(dict.fromkeys(("events", "counted", "states", "clients", "tabs"), COUNT)),
+            "noisiest": made(
+                {
+                    "clients": listed(made({"client": TEXT} | dict.fromkeys(_NOISE_OF_CLIENT, COUNT))),
+                    "tabs": listed(
+                        made(
+                            {"tab": TEXT, "type": TEXT, "events": MAYBE_NUMBER}
+                            | dict.fromkeys(("states", "clients"), COUNT)
+                        )
+                    ),
+                }
+            ),
+        }
+    ),
+    "Board": made({"title": TEXT}, {"charts": listed(made({"tabs": listed(TEXT)}))}),
+    "Boards": made(
+        {
+            "folder": TEXT,
+            "boards": listed(
+                made(
+                    {"name": TEXT, "file": TEXT}
+                    | {"title": {"type": ["string", "null"]}, "charts": MAYBE_NUMBER}
+                    | {"error": {"type": ["string", "null"]}}
+                )
+            ),
+        },
+        {"left_out": COUNT},
+    ),
     "Status": made({"status": TEXT, "version": TEXT, "store": TEXT, "shards": COUNT, "tabs": COUNT}),
     "Ping": made({"status": TEXT | {"description": "ok, or why events cannot be stored at the moment"}}),
 }

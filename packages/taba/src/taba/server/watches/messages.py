@@ -67,6 +67,8 @@ def _instance(rule: Rule, one: Delivery, change: Change) -> str:
     match rule.condition:
         case AbsentClient() if one.event == "ok":
             return f"{change.instance} is heard again"
+        case AbsentClient() if one.event == "unknown":
+            return f"{change.instance} is not known any more"
         case AbsentClient():
             return f"{change.instance} is not heard"
         case AbsentTab() if one.event == "ok":

@@ -33,6 +33,8 @@ MOST_INSTANCES = 1000
 KNOWN = 3600.0
 """A group that was quiet for so long is not known any more."""
 
+UNHEARD = "the server has not listened for long enough"
+
 Readings = dict[str, Reading]
 
 
@@ -41,6 +43,17 @@ class Key(NamedTuple):
 
     tab: str
     client: str | None
+
+
+class _Tags(NamedTuple):
+    """The tags of a group as they are written after the brace, and its client."""
+
+    written: str
+    client: str | None
+
+
+_Value = tuple[float | None, str | None]
+"""A value, or why there is none."""
 
 
 class Asked(NamedTuple):
@@ -254,17 +267,21 @@ def _compared(condition: Threshold, found: Sequence[Found], moment: Moment) -> R
             for key in found[0].answers
         }
     (second,) = others
-    there = {_tags(key): key for key in found[1].answers}
+    above, below = ({_tags(key): key for key in one.answers} for one in found)
     readings = {}
-    for key in found[0].answers:
-        other = there.get(_tags(key), Key(_tab(second.name, key), key.client))
-        above, why = _value(first, found[0], key, moment)
-        below, why_below = _value(second, found[1], other, moment)
-        value = above / below if above is not None and below else None
-        reason = why or why_below or (f"{second} is 0" if value is None else None)
+    for tags in [*above, *(tags for tags in below if tags not in above)]:
+        key = above.get(tags, Key(_tab(first.name, tags), tags.client))
+        other = below.get(tags, Key(_tab(second.name, tags), tags.client))
+        value, reason = _divided(_value(first, found[0], key, moment), _value(second, found[1], other, moment))
         label = f"{_label(first, Key(key.tab, None))} / {_label(second, other)}"
         readings[label] = _judged(condition, value, reason, key)
     return readings
+
+
+def _divided(above: _Value, below: _Value) -> _Value:
+    if above[0] is None or below[0] is None:
+        return None, above[1] or below[1]
+    return (above[0] / below[0], None) if below[0] else (None, "it is divided by 0")
 
 
 def _judged(condition: Threshold, value: float | None, reason: str | None, key: Key) -> Reading:
@@ -273,7 +290,7 @@ def _judged(condition: Threshold, value: float | None, reason: str | None, key: 
     return Reading(condition.holds(value), value, tab=key.tab, client=key.client)
 
 
-def _value(term: Term, found: Found, key: Key, moment: Moment) -> tuple[float | None, str | None]:
+def _value(term: Term, found: Found, key: Key, moment: Moment) -> _Value:
     """A field of a group's answer, or why it cannot be told."""
     name = key.tab.partition("{")[0]
     handler = found.handlers.get(name)
@@ -294,7 +311,7 @@ def _value(term: Term, found: Found, key: Key, moment: Moment) -> tuple[float | 
     return float(value), None
 
 
-def _of_nothing(term: Term, handler: Handler, moment: Moment) -> tuple[float | None, str | None]:
+def _of_nothing(term: Term, handler: Handler, moment: Moment) -> _Value:
     """What a field is of a tab that is quiet."""
     value = handler.empty.get(term.column)
     if isinstance(value, bool) or not isinstance(value, int | float) or term.column in ("sum", "error"):
@@ -302,7 +319,7 @@ def _of_nothing(term: Term, handler: Handler, moment: Moment) -> tuple[float | N
     if not moment.completeness.current:
         return None, "no client is heard"
     if not moment.hears:
-        return None, "the server has not listened for long enough"
+        return None, UNHEARD
     return float(value), None
 
 
@@ -310,7 +327,7 @@ def _absence(answer: Mapping[str, Any] | None, key: Key, moment: Moment) -> Read
     if answer is not None and _has_events(answer):
         return Reading(False, tab=key.tab, client=key.client)
     if not moment.hears:
-        return Reading(None, reason="the server has not listened for long enough", tab=key.tab, client=key.client)
+        return Reading(None, reason=UNHEARD, tab=key.tab, client=key.client)
     return Reading(True, tab=key.tab, client=key.client)
 
 
@@ -330,9 +347,10 @@ def _absent_clients(condition: AbsentClient, heard: pl.DataFrame, moment: Moment
 
 def _silence(client: str, heard: float, moment: Moment) -> Reading:
     """Whether a client is not heard, and since when; not counting the time in which nobody could be."""
-    since = max(heard, moment.deaf)
-    silent = moment.now - since
-    return Reading(silent > LIVE_SECONDS, max(moment.now - heard, 0.0), since=since, client=client)
+    silent, since = max(moment.now - heard, 0.0), max(heard, moment.deaf)
+    if silent > LIVE_SECONDS >= moment.now - since:
+        return Reading(None, silent, UNHEARD, client=client)
+    return Reading(silent > LIVE_SECONDS, silent, since=since, client=client)
 
 
 def _label(term: Term, key: Key) -> str:
@@ -349,14 +367,13 @@ def _told(condition: Threshold | AbsentTab) -> str:
     return condition.glob
 
 
-def _tags(key: Key) -> tuple[str, str | None]:
+def _tags(key: Key) -> _Tags:
     """What the two sides of a division have in common."""
-    return key.tab.partition("{")[2], key.client
+    return _Tags(key.tab.partition("{")[2], key.client)
 
 
-def _tab(name: str, key: Key) -> str:
-    tags = key.tab.partition("{")[2]
-    return f"{name}{{{tags}" if tags else name
+def _tab(name: str, tags: _Tags) -> str:
+    return f"{name}{{{tags.written}" if tags.written else name
 
 
 def _too_many(count: int, what: str) -> str:

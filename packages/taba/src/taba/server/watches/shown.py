@@ -55,7 +55,7 @@ _COLUMNS: dict[str, Any] = {
     "since": pl.Float64,
     "value": pl.Float64,
     "reason": pl.String,
-    "tab": pl.String,
+    "group": pl.String,
     "client": pl.String,
 }
 
@@ -105,7 +105,7 @@ def _watch(told: Told) -> dict[str, Any]:
         "state": told.state,
         "since": told.since,
         "value": None if first is None else first.value,
-        "reason": None if first is None else first.reason,
+        "reason": "it was not looked at yet" if first is None else first.reason,
         "comparison": None if threshold is None else threshold.comparison,
         "limit": None if threshold is None else threshold.limit,
         "over": condition.over if isinstance(condition, Threshold | AbsentTab) else None,

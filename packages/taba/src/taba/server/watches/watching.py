@@ -87,11 +87,12 @@ class Watching:
         self._evaluation = Evaluation(service)
         self._records = Records(service)
         self._deliveries = Deliveries(service.clock, self._ended)
-        self._plan = _Plan()
+        self._plan = self._planned(service.settings.watches)
         self._stopping = threading.Event()
         self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run, name="taba-watches", daemon=True)
-        self.last = Look()
+        rules = zip(self._plan.watches, self._plan.rules, strict=True)
+        self.last = Look(told=[Told(watch, rule, "unknown", service.clock(), {}, Record()) for watch, rule in rules])
 
     def start(self) -> None:
         """Begin to look."""
@@ -113,7 +114,7 @@ class Watching:
         evaluation = Evaluation(self._service)
         moment = evaluation.moment()
         (readings,) = evaluation.look([rule], moment)
-        held, _ = step({}, readings, moment.now, rule.hold, LAPSE)
+        held, _ = step({}, readings, moment.now, rule.hold)
         record = Record(instances=held)
         told = Told(Watch("", str(rule)), rule, worst(states_of(readings, record)), moment.now, readings, record)
         return Look(moment, moment.now, [told])
@@ -170,8 +171,9 @@ class Watching:
         fired: dict[str, str] = {}
         for watch, rule, key, found in zip(plan.watches, plan.rules, plan.keys, readings, strict=True):
             record = known.get(key, Record())
-            lapse = 0.0 if isinstance(rule.condition, AbsentClient) else LAPSE
-            instances, changes = step(record.instances, found, now, rule.hold, lapse)
+            # A client is known for an hour, so one of which nothing is found has been away for long, or has ended.
+            gone = 0.0 if isinstance(rule.condition, AbsentClient) else LAPSE
+            instances, changes = step(record.instances, found, now, rule.hold, gone)
             actions = actions_of(watch)
             draft = with_changes(record, instances, changes, actions, key=key, me=self._me, now=now)
             draft = with_outcomes(draft, outcomes, actions, me=self._me, now=now)
@@ -197,9 +199,7 @@ class Watching:
             state = worst(states_of(found, record))
             was = before.get((watch.name, rule))
             since = _since(state, record, was.since if was is not None and was.state == state else moment.now)
-            if was is None or was.state != state:
-                level = logging.WARNING if state == "firing" else logging.INFO
-                log.log(level, "the watch %s is %s: %s", watch.name, state, rule)
+            _log(watch, rule, "unknown" if was is None else was.state, state)
             told.append(Told(watch, rule, state, since, found, record))
         self.last = Look(moment, self._service.clock() + LOOK_SECONDS, told)
 
@@ -236,6 +236,14 @@ class Watching:
                 self._records.write(drafts, now)
         except UNFORESEEN as error:
             log.warning("what came of the watches' last actions cannot be written: %s", error)
+
+
+def _log(watch: Watch, rule: Rule, before: State, state: State) -> None:
+    """A line for each change that a person wants to know of."""
+    if state == before:
+        return
+    level = logging.INFO if "pending" in (before, state) or before == "firing" else logging.DEBUG
+    log.log(logging.WARNING if state == "firing" else level, "the watch %s is %s: %s", watch.name, state, rule)
 
 
 def actions_of(watch: Watch) -> tuple[Action, ...]:
