@@ -226,11 +226,12 @@ def opening(browser: Any, url: str) -> list[list[str]]:
 def report(tabs: int, clients: int, filled: float, parts: Sequence[tuple[str, str]]) -> str:
     """The page of results."""
     title = f"# The dashboard over {tabs:,} tabs and {clients} clients"
+    load = os.getloadavg()[1]
     told = (
-        f"{machine()}, which also carried the server, Chromium and whatever else ran (a load of {os.getloadavg()[1]:.0f} "
-        f"over the last five minutes).\nEvery client has recorded to every tab: {tabs * clients:,} pairs, filled in "
-        f"{filled:.0f} s. One server on SQLite, default\nsettings; a window of 1360 by 860; meanwhile {FRAMES_A_SECOND} "
-        f"frames a second of {ENTRIES} tabs each come in.\n`python -m benchmarks dashboard`."
+        f"{machine()}, which also carried the server, Chromium and other work (a load of {load:.0f} over the last five\n"
+        f"minutes). Every client has recorded to every tab: {tabs * clients:,} pairs, filled in {filled:.0f} s. One\n"
+        f"server on SQLite, default settings; a window of 1360 by 860; meanwhile {FRAMES_A_SECOND} frames a second of\n"
+        f"{ENTRIES} tabs each come in. `python -m benchmarks dashboard`."
     )
     return "\n\n".join([title, told, *(f"## {name}\n\n{text}" for name, text in parts)]) + "\n"
 
