@@ -68,6 +68,7 @@ def test_what_is_too_wide_or_unreadable_is_found(look):
     """The checks of width and of accessibility do find something."""
     seen = look(phone=True)
     page = seen.open("#/ledger")
+    page.wait_for_selector(".page-ledger h1")
     page.evaluate(
         """() => {
             const bad = document.createElement("div");

@@ -17,6 +17,8 @@ import { BEFORE, ends, rangeOf, spanOf, stepFor, written } from "../ranges.js";
  * @property {URLSearchParams} query
  */
 
+/** Taba's own tab of events that came late: they are in the answers, which were shown without them before. */
+export const LATE = "taba.client.late";
 /** Points of a chart, and of each client's line. */
 const POINTS = 300;
 const CLIENT_POINTS = 60;
@@ -67,6 +69,16 @@ export function selected(asked) {
 }
 
 /**
+ * The same for figures: and how many events came late, of all tabs.
+ * @param {Asked} asked
+ * @returns {import("../api.js").Fields}
+ */
+export function selectedFigures(asked) {
+  const fields = selected(asked);
+  return { ...fields, tab: [/** @type {string | string[]} */ (fields.tab), `=${LATE}`].flat() };
+}
+
+/**
  * @param {Asked} asked
  * @returns {number}
  */
@@ -102,7 +114,7 @@ export function fixedSeries(asked, now, shift = 0) {
  */
 export function fixedFigures(asked, now, shift = 0) {
   const { from, to } = ends(asked.range, now);
-  return { ...selected(asked), from: from - shift, to: to - shift };
+  return { ...selectedFigures(asked), from: from - shift, to: to - shift };
 }
 
 /**

@@ -7,7 +7,7 @@
 import { get } from "../api.js";
 import { follow } from "../live.js";
 import { BEFORE, spanOf, written } from "../ranges.js";
-import { fixedFigures, fixedSeries, liveSeries, selected, stepOf } from "./asked.js";
+import { fixedFigures, fixedSeries, LATE, liveSeries, selectedFigures, stepOf } from "./asked.js";
 
 const LEAST_REFRESH = 10;
 export const WINDOWS = ["1m", "10m", "1h", "1d"];
@@ -17,6 +17,7 @@ export const WINDOWS = ["1m", "10m", "1h", "1d"];
  * @property {any} series     the answer of series
  * @property {any} figures    answers over the range, by tab
  * @property {any} windows    answers over the usual windows, by tab
+ * @property {number} late    events of all tabs that came late within the range
  * @property {{series: any, figures: any, shift: number} | null} before
  */
 
@@ -29,7 +30,7 @@ export class Source {
     this.asked = asked;
     this.reader = reader;
     /** @type {Shown} */
-    this.shown = { series: null, figures: {}, windows: {}, before: null };
+    this.shown = { series: null, figures: {}, windows: {}, late: 0, before: null };
     this.stop = new AbortController();
     /** @type {{close: () => void}[]} */
     this.streams = [];
@@ -50,7 +51,7 @@ export class Source {
     const refused = (/** @type {Error} */ error) => this.reader.failed(error);
     const range = asked.range.name === null ? null : written(spanOf(asked.range));
     const window = [...new Set([...WINDOWS, ...(range ? [range] : [])])].join(",");
-    this.streams.push(follow({ of: "aggregates", fields: { ...selected(asked), window } }, { refused, answer: (answer) => this.took(answer, range) }));
+    this.streams.push(follow({ of: "aggregates", fields: { ...selectedFigures(asked), window } }, { refused, answer: (answer) => this.took(answer, range) }));
     if (range) {
       this.streams.push(follow({ of: "series", fields: liveSeries(asked) }, { refused, answer: (answer) => this.set({ series: answer }) }));
     } else this.once(() => this.fixed());
@@ -63,8 +64,10 @@ export class Source {
    * @param {string | null} range
    */
   took(answer, range) {
-    const figures = range ? Object.fromEntries(Object.entries(answer.tabs).map(([tab, windows]) => [tab, windows[range]])) : this.shown.figures;
-    this.set({ windows: answer.tabs, figures });
+    const { [LATE]: late, ...tabs } = answer.tabs;
+    if (!range) return this.set({ windows: tabs });
+    const figures = Object.fromEntries(Object.entries(tabs).map(([tab, windows]) => [tab, windows[range]]));
+    this.set({ windows: tabs, figures, late: late?.[range]?.total ?? 0 });
   }
 
   async fixed() {
@@ -73,7 +76,7 @@ export class Source {
       get("series", fixedSeries(this.asked, now), this.stop.signal),
       get("aggregates", fixedFigures(this.asked, now), this.stop.signal),
     ]);
-    this.set({ series, figures: only(figures.tabs) });
+    this.set({ series, ...only(figures.tabs) });
   }
 
   async earlier() {
@@ -83,7 +86,7 @@ export class Source {
       get("series", fixedSeries(this.asked, now, shift), this.stop.signal),
       get("aggregates", fixedFigures(this.asked, now, shift), this.stop.signal),
     ]);
-    this.set({ before: { series, figures: only(figures.tabs), shift } });
+    this.set({ before: { series, figures: only(figures.tabs).figures, shift } });
     if (this.asked.range.name === null) return;
     this.timer = window.setTimeout(() => this.once(() => this.earlier()), Math.max(stepOf(this.asked), LEAST_REFRESH) * 1000);
   }
@@ -108,9 +111,10 @@ export class Source {
 }
 
 /**
- * The answers of the one window that was asked for.
+ * The answers of the one window that was asked for, and what came late in it.
  * @param {Record<string, Record<string, any>>} tabs
  */
 function only(tabs) {
-  return Object.fromEntries(Object.entries(tabs).map(([tab, windows]) => [tab, Object.values(windows)[0]]));
+  const { [LATE]: late, ...figures } = Object.fromEntries(Object.entries(tabs).map(([tab, windows]) => [tab, Object.values(windows)[0]]));
+  return { figures, late: late?.total ?? 0 };
 }

@@ -12,7 +12,7 @@ import { Source, WINDOWS } from "../detail/source.js";
 import { together, tracks } from "../detail/tracks.js";
 import { chartKeys } from "../detail/zoom.js";
 import { fill, h, setText } from "../dom.js";
-import { clock, ago, roughly } from "../format.js";
+import { ago, clock, number, roughly } from "../format.js";
 import { baseType, split } from "../globs.js";
 import { isText, kindOf, labelOf, shown } from "../kinds.js";
 import { go, href } from "../place.js";
@@ -187,6 +187,7 @@ class TabPage {
       `complete to ${clock(complete)} (${ago(Math.max(Date.now() / 1000 - complete, 0))})`,
       `${clients.current} of ${clients.known} clients`,
       ...[...errors].map((error) => (String(error).startsWith("±") ? `sketch's error ${error}` : `counts ${error}`)),
+      now.late ? `${number(now.late)} events came late, of all tabs` : "no event came late",
       `a point is ${roughly(step)}`,
     ];
     setText(this.told, parts.join(" · "));

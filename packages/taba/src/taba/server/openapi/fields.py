@@ -43,13 +43,15 @@ FIELDS: dict[str, Field] = {
     "to": Field("the time until which; now where it is left out", MOMENT),
     "by": Field("a tag to group tabs by; empty for all tabs of a name", repeats=True),
     "step": Field("how much time a point stands for", DURATION),
+    "each": Field("points for each client", TEXT | {"enum": ["client"]}),
+    "limit": Field("at most so many, the first in order", {"type": "integer", "minimum": 1, "maximum": 999_999_999}),
+    "brief": Field("each tab with its type alone", TEXT | {"enum": ["true"]}),
 }
 """By name, where a name means the same in every call that takes it."""
 
 WATCHED: dict[str, Field] = {
     "of": Field("what is watched", TEXT | {"enum": ["aggregates", "projections", "series"], "default": "aggregates"}),
     "span": Field("of series: so long a time, which ends now", DURATION),
-    "each": Field("of series: points for each client", TEXT | {"enum": ["client"]}),
     "last_event_id": Field("the id that was seen last, where the header cannot be set"),
     "Last-Event-ID": Field("the id that was seen last: only what changed since is sent", place="header"),
 }

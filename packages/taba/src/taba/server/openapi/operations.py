@@ -85,7 +85,7 @@ OPERATIONS: list[Operation] = [
         method="post",
         body={JSON: {"schema": _EVENTS}, NDJSON: {"schema": _BYTES}, frame.CONTENT_TYPE: {"schema": _BYTES}},
     ),
-    Operation("/v1/tabs", "The tabs that there are", named("Tabs"), common("match"), TABLES),
+    Operation("/v1/tabs", "The tabs that there are", named("Tabs"), common("match", "limit", "brief"), TABLES),
     Operation("/v1/clients", "The clients", named("ClientList"), {"match": CLIENTS_MATCH}, TABLES),
     Operation(
         "/v1/aggregates",
@@ -105,7 +105,7 @@ OPERATIONS: list[Operation] = [
         "/v1/series",
         "Answers over time, as points",
         named("Series"),
-        common("tab", "client", "from", "to", "step", "by"),
+        common("tab", "client", "from", "to", "step", "by", "each"),
         TABLES,
     ),
     Operation("/v1/noisiest", "Who records most just now", named("Noisiest"), NOISE, TABLES),
@@ -129,7 +129,7 @@ OPERATIONS: list[Operation] = [
         "/v1/live",
         "Answers as they change: server-sent events `answers`, `changes`, `trouble` and `error`, whose data is JSON",
         None,
-        common("tab", "client", "window", "by", "step") | WATCHED,
+        common("tab", "client", "window", "by", "step", "each") | WATCHED,
         (EVENT_STREAM,),
     ),
     Operation(

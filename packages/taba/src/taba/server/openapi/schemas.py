@@ -100,6 +100,7 @@ _WATCH = made(
         "last_actions": listed(_WATCH_ACTION),
     }
 )
+_POINTS: Schema = {"anyOf": [listed(named("Point")), each(listed(named("Point")), "by client")]}
 
 SCHEMAS: dict[str, Schema] = {
     "Error": made({"error": TEXT | {"description": "the field, what was wrong, and what to do"}}),
@@ -116,10 +117,11 @@ SCHEMAS: dict[str, Schema] = {
         {
             "tabs": listed(
                 made(
-                    {"tab": TEXT, "name": TEXT, "type": TEXT, "tags": each(TEXT)},
-                    {"clients": COUNT, "last_seen": MAYBE_NUMBER},
+                    {"tab": TEXT, "type": TEXT},
+                    {"name": TEXT, "tags": each(TEXT), "clients": COUNT, "last_seen": MAYBE_NUMBER},
                 )
-            )
+            ),
+            "matched": COUNT,
         }
     ),
     "ClientList": made(
@@ -129,7 +131,7 @@ SCHEMAS: dict[str, Schema] = {
     "Projections": answer({"tabs": each(each(each(named("Answer"), "by window"), "by client"), "by tab")}),
     "Point": {"type": "object", "properties": {"time": NUMBER}, "required": ["time"]},
     "Series": answer(
-        {"from": NUMBER, "to": NUMBER, "step": NUMBER, "tabs": each(listed(named("Point")), "by tab")},
+        {"from": NUMBER, "to": NUMBER, "step": NUMBER, "tabs": each(_POINTS, "by tab")},
     ),
     "Watches": answer(
         {
