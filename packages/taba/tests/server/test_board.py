@@ -1,6 +1,8 @@
 """Boards as documents: what is taken, and what is said of what is not."""
 
 import json
+import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -106,3 +108,10 @@ def test_any_bytes_are_a_board_or_a_board_error(written):
         parse(written)
     except BoardError as error:
         assert str(error)
+
+
+def test_the_boards_in_the_documentation_are_boards():
+    """What a reader copies works."""
+    page = (Path(__file__).parents[4] / "docs/dashboard.md").read_text(encoding="utf-8")
+    found = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert [parse(text.encode()).title for text in found] == ["Checkout"]

@@ -343,3 +343,20 @@ def test_a_client_that_falls_silent_is_told_of(tmp_path, hook):
             wait_until(lambda: hook.events("/w") == ["firing", "ok"], LONG)
     assert "web-2 is not heard" in hook.posted("/w")[0]["text"]
     assert "web-2 is heard again" in hook.posted("/w")[1]["text"]
+
+
+def test_while_the_store_is_away_nothing_changes(tmp_path, hook, engine):
+    """The answer says so and what was known; afterwards nothing is told that had been told."""
+    redis = engine(appendonly="yes", appendfsync="always")
+    watch = {"name": "w", "rule": "count(alive) > 0", "webhook": f"{hook.url}/w"}
+    with watching(tmp_path, watch, store=redis.url) as server, recording(server):
+        await_state(server, "firing")
+        wait_until(lambda: watch_of(server)["last_actions"][0]["outcome"] == "done", LONG)
+        redis.kill()
+        wait_until(lambda: server.get("/v1/watches")["error"] is not None, LONG)
+        assert watch_of(server)["state"] == "firing"
+        redis.start()
+        wait_until(lambda: server.get("/v1/watches")["error"] is None, LONG)
+        looks(server, 3)
+        assert watch_of(server)["state"] == "firing"
+        assert hook.events("/w") == ["firing"]

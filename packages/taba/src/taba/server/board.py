@@ -70,11 +70,11 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """The whole file. `range` is a duration that ends now, or the two ends of a time that has passed."""
 
     title: Annotated[str, Meta(min_length=1, max_length=200)]
-    charts: Annotated[tuple[Chart, ...], Meta(max_length=100)] = ()
     text: _Text = ""
-    client: _Glob | None = None
     range: str | Between = "1h"
     compare: Before | None = None
+    client: _Glob | None = None
+    charts: Annotated[tuple[Chart, ...], Meta(max_length=100)] = ()
 
 
 _FIELDS = {None: Board.__struct_encode_fields__, "charts": Chart.__struct_encode_fields__, "range": ("from", "to")}

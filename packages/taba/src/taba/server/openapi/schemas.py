@@ -53,7 +53,6 @@ _LEDGER_ROW = made(
     },
 )
 
-_POINTS: Schema = {"anyOf": [listed(named("Point")), each(listed(named("Point")), "by client")]}
 _NOISE_OF_CLIENT = ("events", "states", "tabs", "dropped")
 _STATE: Schema = TEXT | {"enum": ["firing", "pending", "unknown", "ok"]}
 _ACTION: Schema = TEXT | {"enum": ["webhook", "command"]}
@@ -101,6 +100,7 @@ _WATCH = made(
         "last_actions": listed(_WATCH_ACTION),
     }
 )
+_POINTS: Schema = {"anyOf": [listed(named("Point")), each(listed(named("Point")), "by client")]}
 
 SCHEMAS: dict[str, Schema] = {
     "Error": made({"error": TEXT | {"description": "the field, what was wrong, and what to do"}}),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 
 from taba.server.watches import actions, messages
@@ -56,12 +57,13 @@ class Deliveries:
             thread.start()
 
     def stop(self, seconds: float) -> None:
-        """End all of them: commands are killed, and what is not done is not done."""
+        """End all of them within a time: commands are killed, and what is not done is not done."""
         self._stopping.set()
         with self._lock:
             threads = list(self._running.values())
+        until = time.monotonic() + seconds
         for thread in threads:
-            thread.join(seconds)
+            thread.join(max(until - time.monotonic(), 0.0))
 
     def _deliver(self, watch: Watch, watched: Watched, one: Delivery) -> None:
         try:
