@@ -18,6 +18,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from statistics import median
+from textwrap import fill
 from typing import Any
 
 from benchmarks import machine, table, write
@@ -203,7 +204,7 @@ def smooth(browser: Any, url: str, seconds: float) -> list[list[str]]:
             page.wait_for_timeout(100)
 
     rows = [
-        ["live, 21 cards", *used(page, session, lambda: page.wait_for_timeout(seconds * 1000))],
+        ["live", *used(page, session, lambda: page.wait_for_timeout(seconds * 1000))],
         ["scrolled through", *used(page, session, scroll)],
         ["typed into the search", *used(page, session, search)],
     ]
@@ -228,12 +229,12 @@ def report(tabs: int, clients: int, filled: float, parts: Sequence[tuple[str, st
     title = f"# The dashboard over {tabs:,} tabs and {clients} clients"
     load = os.getloadavg()[1]
     told = (
-        f"{machine()}, which also carried the server, Chromium and other work (a load of {load:.0f} over five\n"
-        f"minutes). Every client has recorded to every tab: {tabs * clients:,} pairs, filled in {filled:.0f} s. One\n"
-        f"server on SQLite, default settings; a window of 1360 by 860; meanwhile {FRAMES_A_SECOND} frames a second of\n"
-        f"{ENTRIES} tabs each come in. `python -m benchmarks dashboard`."
+        f"{machine()}, which also carried the server, Chromium and other work (a load of {load:.0f} over five minutes). "
+        f"Every client has recorded to every tab: {tabs * clients:,} pairs, filled in {filled:.0f} s. One server on "
+        f"SQLite, default settings; a window of 1360 by 860; meanwhile {FRAMES_A_SECOND} frames a second of {ENTRIES} "
+        "tabs each come in. `python -m benchmarks dashboard`."
     )
-    return "\n\n".join([title, told, *(f"## {name}\n\n{text}" for name, text in parts)]) + "\n"
+    return "\n\n".join([title, fill(told, 119), *(f"## {name}\n\n{text}" for name, text in parts)]) + "\n"
 
 
 def main() -> None:
