@@ -229,7 +229,7 @@ def report(tabs: int, clients: int, filled: float, parts: Sequence[tuple[str, st
     title = f"# The dashboard over {tabs:,} tabs and {clients} clients"
     load = os.getloadavg()[1]
     told = (
-        f"{machine()}, which also carried the server, Chromium and other work (a load of {load:.0f} over five minutes). "
+        f"{machine()}, which also carried the server, Chromium and other work (a load of {load:.0f} in five minutes). "
         f"Every client has recorded to every tab: {tabs * clients:,} pairs, filled in {filled:.0f} s. One server on "
         f"SQLite, default settings; a window of 1360 by 860; meanwhile {FRAMES_A_SECOND} frames a second of {ENTRIES} "
         "tabs each come in. `python -m benchmarks dashboard`."

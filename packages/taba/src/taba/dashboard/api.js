@@ -27,7 +27,8 @@ export class Refused extends Error {
 export async function get(name, fields = {}, signal) {
   let response;
   try {
-    response = await fetch(address(name, fields), { headers: { Accept: "application/json" }, signal: signal ?? null });
+    const where = address(name, fields);
+    response = await (early(where) ?? fetch(where, { headers: { Accept: "application/json" }, signal: signal ?? null }));
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Refused("the server cannot be reached", 0);
@@ -38,6 +39,18 @@ export async function get(name, fields = {}, signal) {
   if (answer === null) throw new Refused("the server's answer is no JSON", response.status);
   tellHead(answer);
   return answer;
+}
+
+/**
+ * The answer that was asked for before the modules were here; it is taken once.
+ * @param {string} where
+ * @returns {Promise<Response> | null}
+ */
+function early(where) {
+  const asked = /** @type {any} */ (window).tabaEarly;
+  if (asked?.address !== where) return null;
+  /** @type {any} */ (window).tabaEarly = null;
+  return asked.response;
 }
 
 /**

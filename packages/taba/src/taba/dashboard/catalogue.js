@@ -5,7 +5,7 @@
 import { get } from "./api.js";
 import { parsed } from "./globs.js";
 
-/** As the page fetches it beforehand. Tabs that are held here; from there on what is typed is searched for by the server. */
+/** Tabs that are held here, as early.js asks for them; from there on what is typed is searched for by the server. */
 export const MOST = 20_000;
 const REFRESH_MS = 5000;
 

@@ -1,4 +1,5 @@
-// Light, dark, or as the system has it. Runs before the page is painted, so it is no module.
+// What cannot wait for the modules: the colours, before anything is painted, and the list of tabs, which the first page
+// shows and which can be on its way while they are fetched. So this is no module.
 (() => {
   const KEY = "taba.theme";
   const ORDER = ["system", "light", "dark"];
@@ -35,4 +36,12 @@
   };
   system.addEventListener("change", apply);
   apply();
+})();
+
+(() => {
+  if (!/^(#\/?(\?.*)?)?$/.test(location.hash)) return; // another page than the first
+  const address = "v1/tabs?match=*&brief=true&limit=20000";
+  const response = fetch(address, { headers: { Accept: "application/json" } });
+  response.catch(() => {}); // whoever takes it is told
+  window.tabaEarly = { address, response };
 })();
