@@ -49,7 +49,7 @@ def server(tmp_path_factory):
 
 
 def test_every_call_is_described(tmp_path):
-    """No route is missing, and nothing is described that is not there."""
+    """No route for programs is missing, and nothing is described that is not there."""
     service = Service(Settings(data=tmp_path))
     try:
         there = {

@@ -8,6 +8,7 @@ import { parsed } from "./globs.js";
 /** Tabs that are held here, as early.js asks for them; from there on what is typed is searched for by the server. */
 export const MOST = 20_000;
 const REFRESH_MS = 5000;
+const FIRST_MS = 800;
 
 /** @typedef {import("./globs.js").Tab} Tab */
 /** @typedef {{tabs: Tab[], matched: number}} List `matched` is more than there are `tabs` where the list is bounded */
@@ -76,7 +77,8 @@ export function follow(reader, failed) {
     } catch (error) {
       if (!ended) failed(/** @type {Error} */ (error));
     }
-    if (!ended) timer = window.setTimeout(look, REFRESH_MS);
+    // The first tab of all is waited for.
+    if (!ended) timer = window.setTimeout(look, shown > 0 ? REFRESH_MS : FIRST_MS);
   };
   look();
   return () => {

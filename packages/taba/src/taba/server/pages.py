@@ -109,11 +109,11 @@ class Pages:
 
 
 def routes(pages: Pages | None = None) -> list[BaseRoute]:
-    """The page, and its files."""
+    """The page, and its files; for browsers, so not in the description for programs."""
     pages = pages or Pages()
     return [
-        Route("/", pages.page, methods=["GET"]),
-        Route("/ui/{fingerprint}/{name:path}", pages.file, methods=["GET"]),
+        Route("/", pages.page, methods=["GET"], include_in_schema=False),
+        Route("/ui/{fingerprint}/{name:path}", pages.file, methods=["GET"], include_in_schema=False),
     ]
 
 

@@ -46,7 +46,7 @@ class TabsPage {
       typed: (text) => this.say({ q: text }),
     });
     this.told = h("p", { class: "muted small", role: "status" });
-    this.late = h("a", { class: "fair small", href: href(["ledger"]) });
+    this.late = h("a", { class: "fair small", href: href(["ledger"]), hidden: true });
     this.ranges = h("div", { class: "segments", role: "group", "aria-label": "Time that the charts show" });
     this.problem = h("div", {});
     this.cells = h("ul", { class: "cards", "aria-label": "Tabs" });
@@ -55,7 +55,10 @@ class TabsPage {
       h("div", { class: "toolbar" }, this.search.element, this.ranges, this.told, this.late), this.problem, this.cells);
     this.feed = new Feed({
       failed: (error) => this.fail(error),
-      late: (events) => setText(this.late, events ? `${number(events)} events came late in ten minutes` : ""),
+      late: (events) => {
+        this.late.hidden = !events;
+        setText(this.late, `${number(events)} events came late in ten minutes`);
+      },
     });
     this.ask = settled(() => this.feed.ask(new Map(this.cards), this.span), SETTLE_MS);
     this.grid = new Grid(this.cells, {
