@@ -50,11 +50,15 @@ function custom(asked) {
     else go(changed(asked, { from: String(start), to: String(stop) }));
   };
   const live = asked.range.name === null && h("a", { class: "button", href: changed(asked, { from: null, to: null }) }, "Back to live");
-  return h("div", { class: "row tight" },
-    h("details", { class: "popover" },
-      h("summary", { class: `button ${asked.range.name === null ? "chosen" : ""}` }, "From – to"),
-      h("div", { class: "panel" }, h("label", {}, "From", first), h("label", {}, "To", last), told, h("button", { type: "button", class: "strong", onclick: apply }, "Show"))),
-    live);
+  const summary = h("summary", { class: `button ${asked.range.name === null ? "chosen" : ""}` }, "From – to");
+  const popover = h("details", { class: "popover" }, summary,
+    h("div", { class: "panel" }, h("label", {}, "From", first), h("label", {}, "To", last), told, h("button", { type: "button", class: "strong", onclick: apply }, "Show")));
+  popover.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    if (event.key !== "Escape") return;
+    popover.open = false;
+    summary.focus();
+  });
+  return h("div", { class: "row tight" }, popover, live);
 }
 
 /**
