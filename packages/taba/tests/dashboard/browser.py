@@ -111,8 +111,9 @@ class Look:
             """() => {
                 const root = document.documentElement;
                 if (root.scrollWidth <= root.clientWidth) return [];
-                return [...document.querySelectorAll("body *")]
-                    .filter(e => e.getBoundingClientRect().right > root.clientWidth + 1)
+                const scrolls = e => e && (getComputedStyle(e).overflowX !== "visible" || scrolls(e.parentElement));
+                return [...document.querySelectorAll("main, main *, header *")]
+                    .filter(e => e.getBoundingClientRect().right > root.clientWidth + 1 && !scrolls(e.parentElement))
                     .map(e => `${e.tagName}.${e.className}`).slice(0, 8);
             }"""
         )

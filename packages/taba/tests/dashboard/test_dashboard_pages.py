@@ -22,6 +22,7 @@ PLACES = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     server = ServerProcess(tmp_path_factory.mktemp("pages"), gather_ms=2, watches=WATCHES)
+    server.post(frame_bytes("brief-1", 1, {"orders": [1.0]}), FRAME)
     fill(server)
     yield server
     server.close()
@@ -58,7 +59,7 @@ def test_clients_are_found_sorted_and_opened(look, server):
     server.record([{"tab": "orders", "value": 1}] * 90, client="web-1")
     page = look().open("#/clients")
     page.wait_for_selector("td a")
-    assert column(page, 1) == ["batch-7", *sorted(CLIENTS)]
+    assert column(page, 1) == ["batch-7", "brief-1", *sorted(CLIENTS)]
     page.get_by_label("Find clients").fill("web-*")
     page.wait_for_function("() => document.querySelectorAll('td a').length === 3")
     page.get_by_role("button", name="Events", exact=True).click()
@@ -74,15 +75,6 @@ def test_clients_are_found_sorted_and_opened(look, server):
     assert page.locator("h1").inner_text() == "web-2"
     page.go_back()
     page.wait_for_selector("th[aria-sort=descending]")
-
-
-def test_a_client_that_falls_silent_is_shown_as_silent(look, server):
-    """Who has said nothing for 10 s is no longer waited for, and the page says so by itself."""
-    server.post(frame_bytes("brief-1", 1, {"orders": [1.0]}), FRAME)
-    page = look().open("#/clients?find=brief")
-    row = page.locator("tbody tr", has_text="brief-1")
-    row.get_by_text("current").wait_for()
-    row.get_by_text("silent").wait_for()
 
 
 def test_the_ledger_says_where_events_are_lost(look):
@@ -138,3 +130,13 @@ def test_watches_and_a_rule_to_try(look):
     page.get_by_label("Try a rule").fill("p99(checkout.ms >")
     page.keyboard.press("Enter")
     page.wait_for_selector("section .problem")
+
+
+def test_a_client_that_falls_silent_is_shown_as_silent(look, server):
+    """Who has said nothing for 10 s is no longer waited for, and the page says so; who is heard is current."""
+    server.post(frame_bytes("batch-7", 2, {"rows.read": [5.0]}), FRAME)
+    page = look().open("#/clients")
+    page.locator("tbody tr", has_text="batch-7").get_by_text("current").wait_for()
+    page.locator("tbody tr", has_text="brief-1").get_by_text("silent").wait_for()
+    page.get_by_role("button", name="silent").click()
+    page.wait_for_function("() => ![...document.querySelectorAll('td a')].some(a => a.textContent === 'batch-7')")

@@ -55,10 +55,7 @@ class TabsPage {
       h("div", { class: "toolbar" }, this.search.element, this.ranges, this.told, this.late), this.problem, this.cells);
     this.feed = new Feed({
       failed: (error) => this.fail(error),
-      late: (events) => {
-        this.late.hidden = !events;
-        setText(this.late, `${number(events)} events came late in ten minutes`);
-      },
+      late: (events) => this.tellLate(events),
     });
     this.ask = settled(() => this.feed.ask(new Map(this.cards), this.span), SETTLE_MS);
     this.grid = new Grid(this.cells, {
@@ -125,6 +122,12 @@ class TabsPage {
     if (!list.matched && !typed) this.showWelcome();
     else if (!found.length) fill(this.problem, h("div", { class: "empty" }, h("p", {}, "No tab fits what you typed."), h("p", { class: "small" }, "A word finds tabs that have it anywhere; * stands for any characters; {key=value} wants a tag.")));
     else fill(this.problem);
+  }
+
+  /** @param {number} events */
+  tellLate(events) {
+    this.late.hidden = !events;
+    setText(this.late, `${number(events)} events came late in ten minutes`);
   }
 
   /** Made once: what is read, selected or copied from it must not be taken away. */
