@@ -1,12 +1,14 @@
 """`GET /v1/live` of real servers: soon, shared, resumable, and bounded whatever its readers do."""
 
+import asyncio
 import http.client
 import json
 import random
 import socket
 import threading
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import psutil
@@ -14,6 +16,8 @@ import pytest
 from engines import EngineServer, shared
 from live_reader import Events, LiveReader, merged
 from server_process import ServerProcess, wait_until
+
+from taba.server.live import stream
 
 SOON = 5.0
 """Seconds within which a change must show on a machine that is busy with other things; on an idle one it is 0.5."""
@@ -117,13 +121,13 @@ def test_who_comes_back_gets_only_what_changed_and_elsewhere_all_there_is(tmp_pa
         elsewhere.shows_total("new", 1.0, "1h", SOON)
 
 
-@pytest.mark.parametrize("last", ["x", "0123456789abcdef.3", ".", "9" * 400, "a.-1", "é"], ids=repr)
-def test_an_id_that_nobody_knows_gets_all_there_is(server, last):
+def test_an_id_that_nobody_knows_gets_all_there_is(server):
     """Whatever it is."""
     server.record([{"tab": "a", "value": 1}])
-    with closing(LiveReader(server.url, window="1h", last_event_id=last)) as reader:
-        reader.shows_total("a", 1.0, "1h")
-        assert reader.seen[0][1] == "answers"
+    for last in ("x", "0123456789abcdef.3", ".", "9" * 400, "a.-1", "é"):
+        with closing(LiveReader(server.url, window="1h", last_event_id=last)) as reader:
+            reader.shows_total("a", 1.0, "1h")
+            assert reader.seen[0][1] == "answers", last
 
 
 def test_fifty_watchers_of_a_question_have_it_answered_once(server, watch):
@@ -215,6 +219,37 @@ def test_a_watcher_that_reads_nothing_for_too_long_is_cut_off(tmp_path):
         asleep.close()
 
 
+class Connection:
+    """A transport with so many bytes in its buffer, at one look after the other."""
+
+    def __init__(self, *sizes):
+        self.sizes = list(sizes)
+
+    def get_write_buffer_size(self):
+        return self.sizes.pop(0) if len(self.sizes) > 1 else self.sizes[0]
+
+
+@pytest.mark.parametrize(("sizes", "taken"), [((900, 500, 500, 100, 100, 0), True), ((900, 500, 500, 500), False)])
+def test_who_reads_slowly_and_goes_on_is_not_cut_off(sizes, taken):
+    """Only one of whose update nothing at all is taken for the time allowed."""
+    sent = []
+
+    async def send(message):
+        if connection.sizes[0]:
+            await asyncio.sleep(60)
+        sent.append(message)
+
+    async def run():
+        watcher = stream._Stream({"method": "GET", "extensions": {stream.TRANSPORT: connection}}, send, topic, "", 0.05)
+        await watcher._sent(b"x")
+
+    connection = Connection(*sizes)
+    topic = SimpleNamespace(seen=lambda _: None, ended=False)
+    with nullcontext() if taken else pytest.raises(TimeoutError):
+        asyncio.run(run())
+    assert len(sent) == taken
+
+
 def test_limits_of_questions_watchers_and_rows(tmp_path):
     """Each is refused before a stream begins, with the limit's name; a place that is left can be had."""
     limits = {"live_questions": 2, "live_watchers": 3, "live_rows": 5}
@@ -250,22 +285,23 @@ def test_questions_that_grow_too_large_end_with_the_reason(tmp_path):
             assert "(limits.live_rows)" in told["error"]
 
 
-@pytest.mark.parametrize(
-    ("query", "told"),
-    [
-        ("of=everything", "of: 'everything' is none of aggregates, projections, series"),
-        ("window=7x", "window: '7x' is not a duration"),
-        ("of=series&from=1", "from: there is no such parameter"),
-        ("of=series&span=-1m", "span: "),
-        ("tab=a{", "tab: "),
-        ("of=series&step=1s&step=2s", "step: it is given 2 times"),
-    ],
-)
-def test_a_bad_question_is_refused_before_a_stream_begins(server, query, told):
+BAD = {
+    "of=everything": "of: 'everything' is none of aggregates, projections, series",
+    "window=7x": "window: '7x' is not a duration",
+    "of=series&from=1": "from: there is no such parameter",
+    "of=series&span=-1m": "span: ",
+    "tab=a{": "tab: ",
+    "of=series&step=1s&step=2s": "step: it is given 2 times",
+    "last_event_id=a&last_event_id=b": "last_event_id: it is given 2 times",
+}
+
+
+def test_a_bad_question_is_refused_before_a_stream_begins(server):
     """With the field, as everywhere."""
-    answer = server.request("GET", f"/v1/live?{query}")
-    assert answer.status == 400
-    assert answer.content["error"].startswith(told)
+    for query, told in BAD.items():
+        answer = server.request("GET", f"/v1/live?{query}")
+        assert answer.status == 400
+        assert answer.content["error"].startswith(told)
     assert server.request("HEAD", "/v1/live").status == 200
     assert server.request("POST", "/v1/live").status == 405
 

@@ -130,9 +130,24 @@ class _Stream:
             yield moments.failure("error", topic.trouble)
 
     async def _sent(self, part: bytes, *, more: bool = True) -> None:
-        """Hand on bytes, which is done once the watcher has taken most of those before. Raises TimeoutError."""
-        async with asyncio.timeout(self._patience):
-            await self._send({"type": "http.response.body", "body": part, "more_body": more})
+        """Hand on bytes, which is done once the watcher has taken most of those before.
+
+        Raises TimeoutError where it takes none; one that is slow and goes on may take its time.
+        """
+        while True:
+            held = self._held()
+            try:
+                async with asyncio.timeout(self._patience):
+                    # What is given up while it waits has written nothing, and can be done again.
+                    await self._send({"type": "http.response.body", "body": part, "more_body": more})
+                return
+            except TimeoutError:
+                if self._topic.ended or self._held() >= held:
+                    raise
+
+    def _held(self) -> int:
+        """Bytes that the server holds and the system has no room for."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     async def _finished(self) -> None:
         """End the stream in order; for one that does not read, there is no time where the server stops."""

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from taba.server.answering import Answering
-from taba.server.intake import UNFORESEEN
+from taba.server.intake import UNFORESEEN, StoppingError
 from taba.server.live import moments
 from taba.server.live.moments import Moment
 from taba.server.live.question import Question, answer
@@ -57,7 +57,7 @@ class Hub:
         self.service = service
         self.answering = answering
         self.turn = asyncio.Semaphore(AT_ONCE)
-        self.ending = False
+        self._ending = False
         self._topics: dict[Question, Topic] = {}
         self._looking: asyncio.Task[None] | None = None
         service.intake.listeners.append(self._wake)
@@ -65,7 +65,9 @@ class Hub:
 
     @contextlib.contextmanager
     def watching(self, question: Question) -> Iterator[Topic]:
-        """The topic of a question, kept while the block lasts. Raises TooManyWatched."""
+        """The topic of a question, kept while the block lasts. Raises TooManyWatched, StoppingError."""
+        if self._ending:
+            raise StoppingError("the server stops: watch again in a moment, there or at another one")
         limits = self.service.settings.limits
         if self.service.watchers >= limits.live_watchers:
             raise TooManyWatched(
@@ -138,7 +140,7 @@ class Hub:
 
     def _end(self) -> None:
         """The server is about to stop: no stream may keep it."""
-        self.ending = True
+        self._ending = True
         for topic in list(self._topics.values()):
             self._drop(topic)
 
