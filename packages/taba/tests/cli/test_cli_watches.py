@@ -54,6 +54,7 @@ def watch(**changed):
         "since": time.time() - 300,
         "value": 231.5,
         "reason": None,
+        "comparison": ">",
         "states": {"firing": 1, "pending": 0, "unknown": 0, "ok": 0},
         "instances": [
             {"instance": "request.ms", "state": "firing", "since": time.time() - 300, "value": 231.5, "reason": None}

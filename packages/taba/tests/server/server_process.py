@@ -226,7 +226,7 @@ def _serve() -> None:
 
     watching.LOOK_SECONDS, readings.LIVE_SECONDS = 0.3, 2.0
     record.LEASE_SECONDS, record.RENEW_SECONDS = 3.0, 1.0
-    actions.PAUSES, actions.WEBHOOK_SECONDS, actions.COMMAND_SECONDS = (0.1, 0.2), 2.0, 2.0
+    actions.PAUSES, actions.WEBHOOK_SECONDS, actions.COMMAND_SECONDS = (0.1, 0.2), 2.0, 8.0
     redis.WRITE_SECONDS = durability.START_SECONDS = 1.5
     service.COMPACT_SECONDS = 0.4
     tiers.SETTLE_SECONDS = 1

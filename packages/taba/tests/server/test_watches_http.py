@@ -174,11 +174,12 @@ def runs(pid):
 def test_a_stop_ends_commands_and_the_next_start_takes_them_up(tmp_path):
     """What was killed is done again by whoever comes next, because it may not have been done."""
     pids = tmp_path / "pids"
-    command = ["/bin/sh", "-c", f"echo $$ >> {pids}; sleep 1"]
+    # The first one hangs, and the next does not.
+    command = ["/bin/sh", "-c", f"echo $$ >> {pids}; [ $(wc -l < {pids}) -gt 1 ] || sleep 60"]
     with watching(tmp_path, {"name": "w", "rule": "count(alive) > 0", "command": command}) as server:
         with recording(server):
             wait_until(lambda: pids.exists() and pids.read_text().endswith("\n"), LONG)
-        server.stop()
+            server.stop()
         (first,) = pids.read_text().split()
         assert not runs(first)
         server.start()

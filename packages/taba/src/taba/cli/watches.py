@@ -71,7 +71,7 @@ def pictured(answer: Mapping[str, Any], now: float, width: int) -> list[Text]:
     grid = Grid(columns, "watch", titles_inline=True)
     for watch in answer["watches"]:
         style = STYLES[watch["state"]]
-        row = [watch["state"], number(watch["value"]), ago(now - watch["since"]), watch["rule"]]
+        row = [watch["state"], _value(watch, watch["value"]), ago(now - watch["since"]), watch["rule"]]
         grid.groups.append(Group(Text(watch["watch"] or "tried", style=style), [row]))
     picture, _ = lines(grid, width)
     heads, rows = picture[:1], picture[1:]
@@ -80,7 +80,7 @@ def pictured(answer: Mapping[str, Any], now: float, width: int) -> list[Text]:
     each = len(rows) // len(grid.groups)
     for place, watch in enumerate(answer["watches"]):
         told += [_coloured(line, watch["state"]) for line in rows[place * each : (place + 1) * each]]
-        told += _below(watch, now)
+        told += _below(watch, now, width)
     return told + list(_completeness(answer, now))
 
 
@@ -89,24 +89,35 @@ def _coloured(line: Text, state: str) -> Text:
     return line
 
 
-def _below(watch: Mapping[str, Any], now: float) -> list[Text]:
+def _value(watch: Mapping[str, Any], value: float | None) -> str:
+    """A value; that of a client that is silent is for how many seconds."""
+    return number(value) if value is None or watch["comparison"] is not None else f"{number(round(value))} s"
+
+
+def _below(watch: Mapping[str, Any], now: float, width: int) -> list[Text]:
     """What is worth a line of its own: instances that are not well, and what was done last."""
     found: Sequence[Mapping[str, Any]] = watch["instances"]
     worth = [one for one in found if one["state"] != "ok"]
-    below = [_instance(one, now) for one in worth[:SHOWN]]
-    more = watch["instances_total"] - watch["states"]["ok"] - len(below)
+    below = [line for one in worth[:SHOWN] for line in _instance(watch, one, now, width)]
+    more = watch["instances_total"] - watch["states"]["ok"] - len(worth[:SHOWN])
     if more > 0:
         below.append(_note(f"    and {more:,} more with --json"))
     below += [_action(one, now) for one in watch["last_actions"][:2]]
     return below
 
 
-def _instance(one: Mapping[str, Any], now: float) -> Text:
-    value = "" if one["value"] is None else f"  {number(one['value'])}"
+def _instance(watch: Mapping[str, Any], one: Mapping[str, Any], now: float, width: int) -> list[Text]:
+    """An instance's line; the reason below it where there is no room for it."""
+    value = "" if one["value"] is None else f"  {_value(watch, one['value'])}"
     since = "" if one["since"] is None else f"  {ago(now - one['since'])}"
-    reason = "" if one["reason"] is None else f"  {one['reason']}"
     state = one["state"]
-    return Text.assemble("    ", (state, STYLES[state]), f"  {one['instance']}{value}{since}", (reason, "dim"))
+    line = Text.assemble("    ", (state, STYLES[state]), f"  {one['instance']}{value}{since}", overflow="fold")
+    if one["reason"] is None:
+        return [line]
+    reason = Text(one["reason"], style="dim")
+    if line.cell_len + 2 + reason.cell_len <= width:
+        return [Text.assemble(line, "  ", reason)]
+    return [line, Text.assemble(" " * 6, reason, overflow="fold")]
 
 
 def _action(one: Mapping[str, Any], now: float) -> Text:

@@ -63,7 +63,8 @@ def _posted(url: str, body: bytes) -> tuple[int, str]:
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname, parts.port, timeout=WEBHOOK_SECONDS)
     # The time limit above is for each read; one that answers a byte at a time is cut off by this.
-    cut = threading.Timer(WEBHOOK_SECONDS, _cut, [connection])
+    late = threading.Event()
+    cut = threading.Timer(WEBHOOK_SECONDS, _cut, [connection, late])
     cut.daemon = True
     cut.start()
     try:
@@ -75,14 +76,14 @@ def _posted(url: str, body: bytes) -> tuple[int, str]:
     except TimeoutError:
         return 0, f"no answer within {WEBHOOK_SECONDS:g} s"
     except (OSError, http.client.HTTPException) as error:
-        late = not cut.is_alive()
-        return 0, f"no answer within {WEBHOOK_SECONDS:g} s" if late else f"{type(error).__name__}: {error}"
+        return 0, f"no answer within {WEBHOOK_SECONDS:g} s" if late.is_set() else f"{type(error).__name__}: {error}"
     finally:
         cut.cancel()
         connection.close()
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
+def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
+    late.set()
     sock = connection.sock
     if sock is not None:
         try:
