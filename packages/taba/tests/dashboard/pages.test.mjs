@@ -20,6 +20,7 @@ test("ledger, list and rates become one row, also where one of them does not kno
   const events = { tabs: { "taba.client.events": { a: { "1m": { rate: 0.5 } } } } };
   const found = joined({ ledger: { a: row, b: row } }, { clients: [{ client: "a", tabs: 3 }] }, events, NOW);
   assert.deepEqual(found.map(({ client, tabs, rate, dropped }) => [client, tabs, rate, dropped]), [["a", 3, 0.5, 3], ["b", 0, 0, 3]]);
+  assert.equal(joined({ ledger: { a: row } }, null, events, NOW)[0].tabs, null);
   assert.equal(sum({}), 0);
 });
 

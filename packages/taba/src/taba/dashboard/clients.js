@@ -27,7 +27,7 @@ export const STATES = {
  * @property {number} in_flight
  * @property {number | null} in_flight_since
  * @property {number} processes
- * @property {number} tabs
+ * @property {number | null} tabs         null: not counted yet
  * @property {number} rate               events a second over the last minute
  */
 
@@ -43,13 +43,12 @@ export function state(row, now) {
 
 /**
  * @param {any} ledger      as GET /v1/ledger answers
- * @param {any} listed      as GET /v1/clients
+ * @param {any} listed      as GET /v1/clients; null: not known yet
  * @param {any} events      as GET /v1/projections of taba.client.events over 1m
  * @param {number} now
  * @returns {Client[]}
  */
 export function joined(ledger, listed, events, now) {
-  const tabs = new Map(listed.clients.map((/** @type {any} */ one) => [one.client, one.tabs]));
   const rates = events.tabs["taba.client.events"] ?? {};
   return Object.entries(ledger.ledger).map(([client, row]) => ({
     client,
@@ -63,9 +62,28 @@ export function joined(ledger, listed, events, now) {
     in_flight: row.in_flight,
     in_flight_since: row.in_flight_since,
     processes: row.processes,
-    tabs: tabs.get(client) ?? 0,
+    tabs: tabsOf(listed, client),
     rate: rates[client]?.["1m"]?.rate ?? 0,
   }));
+}
+
+/** @type {WeakMap<object, Map<string, number>>} */
+const counted = new WeakMap();
+
+/**
+ * How many tabs a client recorded to in the last hour.
+ * @param {any} listed as GET /v1/clients; null: not known yet
+ * @param {string} client
+ * @returns {number | null}
+ */
+export function tabsOf(listed, client) {
+  if (!listed) return null;
+  let counts = counted.get(listed);
+  if (!counts) {
+    counts = new Map(listed.clients.map((/** @type {any} */ one) => [one.client, one.tabs]));
+    counted.set(listed, counts);
+  }
+  return counts.get(client) ?? 0;
 }
 
 /** @param {Record<string, number>} counts */

@@ -2,7 +2,7 @@
  * All clients in a table: who is there, who is not, and how complete each is.
  */
 import { get, now } from "../api.js";
-import { STATES, fits, joined } from "../clients.js";
+import { STATES, fits, joined, tabsOf } from "../clients.js";
 import { fill, h, setText } from "../dom.js";
 import { ago, number } from "../format.js";
 import { href, stay } from "../place.js";
@@ -10,6 +10,8 @@ import { every, troublePlace } from "../polling.js";
 import { Table, link } from "../table.js";
 
 const SECONDS = 2;
+/** How many tabs each client has is counted from all States of the last hour, and changes slowly. */
+const COUNT_SECONDS = 30;
 
 /** @type {import("../table.js").Column[]} */
 const COLUMNS = [
@@ -29,7 +31,7 @@ const COLUMNS = [
     hint: "Over the last minute",
   },
   { name: "events", label: "Events", numeric: true, spare: true, value: (row) => row.recorded, text: (row) => number(row.recorded), hint: "Recorded since it is known" },
-  { name: "tabs", label: "Tabs", numeric: true, value: (row) => row.tabs, text: (row) => number(row.tabs), hint: "That it recorded to in the last hour" },
+  { name: "tabs", label: "Tabs", numeric: true, value: (row) => row.tabs, text: (row) => (row.tabs === null ? "" : number(row.tabs)), hint: "That it recorded to in the last hour" },
   {
     name: "lost", label: "Lost", numeric: true, value: (row) => row.dropped, hint: "Events dropped, here or on the way",
     draw(cell, row) {
@@ -61,6 +63,8 @@ export function openList(root, place) {
   let query = place.query;
   /** @type {import("../clients.js").Client[]} */
   let all = [];
+  /** @type {any} */
+  let listed = null;
   const tell = (/** @type {Record<string, string>} */ changed) => {
     const fields = new URLSearchParams(query);
     for (const [name, value] of Object.entries(changed)) value ? fields.set(name, value) : fields.delete(name);
@@ -83,12 +87,16 @@ export function openList(root, place) {
     showChips(chips, found, state, (chosen) => tell({ state: chosen }));
   };
   const polling = every(SECONDS, async (signal) => {
-    const [ledger, listed, events] = await Promise.all([
+    const [ledger, events] = await Promise.all([
       get("ledger", {}, signal),
-      get("clients", {}, signal),
       get("projections", { tab: "taba.client.events", window: "1m" }, signal),
     ]);
     all = joined(ledger, listed, events, now());
+    show();
+  }, trouble);
+  const counting = every(COUNT_SECONDS, async (signal) => {
+    listed = await get("clients", {}, signal);
+    all = all.map((one) => ({ ...one, tabs: tabsOf(listed, one.client) }));
     show();
   }, trouble);
   return {
@@ -97,7 +105,10 @@ export function openList(root, place) {
       if (document.activeElement !== find) find.value = query.get("find") ?? "";
       show();
     },
-    close: polling.close,
+    close() {
+      polling.close();
+      counting.close();
+    },
   };
 }
 

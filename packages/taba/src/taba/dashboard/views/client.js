@@ -48,14 +48,13 @@ export function openClient(root, name) {
   let rows = [];
   const show = () => table.show(rows.filter((row) => fits(row.tab, find.value)));
   const polling = every(SECONDS, async (signal) => {
-    const [ledger, listed, events, found] = await Promise.all([
+    const [ledger, events, found] = await Promise.all([
       get("ledger", { client: name }, signal),
-      get("clients", { match: name }, signal),
       get("projections", { tab: "taba.client.events", client: name, window: "1m" }, signal),
       get("projections", { client: name, window: "10m" }, signal),
     ]);
-    const [client] = joined(ledger, listed, events, now());
-    showClient({ state, facts, sums, reasons }, client);
+    const [client] = joined(ledger, null, events, now());
+    showClient({ state, facts, sums, reasons }, client, Object.keys(found.tabs).length);
     await catalogue.load();
     rows = await Promise.all(Object.entries(found.tabs).map(async ([tab, clients]) =>
       ({ tab, type: (await catalogue.find(tab))?.type ?? "", answer: clients[name]["10m"] })));
@@ -103,8 +102,9 @@ function columns(client, trends) {
 /**
  * @param {Record<"state" | "facts" | "sums" | "reasons", HTMLElement>} places
  * @param {import("../clients.js").Client | undefined} client
+ * @param {number} tabs
  */
-function showClient({ state, facts, sums, reasons }, client) {
+function showClient({ state, facts, sums, reasons }, client, tabs) {
   if (!client) {
     setText(state, "is not known here: it has not recorded anything, or so long ago that nothing is kept");
     return;
@@ -114,7 +114,7 @@ function showClient({ state, facts, sums, reasons }, client) {
     ["Last heard", ago(now() - client.heard)],
     ["Complete to", client.complete_to === null ? "not known: it posts JSON" : `${clock(client.complete_to)} (${ago(now() - client.complete_to)})`],
     ["Events a second", `${number(client.rate)} over the last minute`],
-    ["Tabs", `${number(client.tabs)} in the last hour`],
+    ["Tabs", `${number(tabs)} in the last 10 minutes`],
     ["Processes", number(client.processes)],
   ];
   if (client.in_flight_since !== null) told.push(["In flight since", clock(client.in_flight_since)]);

@@ -79,7 +79,7 @@ export function open(root, place) {
       get("projections", { tab: "taba.client.late", window: LATE_WINDOW }, signal),
     ]);
     const byClient = lates.tabs["taba.client.late"] ?? {};
-    rows = joined(ledger, { clients: [] }, { tabs: {} }, now())
+    rows = joined(ledger, null, { tabs: {} }, now())
       .map((row) => ({ ...row, late: byClient[row.client]?.[LATE_WINDOW]?.total ?? 0 }));
     showSums({ calm, sums, reasons, warnings, late }, ledger, rows);
     show();

@@ -11,7 +11,7 @@ import { eventTrend } from "../trends.js";
 
 export const title = "Noisiest";
 
-const SECONDS = 3;
+const SECONDS = 5;
 const TREND_SECONDS = 15;
 const TREND_SPAN = 3600;
 const MOST = 20;
