@@ -41,14 +41,11 @@ def server(tmp_path_factory, folder):
 
 
 def wait_drawn(page, charts=6):
-    """Until every chart has something in it."""
-    page.wait_for_function(
-        f"""() => {{
-            const bodies = [...document.querySelectorAll(".board-body")];
-            const drawn = body => body.querySelector("canvas, ol, svg, .board-none");
-            return bodies.length === {charts} && bodies.every(drawn);
-        }}"""
-    )
+    """Until every chart has something in it; those that are not seen are drawn when they are."""
+    page.wait_for_function(f"() => document.querySelectorAll('.board-chart').length === {charts}")
+    for chart in page.locator(".board-chart").all():
+        chart.scroll_into_view_if_needed()
+        chart.locator(".board-body").locator("canvas, ol, svg, .board-none").first.wait_for()
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
