@@ -23,7 +23,7 @@ export class Feed {
     this.cards = new Map();
     /** @type {{close: () => void}[]} */
     this.streams = [];
-    /** @type {Map<string, Set<string> | null>} */
+    /** @type {Map<"series" | "windows", Set<string> | null>} */
     this.dirty = new Map();
     this.frame = 0;
     this.from = 0;

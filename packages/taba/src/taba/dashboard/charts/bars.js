@@ -13,16 +13,13 @@ import { clock, difference, number } from "../format.js";
 export function drawBars(root, answer, { most, colour, before }) {
   const values = (answer?.values ?? []).slice(0, most);
   if (!values.length) return fill(root, h("p", { class: "muted small center" }, "nothing recorded in this time"));
-  let list = /** @type {HTMLElement | null} */ (root.querySelector("ol.bars"));
-  if (!list) {
-    list = h("ol", { class: "bars" });
-    fill(root, list);
-  }
+  const rows = /** @type {HTMLElement} */ (root.querySelector("ol.bars") ?? h("ol", { class: "bars" }));
+  if (!rows.isConnected) fill(root, rows);
   const highest = values[0].count;
   const earlier = before && new Map(before.values.map((/** @type {any} */ one) => [one.value, one.count]));
-  while (list.children.length > values.length) list.lastElementChild?.remove();
+  while (rows.children.length > values.length) rows.lastElementChild?.remove();
   values.forEach((/** @type {any} */ one, /** @type {number} */ index) => {
-    const row = /** @type {HTMLElement} */ (list?.children[index] ?? list?.appendChild(bar(colour)));
+    const row = /** @type {HTMLElement} */ (rows.children[index] ?? rows.appendChild(bar(colour)));
     const share = answer.count ? one.count / answer.count : 0;
     setText(row.children[1], one.value);
     row.children[1].setAttribute("title", one.value);

@@ -25,6 +25,7 @@ export function alone({ tab, type }, series, { figure = null, before = null } = 
   const found = kind.lines(figure, sample);
   const colour = typeColour(baseType(type));
   const text = axisText(tab, found);
+  /** @type {import("./plot.js").Drawn[]} */
   const lines = found.map((line, index) => ({
     label: line.label,
     colour: line.role === "also" ? `--series-${index + 1}` : colour,

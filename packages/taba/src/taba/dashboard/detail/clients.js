@@ -32,6 +32,9 @@ export class Clients {
     const alone = asked.by === null && !asked.also.length;
     this.title = alone ? "Clients" : `Clients of ${asked.tab}`;
     this.all = false;
+    this.figure = "";
+    /** The newest answers. @type {any} */
+    this.found = null;
     this.trouble = troublePlace();
     this.table = h("div", {});
     fill(root, this.trouble, this.table);
