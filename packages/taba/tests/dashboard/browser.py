@@ -98,6 +98,8 @@ class Look:
         """Keep a picture."""
         PICTURES.mkdir(parents=True, exist_ok=True)
         file = PICTURES / f"{name}.png"
+        if full:
+            self.page.evaluate("() => window.scrollTo(0, 0)")
         self.page.screenshot(path=file, full_page=full)
         return file
 

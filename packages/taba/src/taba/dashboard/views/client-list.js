@@ -31,7 +31,7 @@ const COLUMNS = [
     hint: "Over the last minute",
   },
   { name: "events", label: "Events", numeric: true, spare: true, value: (row) => row.recorded, text: (row) => number(row.recorded), hint: "Recorded since it is known" },
-  { name: "tabs", label: "Tabs", numeric: true, value: (row) => row.tabs, text: (row) => (row.tabs === null ? "" : number(row.tabs)), hint: "That it recorded to in the last hour" },
+  { name: "tabs", label: "Tabs", numeric: true, spare: true, value: (row) => row.tabs, text: (row) => (row.tabs === null ? "" : number(row.tabs)), hint: "That it recorded to in the last hour" },
   {
     name: "lost", label: "Lost", numeric: true, value: (row) => row.dropped, hint: "Events dropped, here or on the way",
     draw(cell, row) {
