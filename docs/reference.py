@@ -199,6 +199,8 @@ def default(setting: Setting) -> str:
     value = setting.default
     if setting.path == "data":
         value = config.default_data({"HOME": "~"})
+    if setting.path == "boards":
+        value = config.default_boards({"HOME": "~"})
     if setting.path == "agent.spool":
         value = config.default_spool({"HOME": "~"})
     if value is None:

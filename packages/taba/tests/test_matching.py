@@ -24,6 +24,7 @@ value_globs = st.lists(st.sampled_from(["*", "?", "[ab]", "[!a]", "[ -.]", "a", 
 tag_globs = st.tuples(keys, value_globs.map("".join))
 globs = st.one_of(
     wild,
+    tabs.map("={}".format),
     st.builds(
         lambda name, tags: name + "{" + ",".join(f"{key}={value}" for key, value in tags) + "}",
         wild,
@@ -34,6 +35,8 @@ globs = st.one_of(
 
 def plainly_matches(glob: str, tab: str) -> bool:
     """What the module says a glob means, read plainly."""
+    if glob.startswith("="):
+        return tab == glob[1:]
     glob_name, brace, rest = glob.partition("{")
     name, tags = names.split(tab)
     if not fnmatchcase(name, glob_name):
@@ -53,6 +56,8 @@ def engines(pattern: str, texts: list[str]) -> list[bool]:
 
 @settings(max_examples=200)
 @given(glob=globs, some=st.lists(tabs, min_size=1, max_size=8))
+@example(glob="=a", some=["a", "a{a=1}", "=a"])
+@example(glob="=a{a=[b]*}", some=["a{a=[b]*}", "a{a=b}", "a{a=[b]*,b=1}"])
 @example(glob="a{a=*,a-b=*}", some=["a{a=1,a-b=2}", "a{a-b=2}"])
 @example(glob="a*{b=1}", some=["ab{a=0,b=1}", "ab{b=1,c=2}", "ab{ab=1}", "ab{b=12}", "a"])
 def test_globs_over_tabs(glob, some):

@@ -49,6 +49,7 @@ from taba.settings import (
     Tiers,
     Watch,
     bare,
+    default_boards,
     default_data,
     default_file,
     default_spool,
@@ -67,6 +68,7 @@ __all__ = [
     "TierPattern",
     "Tiers",
     "Watch",
+    "default_boards",
     "default_data",
     "default_file",
     "default_spool",
@@ -93,7 +95,12 @@ def load(
     `group` is the one whose flags are written without its name, as `taba agent --port`. `defaults` stand in the place
     of those declared. Raises ConfigError for the first thing that cannot be used.
     """
-    values: dict[str, Any] = {"data": default_data(environ), "agent.spool": default_spool(environ), **(defaults or {})}
+    values: dict[str, Any] = {
+        "data": default_data(environ),
+        "boards": default_boards(environ),
+        "agent.spool": default_spool(environ),
+        **(defaults or {}),
+    }
     patterns: list[TierPattern] = []
     watches: tuple[Watch, ...] = ()
     if file is not None:

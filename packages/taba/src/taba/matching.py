@@ -3,13 +3,15 @@
     *  any characters      ?  one character      [a-f]  one of these      [!ab]  one, but none of these
 
 A pattern without `{` is over a tab's name and takes any tags; with one it names tags that must be there:
-`bids.won{exchange=fb*}` also matches `bids.won{exchange=fbx,region=eu}`.
+`bids.won{exchange=fb*}` also matches `bids.won{exchange=fbx,region=eu}`. A pattern that begins with `=` is one tab, as
+it is listed, and no other: `=bids.won` is the tab without tags.
 """
 
 from __future__ import annotations
 
 import re
 
+EXACT = "="
 MAX_GLOB = 2_000
 """Characters in a glob: more than a name and many tags need, and few enough for every engine."""
 SPECIAL = re.compile(r"(\*|\?|\[!?[^\]]+\])")
@@ -22,6 +24,8 @@ class PatternError(ValueError):
 
 def glob_pattern(glob: str) -> str:
     """The regular expression, anchored at both ends, for a glob over tabs."""
+    if glob.startswith(EXACT):
+        return f"^{re.escape(_bounded(glob).removeprefix(EXACT))}$"
     name, brace, rest = glob.partition("{")
     if not brace:
         return rf"^{_translated(name)}(?:\{{.*\}})?$"
@@ -41,7 +45,7 @@ def glob_pattern(glob: str) -> str:
 
 def is_name(glob: str) -> bool:
     """Whether a glob over tabs is a name, which fits itself with any tags and nothing else."""
-    return len(glob) <= MAX_GLOB and "{" not in glob and not SPECIAL.search(glob)
+    return len(glob) <= MAX_GLOB and not glob.startswith(EXACT) and "{" not in glob and not SPECIAL.search(glob)
 
 
 def client_pattern(glob: str) -> str:
@@ -49,13 +53,17 @@ def client_pattern(glob: str) -> str:
     return f"^{_translated(glob)}$"
 
 
-def _translated(glob: str) -> str:
+def _bounded(glob: str) -> str:
     if len(glob) > MAX_GLOB:
         raise PatternError(f"a pattern of {len(glob)} characters: at most {MAX_GLOB} are taken")
+    return glob
+
+
+def _translated(glob: str) -> str:
     fixed = {"*": "[^{},]*", "?": "[^{},]"}
     return "".join(
         fixed[part] if part in fixed else _choice(part) if SPECIAL.fullmatch(part) else re.escape(part)
-        for part in SPECIAL.split(glob)
+        for part in SPECIAL.split(_bounded(glob))
     )
 
 

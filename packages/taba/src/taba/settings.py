@@ -36,6 +36,11 @@ def default_file(environ: Mapping[str, str] = os.environ) -> Path:
     return _home(environ, "XDG_CONFIG_HOME", ".config") / "taba" / "taba.toml"
 
 
+def default_boards(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where boards lie unless told otherwise."""
+    return _home(environ, "XDG_CONFIG_HOME", ".config") / "taba" / "boards"
+
+
 def _home(environ: Mapping[str, str], variable: str, otherwise: str) -> Path:
     return Path(environ.get(variable) or Path(environ.get("HOME") or Path.home()) / otherwise)
 
@@ -171,6 +176,9 @@ class Settings(msgspec.Struct, frozen=True):
         tuple[str, ...], Meta(description="types of your own: a .py file, or package.module:Class")
     ] = ()
     host_metrics: Annotated[bool, Meta(description="record this machine's processor, memory and disks")] = True
+    boards: Annotated[Path, Meta(description="folder of the boards, each a file NAME.json")] = msgspec.field(
+        default_factory=default_boards
+    )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(description="least urgent message: debug, info, warning, error"),
@@ -183,7 +191,7 @@ class Settings(msgspec.Struct, frozen=True):
     watches: tuple[Watch, ...] = ()
 
 
-LIVE = ("gather_ms", "log_level", "limits", "agent", "watches")
+LIVE = ("gather_ms", "log_level", "limits", "agent", "boards", "watches")
 """The settings that a running server takes anew, or that are not the server's."""
 
 

@@ -176,6 +176,17 @@ def test_an_answer_is_complete_to_before_it_was_read(tmp_path):
     service.store.close()
 
 
+def test_events_that_come_late_are_counted(server):
+    """Of frames and of JSON alike, by client; what comes in time is not among them, and they are in their own time."""
+    now = time.time()
+    server.post(frame_bytes("backlog", 1, {"orders": [1.0] * 7}, start=now - 61, stop=now - 60), FRAME)
+    server.post(frame_bytes("backlog", 2, {"orders": [1.0] * 5}), FRAME)
+    server.record([{"tab": "orders", "value": 1, "time": now - 30}, {"tab": "orders", "value": 1}], client="c1")
+    late = server.get("/v1/projections", tab="taba.client.late", window="1m")["tabs"]["taba.client.late"]
+    assert {client: found["1m"]["total"] for client, found in late.items()} == {"backlog": 7, "c1": 1}
+    assert server.totals("orders", "1d") == {"orders": 14}
+
+
 def test_what_is_said_to_be_complete_has_the_tabs_of_other_servers(tmp_path):
     """A tab that is new, and came to another server on the store, is in each answer that claims to be that complete."""
     settings = Settings(data=tmp_path, shards=2)

@@ -134,6 +134,46 @@ def test_series(server, begun):
     assert [(point["time"], point["sum"]) for point in fine] == [(begun, 2.0)]
 
 
+def test_a_series_for_each_client(server, begun):
+    """Points by client, of all types; a gauge's are its last values, and their time is their slice's."""
+    span = {"from_": begun, "to": begun + 60, "step": "1m"}
+    answer = server.get("/v1/series", tab=["queue", "latency", "bids.won{exchange=adx}"], each="client", **span)
+    found = answer["tabs"]
+    assert found["queue"] == {f"web-{n}": [{"time": begun, "value": float(n)}] for n in range(3)}
+    assert {client: points[0]["p50"] for client, points in found["latency"].items()} == {
+        f"web-{n}": pytest.approx(10.0 + n, rel=0.01) for n in range(3)
+    }
+    assert {client: points[0]["total"] for client, points in found["bids.won{exchange=adx}"].items()} == {
+        f"web-{n}": 5.0 for n in range(3)
+    }
+    one = server.get("/v1/series", tab="bids.won", by="", client="web-2", each="client", **span)["tabs"]
+    assert {client: points[0]["total"] for client, points in one["bids.won"].items()} == {"web-2": 8.0}
+    for form in ("text/csv", "text/plain", "application/vnd.apache.arrow.stream"):
+        assert b"web-1" in server.get("/v1/series", form, tab="queue", each="client", **span).body
+
+
+def test_one_tab_and_no_other(server, begun):
+    """A glob that begins with = is the tab as it is listed: the one without tags, or with just these."""
+    assert set(over_the_minute(server, begun, tab="=bids.won")) == {"bids.won"}
+    assert set(over_the_minute(server, begun, tab=["=bids.won{exchange=adx}", "=users", "=bids", "page*"])) == {
+        "bids.won{exchange=adx}",
+        "users",
+        "pages",
+    }
+    assert over_the_minute(server, begun, tab="=bids.won{exchange=fbx}") == {}
+
+
+def test_lists_of_tabs_that_are_bounded(server):
+    """`limit` gives the first of them and says how many match; `brief` gives what needs no look into the store."""
+    whole = server.get("/v1/tabs")
+    assert whole["matched"] == len(whole["tabs"])
+    part = server.get("/v1/tabs", limit=2)
+    assert (part["tabs"], part["matched"]) == (whole["tabs"][:2], whole["matched"])
+    brief = server.get("/v1/tabs", brief="true", match="*")
+    assert brief["tabs"] == [{"tab": row["tab"], "type": row["type"]} for row in whole["tabs"]]
+    assert server.get("/v1/tabs", brief="true", limit=1, match="bids.*")["matched"] == 3
+
+
 def test_a_series_shows_a_gauge_that_expires_as_it_is_now(server):
     """In the slice that has not ended, a value is there until it expires, not until the slice would end."""
     server.record([{"tab": "expiring", "type": "gauge(20)", "value": 7}])
@@ -264,6 +304,12 @@ def test_questions_that_mean_nothing(server, path, query, word):
         ("/v1/series?from=1&step=1s", "step: "),
         ("/v1/series?window=1m", "window: there is no such parameter"),
         ("/v1/series?from=5&to=4", "from: it must be before to"),
+        ("/v1/series?each=tab", "each: 'tab' is not client"),
+        ("/v1/tabs?limit=0", "limit: '0' is not a whole number"),
+        ("/v1/tabs?limit=-1", "limit: "),
+        ("/v1/tabs?limit=%C2%B2", "limit: "),
+        ("/v1/tabs?limit=" + "9" * 30, "limit: "),
+        ("/v1/tabs?brief=yes", "brief: 'yes' is not true"),
         ("/v1/projections?by=k", "by: there is no such parameter"),
         ("/v1/tabs?tab=a", "tab: there is no such parameter"),
         ("/v1/tabs?match=a{", "a{"),

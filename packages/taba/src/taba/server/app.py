@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from taba import names
 from taba.matching import PatternError
-from taba.server import comparing, formats, live, metrics, parameters
+from taba.server import boards, comparing, formats, live, metrics, noisiest, pages, parameters
 from taba.server.answering import Answering
 from taba.server.events import Events
 from taba.server.intake import REFUSED, OverloadedError, StoppingError, UnfoldableError
@@ -81,6 +81,9 @@ def make_app(service: Service) -> Starlette:
     ]
     routes: list[BaseRoute] = [Route(EVENTS, Events(service), methods=["POST"])]
     routes += [Route(path, endpoint, methods=["GET"]) for path, endpoint in get]
+    routes += pages.routes()
+    routes += boards.routes(service, answering)
+    routes += noisiest.routes(service, answering)
     routes += live.routes(service, answering)
     routes += document.routes()
     routes += comparing.routes(service, answering)
@@ -99,9 +102,18 @@ class Handlers:
 
     async def tabs(self, request: Request) -> Response:
         """GET /v1/tabs"""
-        parameters.known(request.query_params, "match")
-        globs = request.query_params.getlist("match") or ["*"]
-        return await self._rows(request, "tabs", lambda: _with_tags(self._service.tabs(globs)))
+        fields = request.query_params
+        parameters.known(fields, "match", "brief", "limit")
+        globs = parameters.tab_globs(fields, "match")
+        most, brief = parameters.whole(fields, "limit"), parameters.choice(fields, "brief", "true") is not None
+
+        def answer() -> tuple[bytes, str]:
+            form = formats.accepted(request.headers.get("accept", ""))
+            head = self._answering.head()
+            table, matched = self._service.tabs(globs, most, brief=brief)
+            return formats.rows(form, head | {"matched": matched}, "tabs", table if brief else _with_tags(table)), form
+
+        return await self._answering.answered(answer)
 
     async def clients(self, request: Request) -> Response:
         """GET /v1/clients"""
@@ -122,8 +134,8 @@ class Handlers:
     async def series(self, request: Request) -> Response:
         """GET /v1/series"""
         fields = request.query_params
-        parameters.known(fields, "tab", "client", "from", "to", "step", "by")
-        selection = parameters.selection(fields)
+        parameters.known(fields, "tab", "client", "from", "to", "step", "by", "each")
+        selection = parameters.selection(fields, per_client=parameters.choice(fields, "each", "client") is not None)
         now = self._service.clock()
         asked = parameters.series(fields, now, partial(self._service.tiers.width_at, selection.view, now=now))
 
@@ -131,7 +143,7 @@ class Handlers:
             # First what is complete, then what is there: events that come between are in the answer at least.
             head = self._answering.head() | {"from": asked.start, "to": asked.stop, "step": asked.step}
             found = list(self._service.query.series(selection, asked.start, asked.stop, asked.step))
-            return self._answering.formatted(request, head, found, ["tab", "bucket"], points=True)
+            return self._answering.formatted(request, head, found, [*selection.keys, "bucket"], points=True)
 
         return await self._answering.answered(answer)
 

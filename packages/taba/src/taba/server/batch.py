@@ -17,7 +17,7 @@ import polars as pl
 from taba.frame import Frame
 from taba.handlers.registry import Registry
 from taba.listed import Listed
-from taba.server.bookkeeping import Entries, own_events
+from taba.server.bookkeeping import LATE_SECONDS, Entries, own_events
 from taba.server.rules import Rules, check, resolve
 from taba.server.submissions import Submission
 from taba.states.catalogue import Catalogue
@@ -64,9 +64,8 @@ def assemble(
     used = set(good.filter(pl.col("tab_number") >= len(catalogue))["tab"].cast(pl.String)) if new else set()
     new = {written: entry for written, entry in new.items() if entry.tab in used}
     accepted = dict(good["submission"].value_counts().iter_rows())
-    own, own_tabs, entries = own_events(
-        submissions, _by_client(good, accepted, submissions), bad, catalogue, rules, now
-    )
+    counts, late = _by_client(good, accepted, submissions), _late(good, own_submissions, now)
+    own, own_tabs, entries = own_events(submissions, counts, late, bad, catalogue, rules, now)
     rejected = bad.select("submission", "index", "error")
     return Batch(pl.concat([good.select(own.columns), own]), new | own_tabs, accepted, rejected, entries)
 
@@ -85,6 +84,16 @@ def _by_client(
         of_loose = good.filter(pl.col("submission").is_in(loose)).group_by("submission", "client").len()
         counts |= {(number, client): taken for number, client, taken in of_loose.iter_rows()}
     return counts
+
+
+def _late(good: pl.DataFrame, own_submissions: Sequence[int], now: float) -> dict[tuple[int, str], int]:
+    """How many of the events that are taken came late, by (submission, client)."""
+    oldest = good["time"].min()
+    if not isinstance(oldest, float) or oldest >= now - LATE_SECONDS:
+        return {}
+    theirs = good.filter((pl.col("time") < now - LATE_SECONDS) & ~pl.col("submission").is_in(own_submissions))
+    rows = theirs.group_by("submission", pl.col("client").cast(pl.String)).len().iter_rows()
+    return {(number, client): count for number, client, count in rows}
 
 
 class TabNumbers:

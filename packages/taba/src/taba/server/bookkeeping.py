@@ -2,6 +2,7 @@
 entries for the store's accounts.
 
 taba.client.events                      counter   events taken, by client, at the time they came
+taba.client.late                        counter   those of them that were older than LATE_SECONDS when they came
 taba.client.dropped{reason=…,tab=…}     counter   events lost, by client: here or in the client before
 """
 
@@ -22,7 +23,11 @@ from taba.states.catalogue import Catalogue
 from taba.store.protocol import Entry, TabEntry
 
 EVENTS = "taba.client.events"
+LATE = "taba.client.late"
 DROPPED = "taba.client.dropped"
+LATE_SECONDS = 10.0
+"""An event comes late that is older than this when it comes: answers had said that they were complete without it, for
+a client that is silent for so long is no longer waited for."""
 MOST = 1 << 53
 """Lost events that one entry of a frame may tell of: whole numbers are exact up to here."""
 
@@ -48,6 +53,7 @@ Entries = dict[int, list[Entry]]
 def own_events(
     submissions: Sequence[Submission],
     counts: Mapping[tuple[int, str], int],
+    late: Mapping[tuple[int, str], int],
     bad: pl.DataFrame,
     catalogue: Catalogue,
     rules: Rules,
@@ -55,15 +61,15 @@ def own_events(
 ) -> tuple[pl.DataFrame, dict[str, TabEntry], Entries]:
     """What Taba counts of its clients, as events of its own; the tabs of them that are new; and the entries.
 
-    `counts` has how many events are taken by (submission, client), also of a frame of which none is; a few rows for
-    each request, whatever the number of its events.
+    `counts` has how many events are taken by (submission, client), also of a frame of which none is, and `late` how
+    many of them came late; a few rows for each request, whatever the number of its events.
     """
     frames = [(number, one) for number, submission in enumerate(submissions) for one in submission.frames]
     lost = [
         (number, re.sub(r"[^a-z0-9_]", "_", reason)[:64] or "unknown", name, client, min(count, MOST))
         for number, reason, name, client, count in (*_refused_here(submissions, bad), *_lost_in_clients(frames))
     ]
-    rows = [*_taken(counts, now), *_dropped(lost, catalogue, rules, now)]
+    rows = [*_taken(EVENTS, counts, now), *_taken(LATE, late, now), *_dropped(lost, catalogue, rules, now)]
     tabs = {row[1].tab: row[1] for row in rows}
     columns = [
         [row[0] for row in rows],
@@ -115,9 +121,9 @@ def _of_frame(one: Frame, folded: int, dropped: dict[str, int]) -> Entry:
     )
 
 
-def _taken(counts: Mapping[tuple[int, str], int], now: float) -> Iterator[_Row]:
+def _taken(tab: str, counts: Mapping[tuple[int, str], int], now: float) -> Iterator[_Row]:
     """How many events were taken of each client; 0 says that it is alive."""
-    entry = TabEntry(EVENTS, EVENTS, "counter")
+    entry = TabEntry(tab, tab, "counter")
     for (number, client), taken in counts.items():
         yield number, entry, client, now, float(taken), None
 

@@ -53,17 +53,21 @@ def known(fields: Parameters, *names: str) -> None:
 
 def selection(fields: Parameters, *, per_client: bool = False) -> Selection:
     """`tab` (globs, may repeat; all without), `client` (a glob) and `by` (tags)."""
-    tabs = tuple(fields.getlist("tab")) or ("*",)
-    client = one(fields, "client")
+    tabs = tab_globs(fields, "tab")
+    client = None if one(fields, "client") is None else client_glob(fields, "client")
     by = listed(fields, "by")
-    for field, globs, check in (("tab", tabs, glob_pattern), ("client", (client,), client_pattern)):
-        for glob in globs:
-            try:
-                if glob is not None:
-                    check(glob)
-            except PatternError as error:
-                raise ParameterError(f"{field}: {error}") from None
     return Selection(tabs, client, None if by is None else tuple(tag for tag in by if tag), per_client)
+
+
+def tab_globs(fields: Parameters, name: str) -> tuple[str, ...]:
+    """Globs over tabs, any of which may fit; all tabs where none is given."""
+    globs = tuple(fields.getlist(name)) or ("*",)
+    try:
+        for glob in globs:
+            glob_pattern(glob)
+    except PatternError as error:
+        raise ParameterError(f"{name}: {error}") from None
+    return globs
 
 
 def client_glob(fields: Parameters, name: str) -> str:
@@ -130,6 +134,24 @@ def listed(fields: Parameters, name: str) -> list[str] | None:
     """A field that may repeat, or hold several values with commas between; None where it is not given."""
     given = fields.getlist(name)
     return [item.strip() for text in given for item in text.split(",")] if given else None
+
+
+def choice(fields: Parameters, name: str, *taken: str) -> str | None:
+    """A field that is one of a few words; None where it is not given."""
+    given = one(fields, name)
+    if given is not None and given not in taken:
+        raise ParameterError(f"{name}: {given!r} is not {' or '.join(taken)}")
+    return given
+
+
+def whole(fields: Parameters, name: str) -> int | None:
+    """A whole number of at least 1; None where it is not given."""
+    given = one(fields, name)
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdigit() and 0 < len(given) <= 9 and int(given)):
+        raise ParameterError(f"{name}: {given!r} is not a whole number from 1 on")
+    return int(given)
 
 
 def duration(field: str, text: str) -> float:

@@ -16,7 +16,7 @@ import polars as pl
 from taba import __version__
 from taba.config import Settings
 from taba.handlers.registry import Registry
-from taba.matching import client_pattern
+from taba.matching import EXACT, client_pattern
 from taba.server.bookkeeping import EVENTS
 from taba.server.completeness import KNOWN_SECONDS, Completeness, completeness
 from taba.server.formats import Answers
@@ -241,15 +241,24 @@ class Service:
             "watchers": self.watchers,
         }
 
-    def tabs(self, globs: Sequence[str]) -> pl.DataFrame:
-        """The tabs that match: tab, name, type, clients (that recorded to it in the last hour), last_seen."""
+    def tabs(self, globs: Sequence[str], most: int | None = None, *, brief: bool = False) -> tuple[pl.DataFrame, int]:
+        """The first `most` of the tabs that match, in order, and how many match.
+
+        Columns: tab, name, type, clients (that recorded to it in the last hour), last_seen. `brief` gives tab and type
+        alone, for which nothing is read from the store.
+        """
+        matched = self.catalogue.match(globs).select("tab", "name", type="full_type").sort("tab")
+        listed = matched if most is None else matched.head(most)
+        if brief:
+            return listed.select("tab", "type"), matched.height
+        if listed.height < matched.height:
+            globs = [EXACT + tab for tab in listed["tab"]]
         now = self.clock()
-        matched = self.catalogue.match(globs).select("tab", "name", type="full_type")
         pairs = self.query.pairs(globs, now - LISTED_SECONDS, now + self._future)
         recent = pairs.group_by(pl.col("tab").cast(pl.String)).agg(
             clients=pl.col("client").n_unique(), last_seen=pl.col("last").max()
         )
-        listed = matched.join(recent, on="tab", how="left").with_columns(pl.col("clients").fill_null(0))
+        listed = listed.join(recent, on="tab", how="left").with_columns(pl.col("clients").fill_null(0))
         quiet = listed.filter(pl.col("last_seen").is_null())["tab"].to_list()
         if quiet:
             earlier = self.query.last_seen(globs, now + self._future).with_columns(pl.col("tab").cast(pl.String))
@@ -258,7 +267,7 @@ class Service:
                 .with_columns(last_seen=pl.coalesce("last_seen", "last"))
                 .drop("last")
             )
-        return listed.sort("tab")
+        return listed.sort("tab"), matched.height
 
     def clients(self, glob: str) -> pl.DataFrame:
         """The clients that match: client, last_seen, tabs (that it recorded to in the last hour)."""

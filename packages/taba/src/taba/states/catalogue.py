@@ -10,7 +10,7 @@ import polars as pl
 
 from taba import names
 from taba.handlers.registry import Registry
-from taba.matching import glob_pattern, is_name
+from taba.matching import EXACT, glob_pattern, is_name
 from taba.states.shards import shard_of
 from taba.store.protocol import TabEntry
 
@@ -103,9 +103,12 @@ class Catalogue:
         return _with_keys(pl.DataFrame(rows, schema=_SCHEMA, orient="row"))
 
     def match(self, globs: Sequence[str]) -> pl.DataFrame:
-        """The tabs that any of the globs fits; Taba's own only where a glob begins with `taba.`."""
+        """The tabs that any of the globs fits; Taba's own only where a glob begins with `taba.`, or with `=taba.`."""
         once = pl.col("written") == pl.col("tab")
-        return self.frame.filter(pl.any_horizontal(map(_fits, globs)) & once).drop("written")
+        written_out = [glob.removeprefix(EXACT) for glob in globs if glob.startswith(EXACT)]
+        fits = [_fits(glob) for glob in globs if not glob.startswith(EXACT)]
+        fits += [pl.col("tab").is_in(written_out)] if written_out else []
+        return self.frame.filter(pl.any_horizontal(fits) & once).drop("written")
 
 
 def _fits(glob: str) -> pl.Expr:

@@ -72,7 +72,10 @@ class Query:
                 yield handler, pl.concat(answers)
 
     def series(self, selection: Selection, start: int, stop: int, step: int) -> Iterator[tuple[Handler, pl.DataFrame]]:
-        """For each type the answers over slices of `step` seconds from `start`, with the column `bucket`."""
+        """For each type the answers over slices of `step` seconds from `start`, with the column `bucket`.
+
+        A client's answer may have a time of its own; in a series its slice's takes that place.
+        """
         bucket = ((pl.col("slice").cast(pl.Int64) - start) // step * step + start).alias("bucket")
         keys = [*selection.keys, "bucket"]
         fleet = not selection.per_client
@@ -84,7 +87,7 @@ class Query:
                 for states in parts
             ]
             if answers:
-                yield handler, pl.concat(answers).sort("tab", *keys[1:]).pipe(_filled, handler)
+                yield handler, pl.concat(answers).drop("time", strict=False).sort(keys).pipe(_filled, handler)
 
     def pairs(self, tabs: Sequence[str], start: float, stop: float) -> pl.DataFrame:
         """Which client recorded to which tab: (tab, client, last slice), of the clients' States in [start, stop)."""

@@ -160,7 +160,8 @@ class _Stream:
         """Have the system hold less than it would."""
         kept = self._transport and self._transport.get_extra_info("socket")
         if kept is not None:
-            with contextlib.suppress(OSError):
+            # One that has closed meanwhile is no file any more, which uvloop says with a ValueError.
+            with contextlib.suppress(OSError, ValueError):
                 kept.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
     def _cut(self) -> None:

@@ -43,13 +43,15 @@ FIELDS: dict[str, Field] = {
     "to": Field("the time until which; now where it is left out", MOMENT),
     "by": Field("a tag to group tabs by; empty for all tabs of a name", repeats=True),
     "step": Field("how much time a point stands for", DURATION),
+    "each": Field("points for each client", TEXT | {"enum": ["client"]}),
+    "limit": Field("at most so many, the first in order", {"type": "integer", "minimum": 1, "maximum": 999_999_999}),
+    "brief": Field("each tab with its type alone", TEXT | {"enum": ["true"]}),
 }
 """By name, where a name means the same in every call that takes it."""
 
 WATCHED: dict[str, Field] = {
     "of": Field("what is watched", TEXT | {"enum": ["aggregates", "projections", "series"], "default": "aggregates"}),
     "span": Field("of series: so long a time, which ends now", DURATION),
-    "each": Field("of series: points for each client", TEXT | {"enum": ["client"]}),
     "last_event_id": Field("the id that was seen last, where the header cannot be set"),
     "Last-Event-ID": Field("the id that was seen last: only what changed since is sent", place="header"),
 }
@@ -92,3 +94,14 @@ COMPARED: dict[str, Field] = {
 """The parameters of a comparison."""
 METRICS_WINDOW = Field("how far back gauges, distinct and most frequent values go", DURATION)
 TABS_LIMIT = Field("at most so many tabs, the first by name", {"type": "integer", "minimum": 1, "maximum": 999_999_999})
+NOISE: dict[str, Field] = {
+    "window": Field("the time that ends now and is so long, at most 1h; 1m where it is left out", DURATION),
+    "order": Field("by which figure they are ranked", TEXT | {"enum": ["events", "states"]}),
+    "most": Field("how many clients and tabs are given", {"type": "integer", "minimum": 1, "maximum": 100}),
+}
+"""The parameters of the question who records most."""
+BOARD_NAME = Field(
+    "a board's name",
+    TEXT | {"pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$", "examples": ["this-machine"]},
+    place="path",
+)

@@ -9,10 +9,12 @@ from typing import Any
 from taba import frame
 from taba.server.formats import ARROW, CSV, JSON, PLAIN
 from taba.server.openapi.fields import (
+    BOARD_NAME,
     CLIENTS_MATCH,
     COMPARED,
     FIELDS,
     METRICS_WINDOW,
+    NOISE,
     RECORDED_BY,
     RULE,
     SEQUENCE,
@@ -22,7 +24,7 @@ from taba.server.openapi.fields import (
     WATCHES_MATCH,
     Field,
 )
-from taba.server.openapi.schemas import TEXT, Schema, listed, named
+from taba.server.openapi.schemas import TEXT, Schema, listed, made, named
 
 TABLES = (PLAIN, CSV, ARROW)
 """What nearly every answer may be asked for as, beside JSON."""
@@ -86,7 +88,7 @@ OPERATIONS: list[Operation] = [
         method="post",
         body={JSON: {"schema": _EVENTS}, NDJSON: {"schema": _BYTES}, frame.CONTENT_TYPE: {"schema": _BYTES}},
     ),
-    Operation("/v1/tabs", "The tabs that there are", named("Tabs"), common("match"), TABLES),
+    Operation("/v1/tabs", "The tabs that there are", named("Tabs"), common("match", "limit", "brief"), TABLES),
     Operation("/v1/clients", "The clients", named("ClientList"), {"match": CLIENTS_MATCH}, TABLES),
     Operation(
         "/v1/aggregates",
@@ -106,14 +108,31 @@ OPERATIONS: list[Operation] = [
         "/v1/series",
         "Answers over time, as points",
         named("Series"),
-        common("tab", "client", "from", "to", "step", "by"),
+        common("tab", "client", "from", "to", "step", "by", "each"),
         TABLES,
+    ),
+    Operation("/v1/noisiest", "Who records most just now", named("Noisiest"), NOISE, TABLES),
+    Operation("/v1/boards", "The boards that there are", named("Boards"), others=TABLES, errors=(400,)),
+    Operation(
+        "/v1/boards",
+        "Whether a body is a board; nothing is kept",
+        made({"board": named("Board")}),
+        errors=(400, 413),
+        method="post",
+        body={JSON: {"schema": named("Board")}},
+    ),
+    Operation(
+        "/v1/boards/{name}",
+        "A board",
+        made({"name": TEXT, "file": TEXT, "board": named("Board")}),
+        {"name": BOARD_NAME},
+        errors=(400, 404, 422),
     ),
     Operation(
         "/v1/live",
         "Answers as they change: server-sent events `answers`, `changes`, `trouble` and `error`, whose data is JSON",
         None,
-        common("tab", "client", "window", "by", "step") | WATCHED,
+        common("tab", "client", "window", "by", "step", "each") | WATCHED,
         (EVENT_STREAM,),
     ),
     Operation(

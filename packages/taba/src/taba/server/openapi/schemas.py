@@ -68,6 +68,7 @@ _COMPARED = made(
     }
 )
 
+_NOISE_OF_CLIENT = ("events", "states", "tabs", "dropped")
 _STATE: Schema = TEXT | {"enum": ["firing", "pending", "unknown", "ok"]}
 _ACTION: Schema = TEXT | {"enum": ["webhook", "command"]}
 _MAYBE_TEXT: Schema = {"type": ["string", "null"]}
@@ -114,6 +115,7 @@ _WATCH = made(
         "last_actions": listed(_WATCH_ACTION),
     }
 )
+_POINTS: Schema = {"anyOf": [listed(named("Point")), each(listed(named("Point")), "by client")]}
 
 SCHEMAS: dict[str, Schema] = {
     "Error": made({"error": TEXT | {"description": "the field, what was wrong, and what to do"}}),
@@ -130,10 +132,11 @@ SCHEMAS: dict[str, Schema] = {
         {
             "tabs": listed(
                 made(
-                    {"tab": TEXT, "name": TEXT, "type": TEXT, "tags": each(TEXT)},
-                    {"clients": COUNT, "last_seen": MAYBE_NUMBER},
+                    {"tab": TEXT, "type": TEXT},
+                    {"name": TEXT, "tags": each(TEXT), "clients": COUNT, "last_seen": MAYBE_NUMBER},
                 )
-            )
+            ),
+            "matched": COUNT,
         }
     ),
     "ClientList": made(
@@ -143,7 +146,7 @@ SCHEMAS: dict[str, Schema] = {
     "Projections": answer({"tabs": each(each(each(named("Answer"), "by window"), "by client"), "by tab")}),
     "Point": {"type": "object", "properties": {"time": NUMBER}, "required": ["time"]},
     "Series": answer(
-        {"from": NUMBER, "to": NUMBER, "step": NUMBER, "tabs": each(listed(named("Point")), "by tab")},
+        {"from": NUMBER, "to": NUMBER, "step": NUMBER, "tabs": each(_POINTS, "by tab")},
     ),
     "Comparison": answer(
         {
@@ -168,6 +171,38 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     "Ledger": answer({"total": _LEDGER_ROW, "ledger": each(_LEDGER_ROW, "by client"), "warnings": listed(TEXT)}),
+    "Noisiest": answer(
+        {
+            "window": TEXT,
+            "order": TEXT,
+            "total": made(dict.fromkeys(("events", "counted", "states", "clients", "tabs"), COUNT)),
+            "noisiest": made(
+                {
+                    "clients": listed(made({"client": TEXT} | dict.fromkeys(_NOISE_OF_CLIENT, COUNT))),
+                    "tabs": listed(
+                        made(
+                            {"tab": TEXT, "type": TEXT, "events": MAYBE_NUMBER}
+                            | dict.fromkeys(("states", "clients"), COUNT)
+                        )
+                    ),
+                }
+            ),
+        }
+    ),
+    "Board": made({"title": TEXT}, {"charts": listed(made({"tabs": listed(TEXT)}))}),
+    "Boards": made(
+        {
+            "folder": TEXT,
+            "boards": listed(
+                made(
+                    {"name": TEXT, "file": TEXT}
+                    | {"title": {"type": ["string", "null"]}, "charts": MAYBE_NUMBER}
+                    | {"error": {"type": ["string", "null"]}}
+                )
+            ),
+        },
+        {"left_out": COUNT},
+    ),
     "Status": made({"status": TEXT, "version": TEXT, "store": TEXT, "shards": COUNT, "tabs": COUNT}),
     "Ping": made({"status": TEXT | {"description": "ok, or why events cannot be stored at the moment"}}),
 }

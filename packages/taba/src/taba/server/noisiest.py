@@ -1,0 +1,162 @@
+"""`GET /v1/noisiest`: which clients and which tabs are recorded most just now, and what they cost.
+
+Two figures, because either can be what is too much:
+
+    events    recorded. Of a client all of them, as Taba counts them; of a tab those that its type counts (a gauge keeps
+              its last value, and nobody knows any more how often it was set)
+    states    that are kept for the window: a row for each client, each slice of time, and each cell of a sketch. It is
+              what folding, storing and asking cost
+
+Servers and agents are left out, as the tabs that they record to are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import polars as pl
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from taba import durations
+from taba.handlers.base import Handler
+from taba.server import formats, parameters
+from taba.server.answering import Answering
+from taba.server.bookkeeping import DROPPED, EVENTS
+from taba.server.parameters import ParameterError
+from taba.server.service import Service
+from taba.states.query import Query, Selection, Window
+
+WINDOW = "1m"
+LONGEST = 3600
+"""Seconds: who asks for more has every State of every client looked at."""
+SHOWN, MOST = 20, 100
+ORDERS = ("events", "states")
+
+_OWN = "^taba-(?:server|agent)-"
+_COUNT = pl.col("count").sum()
+_COUNTS = {"states": pl.UInt64, "events": pl.UInt64}
+_TABS = {"tab": pl.String, **_COUNTS, "clients": pl.UInt64}
+_CLIENTS = {"client": pl.String, **_COUNTS, "tabs": pl.UInt64}
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Tables with a row for each client and each tab: (client, events, states, tabs, dropped), (tab, type, events,
+    states, clients). `events` is null where it is not known."""
+
+    clients: pl.DataFrame
+    tabs: pl.DataFrame
+
+    def total(self) -> dict[str, int]:
+        """Over all of them. `events` are those of the clients, `counted` those that the tabs know of."""
+        return {
+            "events": int(self.clients["events"].sum()),
+            "counted": int(self.tabs["events"].sum()),
+            "states": int(self.tabs["states"].sum()),
+            "clients": self.clients.height,
+            "tabs": self.tabs.height,
+        }
+
+
+def routes(service: Service, answering: Answering) -> list[BaseRoute]:
+    """The call."""
+
+    async def noisiest(request: Request) -> Response:
+        """GET /v1/noisiest"""
+        fields = request.query_params
+        parameters.known(fields, "window", "order", "most")
+        name = _window(fields)
+        order = parameters.choice(fields, "order", *ORDERS) or ORDERS[0]
+        most = parameters.whole(fields, "most") or SHOWN
+        if most > MOST:
+            raise ParameterError(f"most: {most} are asked for, and at most {MOST} are given")
+
+        def answer() -> tuple[bytes, str]:
+            head = answering.head()
+            now = service.clock()
+            found = noise(service, Window(name, now - durations.parse(name), now + service.settings.limits.future_s))
+            form = formats.accepted(request.headers.get("accept", ""))
+            return _written(form, head | {"window": name, "order": order}, found, order, most), form
+
+        return await answering.answered(answer)
+
+    return [Route("/v1/noisiest", noisiest, methods=["GET"])]
+
+
+def noise(service: Service, window: Window) -> Noise:
+    """Who records what in a window."""
+    clients, tabs = _states(service.query, window)
+    types = service.catalogue.match(["*"]).select("tab", type="full_type")
+    counted = _own(service.query, Selection((EVENTS,), per_client=True), window).rename({"total": "events"})
+    lost = _own(service.query, Selection((DROPPED,), by=(), per_client=True), window).rename({"total": "dropped"})
+    zero = [pl.col(name).fill_null(0) for name in ("events", "states", "tabs", "dropped")]
+    joined = counted.join(clients.drop("events"), on="client", how="full", coalesce=True)
+    joined = joined.join(lost, on="client", how="full", coalesce=True).with_columns(zero)
+    joined = joined.filter(~pl.col("client").str.contains(_OWN))
+    known = tabs.join(types, on="tab", how="left")
+    return Noise(
+        joined.select("client", "events", "states", "tabs", "dropped"),
+        known.select("tab", "type", "events", "states", "clients"),
+    )
+
+
+def _states(query: Query, window: Window) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The States of a window counted by client, and by tab."""
+    by_client, by_tab = [pl.DataFrame(schema=_CLIENTS)], [pl.DataFrame(schema=_TABS)]
+    for handler, parts in query.states(Selection(("*",), per_client=True), window.start, window.stop):
+        counts = [pl.len().alias("states"), _events(handler).alias("events")]
+        for part in parts:
+            # All States of a tab are in one part, so its clients are told apart there once and for all.
+            by_tab.append(_typed(part.group_by("tab").agg(*counts, clients=pl.col("client").n_unique()), _TABS))
+            by_client.append(_typed(part.group_by("client").agg(*counts, tabs=pl.col("tab").n_unique()), _CLIENTS))
+    return pl.concat(by_client).group_by("client").agg(pl.col(_COUNTS).sum(), pl.col("tabs").sum()), pl.concat(by_tab)
+
+
+def _typed(table: pl.DataFrame, schema: dict[str, Any]) -> pl.DataFrame:
+    return table.select(pl.col(name).cast(kind) for name, kind in schema.items())
+
+
+def _events(handler: Handler) -> pl.Expr:
+    """How many events the States of a type stand for, where its answer's count says it."""
+    said = handler.projection.get("count")
+    whole = said is not None and said.meta.eq(_COUNT)
+    return _COUNT if whole else pl.lit(None, dtype=pl.UInt64)
+
+
+def _own(query: Query, selection: Selection, window: Window) -> pl.DataFrame:
+    """What Taba counts of its clients in a window: (client, total)."""
+    parts = [pl.DataFrame(schema={"client": pl.String, "total": pl.UInt64})]
+    for _, table in query.windows(selection, [window]):
+        parts.append(table.select(pl.col("client").cast(pl.String), pl.col("total").cast(pl.UInt64)))
+    return pl.concat(parts).group_by("client").agg(pl.col("total").sum()).filter(pl.col("total") > 0)
+
+
+def _written(form: str, head: dict[str, object], found: Noise, order: str, most: int) -> bytes:
+    clients, tabs = (_first(table, order, most) for table in (found.clients, found.tabs))
+    if form == formats.JSON:
+        lists = {"clients": clients.to_dicts(), "tabs": tabs.to_dicts()}
+        return msgspec.json.encode({**head, "total": found.total(), "noisiest": lists})
+    rows = [
+        table.select(pl.lit(kind).alias("kind"), pl.col(kind).alias("name"), "events", "states")
+        for kind, table in (("client", clients), ("tab", tabs))
+    ]
+    return formats.rows(form, head, "noisiest", pl.concat(rows))
+
+
+def _first(table: pl.DataFrame, order: str, most: int) -> pl.DataFrame:
+    """The first few by `order`, then by the other figure, then by name."""
+    other = ORDERS[1 - ORDERS.index(order)]
+    name = table.columns[0]
+    return table.sort(order, other, name, descending=[True, True, False], nulls_last=True).head(most)
+
+
+def _window(fields: parameters.Parameters) -> str:
+    name = parameters.one(fields, "window") or WINDOW
+    seconds = parameters.duration("window", name)
+    if seconds > LONGEST:
+        raise ParameterError(f"window: {name} is longer than {durations.write(LONGEST)}, the most that is looked at")
+    return name

@@ -1,0 +1,42 @@
+// Numbers and times as people read them.
+import assert from "node:assert/strict";
+import test from "node:test";
+import * as format from "../../src/taba/dashboard/format.js";
+
+const plain = (text) => text.replaceAll("\u202f", " ").replaceAll("\u2212", "-");
+
+test("numbers stay short and keep their size", () => {
+  const told = [0, 1, 999, 1000, 1234, 12345, 999_950, 1.5e6, 2e9, 0.5, 0.0421, 0.00042, 3.14159, -12.5, 1e19, 2e-7].map(format.number);
+  assert.deepEqual(told.map(plain), ["0", "1", "999", "1k", "1.23k", "12.3k", "1M", "1.5M", "2G", "0.5", "0.042", "0.00042", "3.14", "-12.5", "1.0e+19", "2.0e-7"]);
+});
+
+test("nothing is a dash, not a number", () => {
+  for (const nothing of [null, undefined, NaN]) {
+    assert.equal(format.number(nothing), "–");
+    assert.equal(format.quantity(nothing, "ms"), "–");
+  }
+});
+
+test("a number never has more than six characters, whatever its size", () => {
+  for (let power = -4; power < 17; power += 0.13) assert.ok(plain(format.number(10 ** power)).length <= 6 + (power < -1 ? 3 : 0), String(10 ** power));
+});
+
+test("the unit is the last part of the name", () => {
+  const names = { "request.ms": "ms", "heap.bytes": "B", "cpu.percent": "%", "wait_seconds": "s", "job.us": "µs", "orders": "", "atoms": "" };
+  for (const [name, unit] of Object.entries(names)) assert.equal(format.unitOf(name), unit, name);
+});
+
+test("quantities scale within their unit", () => {
+  const told = [[81.5, "ms"], [1234, "ms"], [0.2, "ms"], [300_000, "ms"], [3 * 2 ** 20, "B"], [12, "%"], [5, ""], [-2048, "B"], [0, "ms"]];
+  assert.deepEqual(told.map(([value, unit]) => plain(format.quantity(value, unit))), ["81.5 ms", "1.23 s", "200 µs", "5 min", "3 MiB", "12 %", "5", "-2 KiB", "0 s"]);
+});
+
+test("differences have a sign", () => {
+  assert.deepEqual([0.123, -0.034, 0, 1.5, Infinity, 0.0001].map((share) => plain(format.difference(share))), ["+12 %", "-3.4 %", "±0 %", "+150 %", "new", "±0 %"]);
+});
+
+test("a stated error, and how long ago", () => {
+  assert.equal(plain(format.bound(0.01)), "±1 %");
+  assert.equal(plain(format.bound(0.0325)), "±3.3 %");
+  assert.deepEqual([0.4, 5, 200, 7300, 200_000].map((age) => plain(format.ago(age))), ["now", "5 s ago", "3 min ago", "2 h ago", "2 d ago"]);
+});
