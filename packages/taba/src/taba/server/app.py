@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from taba import names
 from taba.matching import PatternError
-from taba.server import formats, metrics, parameters
+from taba.server import formats, metrics, parameters, prometheus_api
 from taba.server.answering import Answering
 from taba.server.events import Events
 from taba.server.intake import REFUSED, OverloadedError, StoppingError, UnfoldableError
@@ -75,7 +75,9 @@ def make_app(service: Service) -> Starlette:
     routes = [Route(EVENTS, Events(service), methods=["POST"])]
     routes += [Route(path, endpoint, methods=["GET"]) for path, endpoint in get]
     routes += document.routes()
-    routes += metrics.routes(service, answering)
+    scraped = metrics.Metrics(service, answering)
+    routes += metrics.routes(scraped)
+    routes += prometheus_api.routes(service, answering, scraped.exposition.naming)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
 

@@ -84,6 +84,9 @@ SCHEMAS: dict[str, Schema] = {
         {"from": NUMBER, "to": NUMBER, "step": NUMBER, "tabs": each(listed(named("Point")), "by tab")},
     ),
     "Ledger": answer({"total": _LEDGER_ROW, "ledger": each(_LEDGER_ROW, "by client"), "warnings": listed(TEXT)}),
+    "PrometheusAnswer": made(
+        {"status": TEXT | {"enum": ["success"]}, "data": {}}, {"infos": listed(TEXT), "warnings": listed(TEXT)}
+    ),
     "Status": made({"status": TEXT, "version": TEXT, "store": TEXT, "shards": COUNT, "tabs": COUNT}),
     "Ping": made({"status": TEXT | {"description": "ok, or why events cannot be stored at the moment"}}),
 }
