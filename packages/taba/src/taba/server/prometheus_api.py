@@ -215,7 +215,6 @@ class Calls:
     def _asking(self, fields: QueryParams) -> _Asking:
         """To be called before anything is read: what comes later makes an answer more complete than it says."""
         service = self._service
-        service.freshness.look()
         complete = service.completeness()
         lookback = parameters.length(fields, "lookback_delta")
         if lookback is not None and lookback <= 0:
