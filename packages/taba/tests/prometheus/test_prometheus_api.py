@@ -36,7 +36,7 @@ def recorded(server):
     for client, amount in (("web-1", 1), ("web-2", 3)):
         server.record(
             [
-                *({"tab": "hits{site=a}", "value": amount, "time": NOW - ago} for ago in range(0, 7_000, 10)),
+                *({"tab": "hits{site=a}", "value": amount, "time": NOW - ago} for ago in range(0, 9_000, 10)),
                 {"tab": "hits{site=b}", "value": 5, "time": NOW - 30},
                 *(
                     {"tab": "wait.ms", "type": "percentile", "value": 5 * amount + n, "time": NOW - n}
@@ -145,6 +145,14 @@ def test_no_rate_is_finer_than_what_is_kept(recorded: ServerProcess):
     over = ask(recorded, "query_range", query="increase(hits_total[10m])", start=at, end=at + 600, step=5)
     assert any("kept in slices of 10m" in info for info in over.content["infos"])
     assert {value for one in over.content["data"]["result"] for _, value in one["values"]} <= {"240", "0"}
+
+
+def test_a_window_of_which_a_part_is_no_longer_kept_has_no_value(recorded: ServerProcess):
+    """Half of what happened is not told as if it were all."""
+    found = ask(recorded, "query", query='increase(hits_total{site="a"}[40d])', time=NOW)
+    assert found.content["data"]["result"] == []
+    assert any("nothing older is kept" in info for info in found.content["infos"])
+    assert len(instant(recorded, 'increase(hits_total{site="a"}[20d])', time=NOW)) == 1
 
 
 def test_what_can_be_browsed(recorded: ServerProcess):

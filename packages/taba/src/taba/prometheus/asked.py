@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
@@ -23,7 +24,7 @@ class Asked:
     """Series of one type and figure whose tabs follow one ladder, and the times, in milliseconds, ascending.
 
     `by_client`: the series of each client, and not the fleet's. `matchers`: all of the selector's, for what labels come
-    with the values.
+    with the values. `notes` gathers what is to be said of the answer.
     """
 
     query: Query
@@ -33,6 +34,7 @@ class Asked:
     now: float
     ladder: Ladder
     by_client: bool
+    notes: set[str]
 
     @property
     def figure(self) -> str:
@@ -45,6 +47,15 @@ class Asked:
         for handler, parts in self.query.chosen(tabs, Selection((), per_client=per_client), max(start, 0), stop):
             for states in parts:
                 yield handler, states
+
+    def kept(self, starts: Integers) -> Bools:
+        """Which windows that begin at these times (seconds) have all that was recorded: none older is kept."""
+        oldest = self.now - self.ladder[-1].keep
+        whole = starts >= oldest
+        if not whole.all():
+            since = datetime.fromtimestamp(max(oldest, 0), UTC).isoformat(timespec="seconds")
+            self.notes.add(f"there are no values of windows that begin before {since}: nothing older is kept")
+        return whole
 
     def joined(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The series of each row: its tab's, and further labels that the rows have beside `tab`. In the rows' order."""

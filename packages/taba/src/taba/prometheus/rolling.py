@@ -51,7 +51,8 @@ def rolling(asked: Asked) -> Vector:
             found.append(_answers(asked, handler, inside, keys, seconds, ends))
     vector = together(found, len(ends))
     labels = vector.labels.with_columns(pl.lit(written).alias(WINDOW))
-    return Vector(labels, vector.values[:, places], vector.present[:, places])
+    present = vector.present & asked.kept(starts)
+    return Vector(labels, vector.values[:, places], present[:, places])
 
 
 def _window(asked: Asked) -> str | None:

@@ -24,7 +24,7 @@ from taba.prometheus.naming import WINDOW
 from taba.prometheus.promql.labels import select
 from taba.prometheus.promql.syntax import NAME, Matcher
 from taba.prometheus.promql.tokens import QueryError
-from taba.prometheus.promql.vectors import Integers, Vector
+from taba.prometheus.promql.vectors import Integers, Vector, bounded
 from taba.prometheus.rolling import DEFAULT, rolling
 from taba.prometheus.series import FIGURE, LATE, TAB, TYPE, Known
 from taba.prometheus.sums import sums
@@ -100,10 +100,10 @@ class Source:
     ) -> Vector:
         """What `work` gives for each kind of series, together, with the labels that come with the values."""
         present = int(self.now * 1000)
-        found = [
-            self._fitting(work(asked), matchers)
-            for asked in self._asked(matchers, np.minimum(times, present), by_client=by_client, counted=counted)
-        ]
+        found: list[Vector] = []
+        for asked in self._asked(matchers, np.minimum(times, present), by_client=by_client, counted=counted):
+            found.append(self._fitting(work(asked), matchers))
+            bounded(sum(vector.series for vector in found), len(times), "a selector")
         vector = together(found, len(times))
         return replace(vector, present=vector.present & (times <= present + LOOKBACK * 1000))
 
@@ -119,13 +119,14 @@ class Source:
                     "change is name - name offset 5m"
                 )
             chosen = summed
+        bounded(chosen.height, len(times), "a selector")
         for _, some in chosen.group_by(TYPE, FIGURE, maintain_order=True):
             by_tab = some.with_columns(pl.col(TAB).alias("tab"))
             for policy, series in self.tiers.by_policy(by_tab):
                 per_client = by_client and some[TYPE][0] != "gauge"
                 ladder = self.tiers.of(CLIENTS if per_client else FLEET, policy)
                 self._say_how_fine(ladder, times)
-                yield Asked(self.query, series.drop("tab"), matchers, times, self.now, ladder, by_client)
+                yield Asked(self.query, series.drop("tab"), matchers, times, self.now, ladder, by_client, self.notes)
 
     def _at(self, asked: Asked) -> Vector:
         if asked.series[TYPE][0] == "gauge":
@@ -137,7 +138,8 @@ class Source:
         starts = np.zeros_like(seconds) if asked.by_client else seconds // whole * whole
         ends = begins(asked.ladder, asked.times, asked.now)
         # The present has all that is there, as `/metrics` has.
-        return sums(asked, starts, np.where(seconds >= int(asked.now), AHEAD, ends), risen=False)
+        vector = sums(asked, starts, np.where(seconds >= int(asked.now), AHEAD, ends), risen=False)
+        return vector if asked.by_client else replace(vector, present=vector.present & asked.kept(starts))
 
     def _risen(self, asked: Asked, length: int, *, per_second: bool) -> Vector:
         starts, ends = windows(asked.ladder, asked.times, length, asked.now)
@@ -150,8 +152,7 @@ class Source:
             )
         # A window that is as long as was asked for gives its sum itself, and no product that is near it.
         values = vector.values / seconds if per_second else vector.values * (length / 1000 / seconds)
-        kept = asked.times >= (self.now - self.tiers.reach(CLIENTS if asked.by_client else FLEET)) * 1000
-        return Vector(vector.labels, values, vector.present & kept)
+        return Vector(vector.labels, values, vector.present & asked.kept(starts))
 
     def _fitting(self, vector: Vector, matchers: Sequence[Matcher]) -> Vector:
         """The series that fit by the labels that came with the values, too."""
