@@ -6,8 +6,7 @@ over time  {"resultType": "matrix", "result": [{"metric": …, "values": [[secon
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -89,8 +88,3 @@ def _metrics(labels: pl.DataFrame) -> pl.Series:
     ]
     inside = pl.concat_str(fields, separator=",", ignore_nulls=True)
     return labels.select(pl.format("{{{}}}", inside)).to_series()
-
-
-def described(metadata: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
-    """Metrics' metadata: type, help and unit of each."""
-    return msgspec.json.encode(metadata)

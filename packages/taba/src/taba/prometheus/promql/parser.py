@@ -199,17 +199,16 @@ class _Parser:
         found = self._expression(0)
         self._depth -= 1
         self._expect(")", "that closes the bracket")
-        self._no_more_of(found)
+        self._no_more()
         return found
 
-    def _no_more_of(self, found: Expression) -> None:
-        """Refuse what may follow expressions in the whole language."""
+    def _no_more(self) -> None:
+        """Refuse what may stand behind an expression in the whole language."""
         if self._now.text == "[" and self._now.kind == "mark":
             raise self._problem("subqueries are not taken here: a range stands behind a metric, as name[5m]")
         if self._now.kind == "word" and self._now.text.lower() == "offset":
             raise self._problem("offset stands behind a metric, not behind an expression")
         self._no_at()
-        del found
 
     def _no_at(self) -> None:
         if self._now.text == "@" and self._now.kind == "mark":
@@ -245,7 +244,7 @@ class _Parser:
             self._check(given, wanted, f"argument {number} of {token.text}")
         self._check_call(token, function, arguments)
         found = Call(token.text, arguments, function.gives, token.position)
-        self._no_more_of(found)
+        self._no_more()
         return found
 
     def _check_call(self, token: Token, function: Function, arguments: tuple[Expression, ...]) -> None:
@@ -266,7 +265,7 @@ class _Parser:
 
     def _check(self, given: Expression, wanted: Kind, where: str) -> None:
         if given.kind != wanted:
-            raise SyntaxProblem(f"{where} must be a {wanted}, not a {given.kind}", given.position, self._query)
+            raise SyntaxProblem(f"{where} must be of the type {wanted}, not {given.kind}", given.position, self._query)
 
     def _aggregation(self) -> Expression:
         token = self._take()
@@ -284,7 +283,7 @@ class _Parser:
         without, labels = clause
         parameter = arguments[0] if ranked else None
         found = Aggregation(operator, arguments[-1], labels, without, parameter, token.position)
-        self._no_more_of(found)
+        self._no_more()
         return found
 
     def _clause(self) -> tuple[bool, tuple[str, ...]] | None:
