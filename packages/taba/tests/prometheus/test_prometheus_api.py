@@ -15,42 +15,46 @@ from promql_cases import expressions
 from server_process import Answer, ServerProcess, wait_until
 
 FORM = "application/x-www-form-urlencoded"
+TIERS = ["1s for 10m", "1m for 1h", "10m for 30d"]
+
+
+class RecordedServer(ServerProcess):
+    """A server, and the time to which its events lead up."""
+
+    now: int
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    server = ServerProcess(
+    server = RecordedServer(
         tmp_path_factory.mktemp("api"), gather_ms=10, limits={"answer_rows": 3_000}, tiers={"fleet": TIERS}
     )
     yield server
     server.close()
 
 
-TIERS = ["1s for 10m", "1m for 1h", "10m for 30d"]
-NOW = int(time.time())
-
-
 @pytest.fixture(scope="module")
 def recorded(server):
     """Events of two clients within the last hours."""
+    server.now = int(time.time())
     for client, amount in (("web-1", 1), ("web-2", 3)):
         server.record(
             [
-                *({"tab": "hits{site=a}", "value": amount, "time": NOW - ago} for ago in range(0, 9_000, 10)),
-                {"tab": "hits{site=b}", "value": 5, "time": NOW - 30},
+                *({"tab": "hits{site=a}", "value": amount, "time": server.now - ago} for ago in range(0, 9_000, 10)),
+                {"tab": "hits{site=b}", "value": 5, "time": server.now - 30},
                 *(
-                    {"tab": "wait.ms", "type": "percentile", "value": 5 * amount + n, "time": NOW - n}
+                    {"tab": "wait.ms", "type": "percentile", "value": 5 * amount + n, "time": server.now - n}
                     for n in range(100)
                 ),
-                {"tab": "depth", "type": "gauge", "value": amount, "time": NOW - 20},
-                {"tab": "rare", "type": "gauge", "value": amount, "time": NOW - 900},
-                {"tab": "brief", "type": "gauge(5)", "value": amount, "time": NOW - 60},
-                {"tab": "release", "type": "gauge", "value": f"v{amount}", "time": NOW - 20},
-                {"tab": "people", "type": "uniques", "value": client, "time": NOW - 200},
-                {"tab": "people", "type": "uniques", "value": "all", "time": NOW - 2_000},
-                {"tab": "pages", "type": "top", "value": '/a"\\b', "time": NOW - 20},
-                {"tab": "errors", "type": "buffer", "value": "x", "time": NOW - 20},
-                {"tab": "balance", "value": -amount, "time": NOW - 20},
+                {"tab": "depth", "type": "gauge", "value": amount, "time": server.now - 20},
+                {"tab": "rare", "type": "gauge", "value": amount, "time": server.now - 900},
+                {"tab": "brief", "type": "gauge(5)", "value": amount, "time": server.now - 60},
+                {"tab": "release", "type": "gauge", "value": f"v{amount}", "time": server.now - 20},
+                {"tab": "people", "type": "uniques", "value": client, "time": server.now - 200},
+                {"tab": "people", "type": "uniques", "value": "all", "time": server.now - 2_000},
+                {"tab": "pages", "type": "top", "value": '/a"\\b', "time": server.now - 20},
+                {"tab": "errors", "type": "buffer", "value": "x", "time": server.now - 20},
+                {"tab": "balance", "value": -amount, "time": server.now - 20},
             ],
             client=client,
         )
@@ -83,7 +87,7 @@ def labelled(**labels: str) -> frozenset[tuple[str, str]]:
     return frozenset(labels.items())
 
 
-def test_every_sample_of_the_metrics_page_has_the_same_value_here(recorded: ServerProcess):
+def test_every_sample_of_the_metrics_page_has_the_same_value_here(recorded: RecordedServer):
     """A board may be drawn from a Prometheus that scrapes, or from the server itself: the numbers are the same."""
     page = samples(recorded.request("GET", "/metrics?tab=*").body.decode(), CLASSIC)
     own = {key: value for key, value in page.items() if not key[0].startswith("taba_")}
@@ -93,9 +97,9 @@ def test_every_sample_of_the_metrics_page_has_the_same_value_here(recorded: Serv
         assert here[labels | {("__name__", name)}] == value, (name, labels)
 
 
-def test_clients_have_series_of_their_own_where_they_are_mentioned(recorded: ServerProcess):
+def test_clients_have_series_of_their_own_where_they_are_mentioned(recorded: RecordedServer):
     """What single clients' series say is in `/v1/projections`, and the fleet's is their sum."""
-    found = instant(recorded, "sum by (client) (increase(hits_events_total[1m]))", time=NOW)
+    found = instant(recorded, "sum by (client) (increase(hits_events_total[1m]))", time=recorded.now)
     assert found == {
         labelled(client="web-1"): pytest.approx(7, abs=2),
         labelled(client="web-2"): pytest.approx(7, abs=2),
@@ -116,28 +120,32 @@ def test_clients_have_series_of_their_own_where_they_are_mentioned(recorded: Ser
     assert list(instant(recorded, 'people_distinct{client="web-2",window="1h"}').values()) == [2]
 
 
-def test_gauges_are_remembered_as_long_as_they_are_looked_back_for(recorded: ServerProcess):
+def test_gauges_are_remembered_as_long_as_they_are_looked_back_for(recorded: RecordedServer):
     """Five minutes as in Prometheus, as long as is asked for, and never longer than they last."""
     assert instant(recorded, "rare") == {}
     assert list(instant(recorded, "rare", lookback_delta="1h").values()) == [4]
     assert list(instant(recorded, "rare", lookback_delta=3_600).values()) == [4]
-    assert list(instant(recorded, "brief", time=NOW - 56).values()) == [4]
-    assert instant(recorded, "brief", time=NOW - 55) == instant(recorded, "brief") == {}
-    assert instant(recorded, "depth", time=NOW - 20.5) == {}
+    assert list(instant(recorded, "brief", time=recorded.now - 56).values()) == [4]
+    assert instant(recorded, "brief", time=recorded.now - 55) == instant(recorded, "brief") == {}
+    assert instant(recorded, "depth", time=recorded.now - 20.5) == {}
 
 
-def test_windows_are_of_the_label_that_names_them(recorded: ServerProcess):
+def test_windows_are_of_the_label_that_names_them(recorded: RecordedServer):
     """Uniques over an hour are no sum of those over minutes: the label chooses, five minutes where it is not there."""
     assert instant(recorded, "people_distinct") == {labelled(__name__="people_distinct", window="5m"): 2}
     assert instant(recorded, 'people_distinct{window="1h"}') == {labelled(__name__="people_distinct", window="1h"): 3}
     assert instant(recorded, 'people_distinct{window!="5m"}') == {}
-    over = data(recorded, "query_range", query="people_distinct", start=NOW - 600, end=NOW, step=60)["result"]
-    assert [[time, float(value)] for time, value in over[0]["values"]] == [[NOW - ago, 2] for ago in (180, 120, 60, 0)]
+    over = data(recorded, "query_range", query="people_distinct", start=recorded.now - 600, end=recorded.now, step=60)[
+        "result"
+    ]
+    assert [[time, float(value)] for time, value in over[0]["values"]] == [
+        [recorded.now - ago, 2] for ago in (180, 120, 60, 0)
+    ]
 
 
-def test_no_rate_is_finer_than_what_is_kept(recorded: ServerProcess):
+def test_no_rate_is_finer_than_what_is_kept(recorded: RecordedServer):
     """Where slices are wider than the window, the rate is that of the slice, exact, and the answer says so."""
-    at = NOW - 6_000
+    at = recorded.now - 6_000
     found = ask(recorded, "query", query='rate(hits_total{site="a"}[1m])', time=at)
     (series,) = found.content["data"]["result"]
     assert float(series["value"][1]) == pytest.approx(0.4)
@@ -147,15 +155,15 @@ def test_no_rate_is_finer_than_what_is_kept(recorded: ServerProcess):
     assert {value for one in over.content["data"]["result"] for _, value in one["values"]} <= {"240", "0"}
 
 
-def test_a_window_of_which_a_part_is_no_longer_kept_has_no_value(recorded: ServerProcess):
+def test_a_window_of_which_a_part_is_no_longer_kept_has_no_value(recorded: RecordedServer):
     """Half of what happened is not told as if it were all."""
-    found = ask(recorded, "query", query='increase(hits_total{site="a"}[40d])', time=NOW)
+    found = ask(recorded, "query", query='increase(hits_total{site="a"}[40d])', time=recorded.now)
     assert found.content["data"]["result"] == []
     assert any("nothing older is kept" in info for info in found.content["infos"])
-    assert len(instant(recorded, 'increase(hits_total{site="a"}[20d])', time=NOW)) == 1
+    assert len(instant(recorded, 'increase(hits_total{site="a"}[20d])', time=recorded.now)) == 1
 
 
-def test_what_can_be_browsed(recorded: ServerProcess):
+def test_what_can_be_browsed(recorded: RecordedServer):
     """Metrics, labels and values are found as Grafana looks for them."""
     names = data(recorded, "label/__name__/values")
     assert {"hits_total", "hits_events_total", "wait_seconds_bucket", "depth", "people_distinct"} <= set(names)
@@ -176,9 +184,9 @@ def test_what_can_be_browsed(recorded: ServerProcess):
     assert data(recorded, "rules") == {"groups": []}
 
 
-def test_forms_are_taken_as_query_strings_are(recorded: ServerProcess):
+def test_forms_are_taken_as_query_strings_are(recorded: RecordedServer):
     """Grafana posts by default; fields of the form come before those of the address."""
-    asked = {"query": "sum(hits_total)", "time": NOW}
+    asked = {"query": "sum(hits_total)", "time": recorded.now}
     assert ask(recorded, "query", post=True, **asked).content == ask(recorded, "query", **asked).content
     both = recorded.post(urlencode(asked).encode(), FORM, "/api/v1/query?query=1&other=x")
     assert both.content["data"]["resultType"] == "vector"
@@ -232,7 +240,7 @@ def test_forms_are_taken_as_query_strings_are(recorded: ServerProcess):
     ],
 )
 def test_errors_are_told_as_prometheus_tells_them(
-    recorded: ServerProcess, path: str, parameters: Mapping[str, Any], status: int, kind: str, told: str
+    recorded: RecordedServer, path: str, parameters: Mapping[str, Any], status: int, kind: str, told: str
 ):
     """Grafana shows `error`; programs go by the status and by `errorType`."""
     found = ask(recorded, path, **parameters)
@@ -242,7 +250,7 @@ def test_errors_are_told_as_prometheus_tells_them(
     assert told in found.content["error"]
 
 
-def test_what_is_too_large_is_refused_or_cut_and_says_so(recorded: ServerProcess):
+def test_what_is_too_large_is_refused_or_cut_and_says_so(recorded: RecordedServer):
     """A limit cuts with a warning; a form without end is not read to its end."""
     for path, parameters in (("query", {"query": "hits_total"}), ("series", {"match": "hits_total"}), ("labels", {})):
         found = ask(recorded, path, limit=1, **parameters).content
@@ -251,14 +259,14 @@ def test_what_is_too_large_is_refused_or_cut_and_says_so(recorded: ServerProcess
     assert recorded.post(b"query=1&x=" + b"x" * (2 << 20), FORM, "/api/v1/query").status == 400
 
 
-def test_an_answer_says_how_complete_it_is(recorded: ServerProcess):
+def test_an_answer_says_how_complete_it_is(recorded: RecordedServer):
     """Up to now something may be missing, and `infos` say from when on; what is long complete says nothing."""
     found = ask(recorded, "query", query="sum(hits_total)", time=time.time()).content
     assert any("complete to" in info and "2 of 2 clients" in info for info in found["infos"])
-    wait_until(lambda: "infos" not in ask(recorded, "query", query="sum(hits_total)", time=NOW).content)
+    wait_until(lambda: "infos" not in ask(recorded, "query", query="sum(hits_total)", time=recorded.now).content)
 
 
-def test_new_tabs_are_there_at_once(recorded: ServerProcess):
+def test_new_tabs_are_there_at_once(recorded: RecordedServer):
     """What was recorded a moment ago is named and drawn: nothing of the names is kept too long."""
     for number in range(3):
         recorded.record([{"tab": f"fresh.n{number}", "value": 7}], client="web-1")
@@ -277,16 +285,19 @@ NAMED = st.sampled_from(
         "pages_top",
     ]
 )
-TIMES = st.one_of(
-    st.integers(-5_000, 100).map(lambda offset: str(NOW + offset)), st.floats().map(str), st.text(max_size=9)
-)
+TIMES = st.one_of(st.integers(-5_000, 100), st.floats().map(str), st.text(max_size=9))
+
+
+def at(server: RecordedServer, time: str | int) -> str:
+    """A time as it is asked for: an offset from the server's, or any text."""
+    return str(server.now + time) if isinstance(time, int) else time
 
 
 @given(query=st.one_of(NAMED, expressions.map(str), st.text(max_size=20)), time=TIMES, post=st.booleans())
 @SHARED
-def test_no_query_makes_the_server_fail(recorded: ServerProcess, query: str, time: str, post: bool):
+def test_no_query_makes_the_server_fail(recorded: RecordedServer, query: str, time: str | int, post: bool):
     """Whatever is asked, the answer is one or the other of Prometheus' forms, and never a 500."""
-    found = ask(recorded, "query", post=post, query=query, time=time)
+    found = ask(recorded, "query", post=post, query=query, time=at(recorded, time))
     assert found.status in (200, 400, 422), found
     assert found.content["status"] == ("success" if found.status == 200 else "error")
 
@@ -299,10 +310,10 @@ def test_no_query_makes_the_server_fail(recorded: ServerProcess, query: str, tim
 )
 @SHARED
 def test_no_fields_make_the_server_fail(
-    recorded: ServerProcess, path: str, query: str, times: tuple[str, str, str], limit: str
+    recorded: RecordedServer, path: str, query: str, times: tuple[str | int, str | int, str], limit: str
 ):
     """The same of all other calls, with whatever fields."""
-    start, end, step = times
-    found = ask(recorded, path, query=query, match=query, start=start, end=end, step=step, limit=limit)
+    start, end = (at(recorded, time) for time in times[:2])
+    found = ask(recorded, path, query=query, match=query, start=start, end=end, step=times[2], limit=limit)
     assert found.status in (200, 400, 422), found
     assert found.content["status"] == ("success" if found.status == 200 else "error")
