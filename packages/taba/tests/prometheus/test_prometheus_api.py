@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from metrics_world import CLASSIC, samples
 from promql_cases import expressions
-from server_process import Answer, ServerProcess, wait_until
+from server_process import FRAME, Answer, ServerProcess, frame_bytes, wait_until
 
 FORM = "application/x-www-form-urlencoded"
 TIERS = ["1s for 10m", "1m for 1h", "10m for 30d"]
@@ -261,9 +262,24 @@ def test_what_is_too_large_is_refused_or_cut_and_says_so(recorded: RecordedServe
 
 def test_an_answer_says_how_complete_it_is(recorded: RecordedServer):
     """Up to now something may be missing, and `infos` say from when on; what is long complete says nothing."""
-    found = ask(recorded, "query", query="sum(hits_total)", time=time.time()).content
+    found = ask(recorded, "query", query="sum(hits_total)", time=time.time() + 60).content
     assert any("complete to" in info and "2 of 2 clients" in info for info in found["infos"])
     wait_until(lambda: "infos" not in ask(recorded, "query", query="sum(hits_total)", time=recorded.now).content)
+
+
+def test_the_newest_rate_lacks_nothing_that_is_still_on_its_way(recorded: RecordedServer):
+    """A client that has sent until four seconds ago is not shown as if it had done nothing since."""
+    numbers = count(1)
+
+    def lacks_nothing() -> bool:
+        now, number = time.time(), next(numbers)
+        tab = f"slow.n{number}"
+        sent = frame_bytes("slow", number, {tab: [1.0] * 10}, start=now - 6, stop=now - 4)
+        assert recorded.post(sent, FRAME).status == 200
+        return list(instant(recorded, f"increase(slow_n{number}_total[3s])").values()) == [10]
+
+    # What answers say of their completeness may be a fifth of a second old, and after ten the client is silent.
+    wait_until(lacks_nothing)
 
 
 def test_new_tabs_are_there_at_once(recorded: RecordedServer):

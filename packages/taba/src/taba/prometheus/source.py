@@ -45,12 +45,16 @@ AHEAD = 1 << 32
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The series of a server's States at the time `now`; `notes` gathers what is to be said of the answer."""
+    """The series of a server's States at the time `now`; `notes` gathers what is to be said of the answer.
+
+    No window ends after `settled`, so that the newest point of a rate does not lack what is still on its way.
+    """
 
     query: Query
     known: Known
     tiers: Tiers
     now: float
+    settled: float
     lookback: float = LOOKBACK
     notes: set[str] = field(default_factory=set)
 
@@ -142,7 +146,8 @@ class Source:
         return vector if asked.by_client else replace(vector, present=vector.present & asked.kept(starts))
 
     def _risen(self, asked: Asked, length: int, *, per_second: bool) -> Vector:
-        starts, ends = windows(asked.ladder, asked.times, length, asked.now)
+        times = np.minimum(asked.times, int(self.settled * 1000))
+        starts, ends = windows(asked.ladder, times, length, asked.now)
         vector = sums(asked, starts, ends, risen=True)
         seconds = (ends - starts).astype(np.float64)
         if (seconds * 1000 != length).any():

@@ -220,7 +220,10 @@ class Calls:
         if lookback is not None and lookback <= 0:
             raise InvalidParameter("lookback_delta", "it must be more than 0")
         seconds = LOOKBACK if lookback is None else lookback / 1000
-        source = Source(service.query, self._known_now(), service.tiers, service.clock(), seconds)
+        now = service.clock()
+        # What is missing for long is missing: then windows end where they are asked to, and the answer has a warning.
+        settled = complete.complete_to if now - complete.complete_to <= LIVE_SECONDS else now
+        source = Source(service.query, self._known_now(), service.tiers, now, settled, seconds)
         return _Asking(source, complete)
 
     def _known_now(self) -> Known:
