@@ -282,6 +282,13 @@ def test_the_newest_rate_lacks_nothing_that_is_still_on_its_way(recorded: Record
     wait_until(lacks_nothing)
 
 
+def test_the_same_question_has_its_series_in_the_same_order(recorded: RecordedServer):
+    """Colours of a chart go by the order of series: it does not hang on how they were found."""
+    for query in ("sum by (client, site) (hits_events_total)", "hits_total", "wait_seconds_bucket"):
+        orders = {str([one["metric"] for one in data(recorded, "query", query=query)["result"]]) for _ in range(5)}
+        assert len(orders) == 1
+
+
 def test_new_tabs_are_there_at_once(recorded: RecordedServer):
     """What was recorded a moment ago is named and drawn: nothing of the names is kept too long."""
     for number in range(3):

@@ -108,7 +108,7 @@ class Source:
         for asked in self._asked(matchers, np.minimum(times, present), by_client=by_client, counted=counted):
             found.append(self._fitting(work(asked), matchers))
             bounded(sum(vector.series for vector in found), len(times), "a selector")
-        vector = together(found, len(times))
+        vector = _sorted(together(found, len(times)))
         return replace(vector, present=vector.present & (times <= present + LOOKBACK * 1000))
 
     def _asked(
@@ -179,6 +179,13 @@ class Source:
                 f"what was recorded is kept in slices of {durations.write(width)} at the begin of this range: points "
                 f"that are closer together repeat each other"
             )
+
+
+def _sorted(vector: Vector) -> Vector:
+    """The series by their labels: an answer's order does not hang on how they were found."""
+    labels = sorted(vector.labels.columns)
+    order = vector.labels.with_row_index("\0").sort(labels, nulls_last=False)["\0"]
+    return vector.take(order.to_numpy().astype(np.int64))
 
 
 def _is_summed(asked: Asked) -> bool:
