@@ -12,6 +12,10 @@ They are declared in `taba.settings`; `taba up` and `taba agent` may share one f
                         [[tiers.patterns]]               tabs with tiers of their own; the first match counts
                         match = "audit.*"
                         fleet = ["1m for 2d", "1d for 10y"]
+                        [[watches]]                      rules over answers, by taba.watches.rule
+                        name = "slow"
+                        rule = "p99(request.ms) > 200 for 1m"
+                        webhook = "http://10.0.0.7/alarm"
     environment  TABA_PORT=8300  TABA_LIMITS_TABS=500000  TABA_TIERS_CLIENTS="1s for 2m, 1m for 2h"
     flag         --port 8300  --limits-tabs 500000  --tiers-clients "1s for 2m" --tiers-clients "1m for 2h"
 
@@ -36,17 +40,20 @@ from taba.matching import PatternError, glob_pattern
 from taba.settings import (
     PATTERNS,
     SETTINGS,
+    WATCHES,
     Agent,
     Limits,
     Setting,
     Settings,
     TierPattern,
     Tiers,
+    Watch,
     bare,
     default_data,
     default_file,
     default_spool,
 )
+from taba.watches import declared
 
 __all__ = [
     "NOT_SETTINGS",
@@ -59,13 +66,14 @@ __all__ = [
     "Settings",
     "TierPattern",
     "Tiers",
+    "Watch",
     "default_data",
     "default_file",
     "default_spool",
     "load",
 ]
 
-NOT_SETTINGS = frozenset({"TABA_CLIENT", "TABA_AGENT", "TABA_SERVER", "TABA_DISABLED", "TABA_CONFIG"})
+NOT_SETTINGS = frozenset({"TABA_CLIENT", "TABA_AGENT", "TABA_SERVER", "TABA_TOKEN", "TABA_DISABLED", "TABA_CONFIG"})
 """Variables that mean something to the client and the command line, and nothing to the server or the agent."""
 
 
@@ -87,15 +95,17 @@ def load(
     """
     values: dict[str, Any] = {"data": default_data(environ), "agent.spool": default_spool(environ), **(defaults or {})}
     patterns: list[TierPattern] = []
+    watches: tuple[Watch, ...] = ()
     if file is not None:
         raw = _read(file)
         patterns = _patterns(file, raw)
+        watches = _watches(file, raw.pop(WATCHES, []))
         values |= {path: _from_file(file, path, value) for path, value in _flat(file, raw)}
     values |= _from_environ(environ)
     for path, value in (flags or {}).items():
         if value is not None:
             values[path] = _converted(SETTINGS[path].flag_within(group), SETTINGS[path], value)
-    return _filled(values, patterns)
+    return msgspec.structs.replace(_filled(values, patterns), watches=watches)
 
 
 def _filled(values: Mapping[str, Any], patterns: Sequence[TierPattern]) -> Settings:
@@ -220,6 +230,14 @@ def _patterns(file: Path, raw: Mapping[str, Any]) -> list[TierPattern]:
     if not isinstance(tables, list):
         raise ConfigError(f"{file}: {PATTERNS} is {tables!r}: expected tables, each under [[{PATTERNS}]]")
     return [_pattern(f"{file}: {PATTERNS}[{index}]", table) for index, table in enumerate(tables)]
+
+
+def _watches(file: Path, tables: Any) -> tuple[Watch, ...]:
+    """The file's `[[watches]]`."""
+    try:
+        return declared.read(tables, f"{file}: {WATCHES}", file.parent)
+    except declared.WatchError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _pattern(origin: str, table: Any) -> TierPattern:

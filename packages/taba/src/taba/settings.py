@@ -4,6 +4,7 @@ Settings        taba up and taba server, at the top of the file
   tiers         [tiers]
   limits        [limits]
   agent         [agent]: the agent, as `taba agent` runs it and `taba up` has it inside
+  watches       [[watches]]: rules over answers, and what is done when one fires
 """
 
 from __future__ import annotations
@@ -77,6 +78,15 @@ class Limits(msgspec.Struct, frozen=True):
         int, Meta(description="how far ahead of the server's clock an event may be, in seconds", ge=0)
     ] = 60
     answer_rows: Annotated[int, Meta(description="rows that one answer may have", ge=1)] = 2_000_000
+    live_questions: Annotated[
+        int, Meta(description="different questions that are watched at once, of each server process", ge=1)
+    ] = 100
+    live_watchers: Annotated[int, Meta(description="watchers at once, of each server process", ge=1)] = 1000
+    live_rows: Annotated[int, Meta(description="rows that an answer may have that is watched", ge=1)] = 200_000
+    live_stall_s: Annotated[
+        float,
+        Meta(description="how long a watcher may read nothing before it is dropped, in seconds", ge=0.1, le=3600),
+    ] = 30.0
 
 
 class Agent(msgspec.Struct, frozen=True):
@@ -113,6 +123,18 @@ class Agent(msgspec.Struct, frozen=True):
     drain_s: Annotated[
         float, Meta(description="how long a stopping agent goes on sending, in seconds", ge=0, le=3600)
     ] = 5.0
+
+
+class Watch(msgspec.Struct, frozen=True):
+    """A rule over answers, and what is told of it when it begins to fire and when that is over.
+
+    `rule` is as `taba.watches.rule` reads it, `webhook` a URL, `command` a program and its arguments.
+    """
+
+    name: str
+    rule: str
+    webhook: str | None = None
+    command: tuple[str, ...] = ()
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -158,9 +180,10 @@ class Settings(msgspec.Struct, frozen=True):
     tiers: Tiers = Tiers()
     limits: Limits = Limits()
     agent: Agent = msgspec.field(default_factory=Agent)
+    watches: tuple[Watch, ...] = ()
 
 
-LIVE = ("gather_ms", "log_level", "limits", "agent")
+LIVE = ("gather_ms", "log_level", "limits", "agent", "watches")
 """The settings that a running server takes anew, or that are not the server's."""
 
 
@@ -207,13 +230,13 @@ class Setting:
 
 
 def _declared(group: type[msgspec.Struct], prefix: str = "") -> Iterator[Setting]:
-    """The settings of a group and of the groups in it, without `tiers.patterns`, which only a file has."""
+    """The settings of a group and of the groups in it, without those that only a file has."""
     kinds = get_type_hints(group, include_extras=True)
     for field in msgspec.structs.fields(group):
         kind = kinds[field.name]
         if isinstance(kind, type):
             yield from _declared(kind, f"{field.name}.")
-        elif prefix + field.name != PATTERNS:
+        elif prefix + field.name not in (PATTERNS, WATCHES):
             default = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
             meta = kind.__metadata__[0]
             yield Setting(prefix + field.name, kind, default, meta.description, (meta.extra or {}).get("flag", ""))
@@ -246,5 +269,6 @@ def _expected(info: Any) -> str:
 
 
 PATTERNS = "tiers.patterns"
+WATCHES = "watches"
 SETTINGS: dict[str, Setting] = {setting.path: setting for setting in _declared(Settings)}
 """Every setting that has a flag and a variable, by its path, in the order declared."""

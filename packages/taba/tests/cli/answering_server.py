@@ -9,7 +9,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 
 class AnsweringServer(ThreadingHTTPServer):
-    """`answers` maps a path to (status, JSON); events are counted once for each source and sequence.
+    """`answers` maps a path to (status, JSON or bytes, or what makes these of the query and the headers).
+
+    Events are counted once for each source and sequence.
 
     `trouble` is what happens to the next posts, one after another: `busy`, `lost` (counted, but the answer never
     comes), `cut` (not even counted), a status as `413`, or nothing.
@@ -69,7 +71,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         parts = urlsplit(self.path)
         self.server.asked.append((parts.path, parse_qsl(parts.query)))
-        self._answer(*self.server.answers.get(parts.path, (404, {"detail": "no"})))
+        status, value = self.server.answers.get(parts.path, (404, {"detail": "no"}))
+        self._answer(status, value(dict(parse_qsl(parts.query)), self.headers) if callable(value) else value)
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -7,7 +7,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from taba.cli import queries, watching
+from taba.cli import live, queries, watching
 from taba.cli.app import app
 
 COUNTER = {"count": 3, "total": 3, "mean": 1, "min": 1, "max": 1, "rate": 0.05}
@@ -33,13 +33,25 @@ def asked(server):
             | {"tabs": {"bids.won": [COUNTER | {"time": 1000}, COUNTER | {"time": 1030}]}},
         ),
     }
+    server.answers["/v1/live"] = (200, lambda asked, _: told("answers", answer_of(server, asked)))
     return server
+
+
+def answer_of(server, asked):
+    """What the route answers of which a live answer is."""
+    return server.answers[f"/v1/{asked.get('of', 'aggregates')}"][1]
+
+
+def told(name, data, identity="x.1"):
+    """A stream that ends after one event."""
+    return f"retry: 1000\n\n: a comment\n\nevent: {name}\nid: {identity}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 def empty(server) -> None:
     for path, key in (("tabs", []), ("clients", []), ("aggregates", {}), ("projections", {}), ("series", {})):
         name = "clients" if path == "clients" else "tabs"
         server.answers[f"/v1/{path}"] = (200, {"complete_to": 1, name: key, "from": 0, "to": 60, "step": 3})
+    server.answers["/v1/live"] = (200, lambda asked, _: told("answers", answer_of(server, asked)))
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -212,18 +224,23 @@ def test_a_person_is_told_where_clients_are_missing_in_an_answer(taba, asked, mo
 
 
 def test_watch_draws_until_it_is_interrupted_and_waits_for_a_server_that_went(taba, asked, monkeypatch):
+    """Ctrl-C ends it in order; until then a server that went away is asked again, and what was drawn stays."""
     terminal = Terminal()
     monkeypatch.setattr(watching, "output", lambda: terminal)
-    turns = []
+    monkeypatch.setattr(watching, "LOOK", 0.05)
+    monkeypatch.setattr(live, "RETRY_SECONDS", 0.01)
+    closing = []
+    first_line = watching._told
 
-    def sleep(_seconds: float) -> None:
-        turns.append(None)
-        if len(turns) == 1:
-            asked.close()
-        if len(turns) == 2:
+    def line(watched):
+        shown = terminal.export_text(clear=False)
+        if "last minute" in shown and not closing:
+            closing.append(asked.close())
+        if "no Taba server at" in shown:
             raise KeyboardInterrupt
+        return first_line(watched)
 
-    monkeypatch.setattr(watching.time, "sleep", sleep)
+    monkeypatch.setattr(watching, "_told", line)
     ended = taba("watch", "bids*", "--server", asked.url)
     assert ended.code == 0
     shown = terminal.export_text()
@@ -232,13 +249,71 @@ def test_watch_draws_until_it_is_interrupted_and_waits_for_a_server_that_went(ta
     assert f"no Taba server at {asked.url}" in shown
 
 
+def test_watch_goes_on_where_it_was_and_merges_what_changed(taba, asked, monkeypatch):
+    """After a break it names what it saw last, and what comes then is changes of that."""
+    monkeypatch.setattr(live, "RETRY_SECONDS", 0.01)
+    more = {"complete_to": 1001, "tabs": {"bids.won": {"1m": COUNTER | {"count": 4}}, "bids.lost": {"1m": COUNTER}}}
+    streams = {None: ("answers", answer_of(asked, {}), "x.1"), "x.1": ("changes", more, "x.2")}
+    streams["x.2"] = ("changes", {"complete_to": 1002, "missed": 3, "tabs": {"bids.won": None}}, "x.3")
+    asked.answers["/v1/live"] = (200, lambda _, headers: told(*streams[headers["Last-Event-ID"]]))
+    ended = taba("watch", "bids*", "--json", "--count", 3, "--server", asked.url)
+    lines = [json.loads(line) for line in ended.out.splitlines()]
+    assert lines[0] == answer_of(asked, {})
+    assert lines[1] == more
+    assert lines[2] == {"complete_to": 1002, "tabs": {"bids.lost": {"1m": COUNTER}}}
+
+
+def test_watch_says_what_is_wrong_and_that_it_is_over(taba, asked, monkeypatch):
+    """Trouble passes; an error ends it, with the server's words."""
+    monkeypatch.setattr(live, "RETRY_SECONDS", 0.01)
+    parts = [
+        told("answers", answer_of(asked, {})),
+        told("trouble", {"error": "the store is away"}),
+        told("error", {"error": "too many rows"}),
+    ]
+    asked.answers["/v1/live"] = (200, lambda *_: b"".join(parts))
+    ended = taba("watch", "bids*", "--json", "--server", asked.url)
+    assert ended.code == 1
+    assert "too many rows" in ended.err
+
+
 def test_watch_says_how_much_does_not_fit(taba, asked, monkeypatch):
+    """On a terminal of a few lines."""
     terminal = Terminal()
     monkeypatch.setattr(watching, "output", lambda: terminal)
-    monkeypatch.setattr(watching, "PERIOD", 0.01)
     asked.answers["/v1/aggregates"] = (200, {"complete_to": 1, "tabs": {f"t{n}": {"1m": COUNTER} for n in range(9)}})
-    assert taba("watch", "t*", "--count", 2, "--server", asked.url).code == 0
+    assert taba("watch", "t*", "--count", 1, "--server", asked.url).code == 0
     assert "… 5 more lines: a taller terminal shows them" in terminal.export_text()
+
+
+POINTS = {"from": 10, "to": 20, "step": 5}
+
+
+def test_live_answers_merge_as_the_format_says():
+    """Tabs are replaced, clients and points are merged, null takes out, and points before `from` go."""
+
+    def after(held, of, **data):
+        return live.merged(held, live.Event("changes", "", data), of)
+
+    assert after({"a": 1, "tabs": {"x": {"1m": 1}, "z": {"1m": 1}}}, "aggregates", a=2, tabs={"y": {}, "z": None}) == {
+        "a": 2,
+        "tabs": {"x": {"1m": 1}, "y": {}},
+    }
+    clients = {"tabs": {"x": {"c1": {"1m": 1}, "c2": {"1m": 1}}, "y": {"c1": {}}}}
+    assert after(clients, "projections", tabs={"x": {"c2": None, "c3": {"1m": 2}}, "y": None}) == {
+        "tabs": {"x": {"c1": {"1m": 1}, "c3": {"1m": 2}}}
+    }
+    series = {"tabs": {"x": [{"time": 5, "n": 1}, {"time": 10, "n": 1}]}, "from": 5, "to": 15, "step": 5}
+    assert after(series, "series", **POINTS, tabs={"x": [{"time": 15, "n": 3}, {"time": 10, "n": 2}]}) == {
+        **POINTS,
+        "tabs": {"x": [{"time": 10, "n": 2}, {"time": 15, "n": 3}]},
+    }
+
+
+def test_a_stream_is_read_as_events_whatever_else_is_in_it():
+    """Comments, fields that nobody knows, ends of lines of either kind, and an event that is cut off."""
+    lines = [b": hello\n", b"\n", b"event: answers\r\n", b"id:7\r\n", b'data: {"a":1}\r\n', b"\r\n", b"data: {"]
+    assert list(live.events(iter(lines))) == [live.Event("answers", "7", {"a": 1})]
 
 
 def commands():

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 from command_process import COMMAND, PATIENCE, Serving, environment, start, until
 from engines import EngineServer, shared
+from live_reader import LiveReader
 
 from taba.server.workers import LONGEST_PAUSE, pause
 
@@ -94,6 +95,23 @@ def test_connections_spread_over_the_workers_and_the_parent_stays_small(tmp_path
         code, told = serving.stop()
     assert (code, told) == (0, "")
     assert not any(runs(pid) for pid in serving.told["pids"])
+
+
+def test_watchers_of_any_worker_see_what_any_worker_has_taken(tmp_path):
+    """And a service that is stopped does not wait for them."""
+    with served(tmp_path, 2) as serving, contextlib.ExitStack() as stack:
+        readers = [
+            stack.enter_context(contextlib.closing(LiveReader(serving.url, tab="seen", window="1h"))) for _ in range(12)
+        ]
+        for number in range(1, 7):
+            assert record(serving.url, "seen") == 200
+            for reader in readers:
+                reader.shows_total("seen", float(number), "1h")
+        begun = time.monotonic()
+        assert serving.stop() == (0, "")
+        assert time.monotonic() - begun < 10
+        for reader in readers:
+            until(lambda: reader.ended)  # noqa: B023
 
 
 def test_workers_share_the_processors(tmp_path):

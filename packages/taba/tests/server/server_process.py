@@ -45,7 +45,8 @@ class Answer(NamedTuple):
 class ServerProcess:
     """A server on the data in `folder`, started, killed and started again as a test needs it.
 
-    It compacts as any server does, but does not wait so long for it, nor for an engine that is away.
+    It compacts as any server does, but does not wait so long for it, nor for an engine that is away; its watches are
+    in a hurry too.
     """
 
     def __init__(self, folder: Path, **settings: Any) -> None:
@@ -218,9 +219,14 @@ def _serve() -> None:
     from taba.cli.serving import set_level, start_logging
     from taba.server import service
     from taba.server.main import StartError, serve
+    from taba.server.watches import actions, readings, watching
     from taba.states import tiers
     from taba.store import StoreError, durability, redis
+    from taba.watches import record
 
+    watching.LOOK_SECONDS, readings.LIVE_SECONDS = 0.3, 2.0
+    record.LEASE_SECONDS, record.RENEW_SECONDS = 3.0, 1.0
+    actions.PAUSES, actions.WEBHOOK_SECONDS, actions.COMMAND_SECONDS = (0.1, 0.2), 2.0, 8.0
     redis.WRITE_SECONDS = durability.START_SECONDS = 1.5
     service.COMPACT_SECONDS = 0.4
     tiers.SETTLE_SECONDS = 1

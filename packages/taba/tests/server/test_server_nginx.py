@@ -13,7 +13,8 @@ from contextlib import ExitStack, closing, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from engines import EngineServer
+from engines import EngineServer, shared
+from live_reader import LiveReader
 from nginx_process import Nginx
 from server_process import FRAME, JSON, NDJSON, ServerProcess, frame_bytes, wait_until
 
@@ -211,6 +212,33 @@ def test_a_stream_comes_through_as_it_is_sent(tmp_path):
             assert answer.readline() + answer.readline() == b"data: first\n\n"
             go_on.set()
             assert answer.read() == b"data: second\n\n"
+
+
+def test_live_answers_go_on_at_another_server_when_theirs_is_gone(tmp_path):
+    """Each change passes at once, whichever server took it; after a kill the reader comes back to the other one."""
+    with ExitStack() as stack:
+        for name in "ab":
+            (tmp_path / name).mkdir()
+        store = f"{shared('redis').url}?prefix={tmp_path.name}"
+        servers = [stack.enter_context(closing(ServerProcess(tmp_path / n, store=store, gather_ms=10))) for n in "ab"]
+        nginx = stack.enter_context(closing(Nginx(tmp_path / "nginx", [server.url for server in servers])))
+        servers[0].record([{"tab": "a", "value": 1}])
+        reader = stack.enter_context(closing(LiveReader(nginx.url, tab="a", window="1h")))
+        reader.shows_total("a", 1.0, "1h")
+        assert reader.headers["Cache-Control"] == "no-store"
+        servers[0].record([{"tab": "a", "value": 1}])
+        reader.shows_total("a", 2.0, "1h", 5)
+        servers[1].record([{"tab": "a", "value": 1}])
+        reader.shows_total("a", 3.0, "1h", 5)
+        # Whichever server it was on.
+        servers[0].stop()
+        again = stack.enter_context(closing(LiveReader(nginx.url, reader.last_id, reader.state, tab="a", window="1h")))
+        servers[1].record([{"tab": "a", "value": 1}])
+        again.shows_total("a", 4.0, "1h")
+        servers[1].kill()
+        wait_until(lambda: again.ended, 20)
+        status, told, _ = ask(nginx.url, path="/v1/live?tab=a&window=1h")
+        assert (status, "no server answers" in json.loads(told)["error"]) == (503, True)
 
 
 CLIENT = """

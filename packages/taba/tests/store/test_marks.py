@@ -82,3 +82,12 @@ def test_numbers_beyond_the_gaps_that_are_kept_are_no_trouble():
     shard = ShardMarks({"x e": Mark(seen(odd), 1e9)})
     assert 2 in shard.receipts["x e"].seen
     assert unsettled([shard], [account("x", [1])]) == {"x e": len([number for number in odd if number > 10])}
+
+
+def test_the_generations_of_a_watch_go_along():
+    """They are seen in one shard and in no account: nothing of them is unsettled, and a whole store has seen them."""
+    generations = {"watches/0123456789abcdef": Mark(seen({1, 2, 5}), 1e9)}
+    shards = [ShardMarks(), ShardMarks(receipts=generations)]
+    assert unsettled(shards, []) == {}
+    assert for_whole(shards) == generations
+    assert for_shards(generations, []).receipts == generations

@@ -47,6 +47,18 @@ def test_every_field_of_a_chunk_survives(store):
     assert store.bodies(2, [identity]) == {identity: b""}
 
 
+def test_what_was_written_can_be_seen_at_a_look(store):
+    """Each append changes it, in whichever shard, and nothing else does; a replacement may."""
+    seen = [store.written()]
+    for shard in (0, 1, 1, SHARDS - 1):
+        ids_of(store.append([part(shard, [b"x"])]))
+        seen.append(store.written())
+        assert store.written() == seen[-1]
+    assert len(set(seen)) == len(seen)
+    ids_of(store.append([part(0, [], [("s", 1)], [("a", "counter")])]))
+    assert store.written() == seen[-1]
+
+
 def test_parts_of_several_shards(store):
     """One append to several shards gives each part's ids in order."""
     results = store.append([part(shard, [b"%d" % shard, b"x"]) for shard in (3, 0, 2)])

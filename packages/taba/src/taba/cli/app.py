@@ -12,6 +12,7 @@ from taba import __version__
 from taba.cli import keeping, queries
 from taba.cli.agent import agent
 from taba.cli.checking import check
+from taba.cli.comparing import compare
 from taba.cli.failure import Failure
 from taba.cli.importing import import_files
 from taba.cli.ledger import ledger
@@ -20,6 +21,7 @@ from taba.cli.screen import messages
 from taba.cli.server import server
 from taba.cli.tailing import tail
 from taba.cli.up import up
+from taba.cli.watches import watches
 from taba.cli.watching import watch
 
 SERVING, RECORDING, ASKING, KEEPING = "Serve", "Record", "Ask", "Keep"
@@ -145,6 +147,14 @@ app.command(
 )(queries.over_time)
 app.command(
     rich_help_panel=ASKING,
+    epilog=_examples(
+        "taba compare http.ms --client canary-1 --against 'web-*' # is it slower?",
+        "taba compare http.errors --per http.requests --ago 1d # than yesterday?",
+        "taba compare 'http.*' --client canary-1 --against '*' --exit-code # in a script",
+    ),
+)(compare)
+app.command(
+    rich_help_panel=ASKING,
     epilog=_examples("taba ledger # all clients", "taba ledger 'web-*' --json # for a program"),
 )(ledger)
 app.command(
@@ -154,6 +164,13 @@ app.command(
         "taba watch bids.won --json --count 5 # five lines for a program",
     ),
 )(watch)
+app.command(
+    rich_help_panel=ASKING,
+    epilog=_examples(
+        "taba watches # all of the settings",
+        "taba watches --try 'p99(http.ms) > 200 for 1m' # what a rule would say now",
+    ),
+)(watches)
 app.command(
     rich_help_panel=KEEPING,
     epilog=_examples(

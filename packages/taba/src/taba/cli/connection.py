@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -63,6 +64,28 @@ class Connection:
         if answer.status == 200:
             return answer.body
         raise self._failure(path, answer)
+
+    @contextmanager
+    def lines(self, path: str, parameters: Parameters, headers: Mapping[str, str]) -> Iterator[Iterator[bytes]]:
+        """The lines of a good answer, each as it comes, without an end where it has none; Failure otherwise.
+
+        What breaks off later raises OSError or HTTPException.
+        """
+        try:
+            self._http.connect()
+            self._http.request("GET", f"{self._path}{path}?{urlencode(list(parameters))}", headers=dict(headers))
+            response = self._http.getresponse()
+            body = response.read() if response.status != 200 else b""
+        except (OSError, http.client.HTTPException) as error:
+            self._http.close()
+            raise self._unreachable(error) from None
+        try:
+            if response.status != 200:
+                raise self._failure(path, Answer(response.status, body))
+            yield iter(response.readline, b"")
+        finally:
+            response.close()
+            self._http.close()
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str], patience: float) -> dict[str, Any]:
         """The JSON of a good answer; Failure otherwise. The headers must make repeating it harmless.

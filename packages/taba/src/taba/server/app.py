@@ -14,11 +14,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from taba import names
 from taba.matching import PatternError
-from taba.server import formats, metrics, parameters, prometheus_api
+from taba.server import comparing, formats, live, metrics, parameters, prometheus_api
 from taba.server.answering import Answering
 from taba.server.events import Events
 from taba.server.intake import REFUSED, OverloadedError, StoppingError, UnfoldableError
@@ -26,6 +26,8 @@ from taba.server.openapi import document
 from taba.server.parameters import ParameterError
 from taba.server.service import Service
 from taba.server.submissions import BadRequest, TooLarge
+from taba.server.watches import routes as watches
+from taba.server.watches.watching import Watching
 from taba.states.chunks import ChunkError
 from taba.store import StoreError
 
@@ -40,6 +42,7 @@ STATUS: dict[type[Exception], int] = {
     UnfoldableError: 400,
     OverloadedError: 503,
     StoppingError: 503,
+    live.TooManyWatched: 503,
     StoreError: 503,
     ChunkError: 503,
 }
@@ -50,16 +53,20 @@ def make_app(service: Service) -> Starlette:
     """The application around a service."""
     answering = Answering(service)
     handlers = Handlers(service, answering)
+    watching = Watching(service)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         intake = asyncio.create_task(service.intake.run())
         service.start()
+        watching.start()
         yield
+        watching.end()
         service.end()
         intake.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await intake
+        await run_in_threadpool(watching.close)
         await run_in_threadpool(service.close)
 
     get = [
@@ -72,12 +79,15 @@ def make_app(service: Service) -> Starlette:
         ("/v1/status", handlers.status),
         ("/ping", handlers.ping),
     ]
-    routes = [Route(EVENTS, Events(service), methods=["POST"])]
+    routes: list[BaseRoute] = [Route(EVENTS, Events(service), methods=["POST"])]
     routes += [Route(path, endpoint, methods=["GET"]) for path, endpoint in get]
+    routes += live.routes(service, answering)
     routes += document.routes()
+    routes += comparing.routes(service, answering)
     scraped = metrics.Metrics(service, answering)
     routes += metrics.routes(scraped)
     routes += prometheus_api.routes(service, answering, scraped.exposition.naming)
+    routes += watches.routes(service, answering, watching)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
 

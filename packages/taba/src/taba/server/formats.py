@@ -33,15 +33,33 @@ def answers(
     With `points` the last level is a list of points with their time, and no mapping.
     """
     if form == JSON:
-        parts = [_nested(table, levels, points) for _, table in found if table.height]
-        inside = ",".join(pl.concat(parts).sort("tab")["json"]) if parts else ""
-        return b"%s,%s" % (msgspec.json.encode(head)[:-1], f'"tabs":{{{inside}}}}}'.encode())
+        parts = [nested(_pieces(table, levels, points), levels, points) for _, table in found if table.height]
+        return with_tabs(head, pl.concat(parts) if parts else None)
     if form == PLAIN:
         return _lines(head, found, levels)
     tables = [
         table.select(*levels, *_answer_columns(table, levels)).rename(_COLUMNS, strict=False) for _, table in found
     ]
-    return _table(form, tables)
+    return as_table(form, tables)
+
+
+def with_tabs(head: Mapping[str, Any], tabs: pl.DataFrame | None) -> bytes:
+    """A JSON object of `head` and of "tabs", which has the `json` of each `tab`, sorted."""
+    inside = ""
+    if tabs is not None and tabs.height:
+        name = pl.col("tab").cast(pl.String)
+        inside = ",".join(tabs.sort(name).select(pl.format("{}:{}", json_text(name), "json")).to_series())
+    return b"%s,%s" % (msgspec.json.encode(head)[:-1], f'"tabs":{{{inside}}}}}'.encode())
+
+
+def pieces(found: Answers, levels: Sequence[str], kept: int, *, points: bool = False) -> list[pl.DataFrame]:
+    """Answers as rows of the first `kept` levels, each with its `json`: what lies below these."""
+    texts = pl.selectors.categorical().cast(pl.String)
+    return [
+        nested(_pieces(table, levels, points), levels, False, kept).with_columns(texts)
+        for _, table in found
+        if table.height
+    ]
 
 
 def rows(form: str, head: Mapping[str, Any], name: str, table: pl.DataFrame) -> bytes:
@@ -51,7 +69,7 @@ def rows(form: str, head: Mapping[str, Any], name: str, table: pl.DataFrame) -> 
     if form == PLAIN:
         shown = table.drop("tags", strict=False).rows()
         return "".join("  ".join("-" if cell is None else str(cell) for cell in row) + "\n" for row in shown).encode()
-    return _table(form, [table.drop("tags", strict=False)])
+    return as_table(form, [table.drop("tags", strict=False)])
 
 
 def ledger(form: str, head: Mapping[str, Any], found: Ledger) -> bytes:
@@ -59,11 +77,11 @@ def ledger(form: str, head: Mapping[str, Any], found: Ledger) -> bytes:
     if form == JSON:
         return msgspec.json.encode({**head, "total": found.total, "ledger": found.clients, "warnings": found.warnings})
     if form == PLAIN:
-        told = [*_head(head), *(f"# warning: {text}" for text in found.warnings)]
+        told = [*head_lines(head), *(f"# warning: {text}" for text in found.warnings)]
         told += [_ledger_line(name, row) for name, row in [("total", found.total), *found.clients.items()]]
         return ("\n".join(told) + "\n").encode()
     rows = [_ledger_row(client, row) for client, row in found.clients.items()]
-    return _table(form, [pl.DataFrame(rows, schema=_LEDGER_COLUMNS, orient="row")])
+    return as_table(form, [pl.DataFrame(rows, schema=_LEDGER_COLUMNS, orient="row")])
 
 
 def _ledger_line(name: str, row: Mapping[str, Any]) -> str:
@@ -107,7 +125,8 @@ def plain_fields(fields: Mapping[str, Any]) -> bytes:
     return "".join(f"{name}  {'-' if value is None else value}\n" for name, value in fields.items()).encode()
 
 
-def _table(form: str, tables: Iterable[pl.DataFrame]) -> bytes:
+def as_table(form: str, tables: Iterable[pl.DataFrame]) -> bytes:
+    """Tables as one, in CSV or Arrow."""
     texts = pl.selectors.categorical().cast(pl.String)
     whole = pl.concat([table.with_columns(texts) for table in tables] or [pl.DataFrame()], how="diagonal_relaxed")
     if "tab" in whole.columns:
@@ -124,26 +143,29 @@ def _answer_columns(table: pl.DataFrame, levels: Sequence[str]) -> list[str]:
     return [column for column in table.columns if column not in levels]
 
 
-def _nested(table: pl.DataFrame, levels: Sequence[str], points: bool) -> pl.DataFrame:
-    """Each tab, and its answers as a field of a JSON object."""
+def _pieces(table: pl.DataFrame, levels: Sequence[str], points: bool) -> pl.DataFrame:
+    """Each answer as the `json` of its row; a point of a series has its time in it."""
     columns = _answer_columns(table, levels)
     fields = [pl.format('"{}":{}', pl.lit(name), _json(table, name)) for name in columns]
     inside = pl.concat_str(fields, separator=",")
     if points:
         inside = pl.format('"time":{},{}', levels[-1], inside)
-    state = table.select(*levels, json=pl.format("{{{}}}", inside))
+    return table.select(*levels, json=pl.format("{{{}}}", inside))
+
+
+def nested(pieces: pl.DataFrame, levels: Sequence[str], points: bool, kept: int = 1) -> pl.DataFrame:
+    """The rows of `levels` joined to rows of the first `kept` of them, in the order in which they come."""
     *outer, last = levels
     if points:
-        state = state.group_by(outer, maintain_order=True).agg(json=pl.format("[{}]", pl.col("json").str.join(",")))
+        joined = pl.format("[{}]", pl.col("json").str.join(","))
+        pieces = pieces.group_by(outer, maintain_order=True).agg(json=joined)
         *outer, last = outer
-    while True:
-        name = pl.col(last).cast(pl.String)
-        state = state.with_columns(name.alias(last), json=pl.format("{}:{}", json_text(name), "json"))
-        if not outer:
-            return state.select("tab", "json")
+    while len(outer) >= kept:
+        named = pl.format("{}:{}", json_text(pl.col(last).cast(pl.String)), "json")
         joined = pl.format("{{{}}}", pl.col("json").str.join(","))
-        state = state.group_by(outer, maintain_order=True).agg(json=joined)
+        pieces = pieces.with_columns(json=named).group_by(outer, maintain_order=True).agg(json=joined)
         *outer, last = outer
+    return pieces
 
 
 def _json(table: pl.DataFrame, name: str) -> pl.Expr:
@@ -164,11 +186,11 @@ def _lines(head: Mapping[str, Any], found: Answers, levels: Sequence[str]) -> by
             for name in texts:
                 answer[name] = None if answer[name] is None else msgspec.json.decode(answer[name])
             lines.append((tab, f"{where}  {handler.render(answer)}"))
-    told = [*_head(head), *(line for _, line in sorted(lines, key=itemgetter(0)))]
+    told = [*head_lines(head), *(line for _, line in sorted(lines, key=itemgetter(0)))]
     return ("\n".join(told) + "\n").encode()
 
 
-def _head(head: Mapping[str, Any]) -> Iterator[str]:
+def head_lines(head: Mapping[str, Any]) -> Iterator[str]:
     """The fields of an answer's head as lines."""
     for name, value in head.items():
         yield f"# {name} {value['current']} of {value['known']}" if name == "clients" else f"# {name} {value}"

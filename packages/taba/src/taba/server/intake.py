@@ -102,6 +102,8 @@ class Intake:
         self._freshness = freshness
         self._writer = Writer(store, registry, catalogue, cache, clock)
         self.bounds = bounds
+        self.listeners: list[Callable[[], None]] = []
+        """Called on the event loop whenever a batch is in the store."""
         self._clock = clock
         self._waiting: list[tuple[Submission, asyncio.Future[Outcome]]] = []
         self._weight = 0
@@ -191,6 +193,9 @@ class Intake:
                 future.set_exception(outcome)
             else:
                 future.set_result(outcome)
+        if not all(isinstance(outcome, Exception) for outcome in outcomes):
+            for tell in self.listeners:
+                tell()
         if cancelled is not None:
             raise cancelled
 

@@ -9,14 +9,19 @@ import socket
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from taba.config import Settings
 from taba.handlers.registry import HandlerError
 from taba.listening import BACKLOG, StartError, at_hangup, listen, url
 from taba.server.app import make_app
+from taba.server.live.stream import TRANSPORT
 from taba.server.service import Service
+from taba.server.watches.watching import check
+from taba.watches.declared import WatchError
 
 __all__ = ["StartError", "serve"]
 
@@ -42,11 +47,13 @@ def serve(
     listening = listening or listen(settings.host, settings.port)
     try:
         service = Service(settings)
-    except HandlerError as error:
+        check(service, settings)
+    except (HandlerError, WatchError) as error:
         raise StartError(str(error)) from error
     where = url(listening)
     config = uvicorn.Config(
         make_app(service),
+        http=_Protocol,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -56,12 +63,13 @@ def serve(
     _spare_the_collector()
     if reload is not None:
         at_hangup(partial(_reload, service, reload))
-    _Server(config, lambda: ready(where)).run(sockets=[listening])
+    _Server(config, lambda: ready(where), service.leave).run(sockets=[listening])
 
 
 def _reload(service: Service, reload: Callable[[], Settings]) -> None:
     try:
         settings = reload()
+        check(service, settings)
     except ValueError as error:
         log.error("the settings stay as they were: %s", error)  # noqa: TRY400 (the text says it all)
         return
@@ -76,21 +84,37 @@ def _spare_the_collector() -> None:
     gc.set_threshold(100_000, 20, 20)
 
 
+class _Protocol(HttpToolsProtocol):
+    """HTTP on a connection; who answers a request may have the connection itself, to cut off who does not read."""
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        extensions: dict[str, Any] = {TRANSPORT: self.transport}
+        self.scope["extensions"] = extensions
+
+
 class _Server(uvicorn.Server):
     """A uvicorn server that tells when it takes requests.
 
     Told to stop, it ends the process as one that has done its work, and not as one that was killed.
     """
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], leave: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+        self._leave = leave
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Take requests, and say so."""
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more requests, and end those that would go on for ever."""
+        self._leave()
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop once the requests under way are answered; at a second interrupt, at once."""

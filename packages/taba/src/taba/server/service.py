@@ -87,6 +87,9 @@ class Service:
         self.intake = Intake(
             self.store, self.registry, self.catalogue, self.freshness, cache, self._bounds(settings), clock
         )
+        self.leaving: list[Callable[[], None]] = []
+        self.watched = self.watchers = 0
+        """Questions that are watched, and by how many."""
         self._complete = (0.0, Completeness(0.0, 0, 0))
         self._completing = threading.Lock()
         self._warned: set[str] = set()
@@ -98,6 +101,11 @@ class Service:
     def start(self) -> None:
         """Begin to compact."""
         self._compacting.start()
+
+    def leave(self) -> None:
+        """Tell those who keep requests open that the server is about to stop. On the event loop."""
+        for tell in self.leaving:
+            tell()
 
     def end(self) -> None:
         """Begin to stop: no compaction begins any more, and what is written waits for nobody for long."""
@@ -229,6 +237,8 @@ class Service:
             "clients": complete.known,
             "complete_to": complete.complete_to,
             "waiting_bytes": self.intake.waiting,
+            "watched": self.watched,
+            "watchers": self.watchers,
         }
 
     def tabs(self, globs: Sequence[str]) -> pl.DataFrame:

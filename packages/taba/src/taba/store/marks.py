@@ -25,8 +25,9 @@ from taba.store.accounts import Account
 
 FORGOTTEN_SECONDS = 86_400
 """Marks that are this much older than the newest, of a source without an account: the account was forgotten."""
-_OWN_SOURCE = re.compile(r"server/[0-9a-f]{32}")
-"""The source of what a server records itself: a name that no other start of it has, so nothing is sent again."""
+_OWN_SOURCE = re.compile(r"server/[0-9a-f]{32}|watches/[0-9a-f]{16}")
+"""The source of what servers record themselves: under a name that no other start has, so that nothing is sent again;
+or, of a watch, in one shard alone and in no account."""
 
 Range = tuple[int, int]
 """Whole numbers, both ends included."""

@@ -166,6 +166,13 @@ class Store(Protocol):
         """The bytes of those of the chunks that are still there."""
         ...
 
+    def written(self) -> Version:
+        """What differs after chunks were written, by whichever process; it costs little to ask often.
+
+        It may be the same again where some were added and as many replaced: who must miss nothing looks now and then.
+        """
+        ...
+
     def replace(self, shard: int, old: Sequence[int], new: Sequence[NewChunk]) -> list[int] | None:
         """Put `new` in the place of the chunks `old`, atomically; the new ids, or None where an old one is gone."""
         ...

@@ -144,6 +144,10 @@ class RedisStore:
         found = self._read([(f"{self._tags[shard]}{identity}", "GET") for identity in wanted])
         return {identity: body for identity, body in zip(wanted, found, strict=True) if body is not None}
 
+    def written(self) -> Version:
+        """As in the protocol: how many chunks each shard has."""
+        return tuple(self._read([(key + "chunks", "HLEN") for key in self._tags]))
+
     def replace(self, shard: int, old: Sequence[int], new: Sequence[NewChunk]) -> list[int] | None:
         """As in the protocol."""
         key = self._tags[shard]

@@ -102,6 +102,12 @@ class SqliteStore:
                     found[identity] = row[0]
         return found
 
+    def written(self) -> Version:
+        """As in the protocol: the last chunk's id, which is never used again."""
+        with self._reader() as reader:
+            row = reader.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
+        return () if row is None else (int(row[0]),)
+
     def replace(self, shard: int, old: Sequence[int], new: Sequence[NewChunk]) -> list[int] | None:
         """As in the protocol."""
         with self._transaction() as database:

@@ -46,7 +46,19 @@ FIELDS: dict[str, Field] = {
 }
 """By name, where a name means the same in every call that takes it."""
 
+WATCHED: dict[str, Field] = {
+    "of": Field("what is watched", TEXT | {"enum": ["aggregates", "projections", "series"], "default": "aggregates"}),
+    "span": Field("of series: so long a time, which ends now", DURATION),
+    "each": Field("of series: points for each client", TEXT | {"enum": ["client"]}),
+    "last_event_id": Field("the id that was seen last, where the header cannot be set"),
+    "Last-Event-ID": Field("the id that was seen last: only what changed since is sent", place="header"),
+}
+"""Of live answers, beside those of what is watched."""
 CLIENTS_MATCH = Field("a glob over clients; all where there is none", CLIENT)
+WATCHES_MATCH = Field("a glob over the names of watches; all where there is none", TEXT | {"minLength": 1})
+RULE = Field(
+    "instead of the watches: how one with this rule would be now", TEXT | {"examples": ["p99(request.ms) > 200 for 1m"]}
+)
 RECORDED_BY = Field("who recorded the events that do not say", TEXT | {"minLength": 1, "maxLength": 200})
 SOURCE = Field(
     "a name for the sender, no other sender's: makes JSON count exactly once",
@@ -58,5 +70,25 @@ SEQUENCE = Field(
     {"type": "integer", "minimum": 1, "maximum": 999_999_999_999_999},
     place="header",
 )
+
+COMPARED: dict[str, Field] = {
+    "tab": Field("a glob over tabs", GLOB, repeats=True, required=True),
+    "by": FIELDS["by"],
+    "per": Field("a glob over counters: events are counted for each of their total, and not for the time", GLOB),
+    "client": Field("a glob over clients: those that are judged", CLIENT),
+    "against": Field("a glob over clients: those that they are compared with", CLIENT),
+    "window": Field("the time that is so long and ends where all is here; 10m where it is left out", DURATION),
+    "from": FIELDS["from"],
+    "to": FIELDS["to"],
+    "against_window": Field("compare with the time of this length just before", DURATION),
+    "against_from": Field("compare with the time from then on", MOMENT),
+    "against_to": Field("until when; as long as the first time where it is left out", MOMENT),
+    "ago": Field("compare with the same time so long ago", DURATION),
+    "confidence": Field("1 - the chance that what is the same is called different", NUMBER),
+    "least": Field("the relative difference that `different` must show", NUMBER),
+    "margin": Field("the relative difference that `same` rules out", NUMBER),
+    "rare": Field("the difference of shares that `same` rules out", NUMBER),
+}
+"""The parameters of a comparison."""
 METRICS_WINDOW = Field("how far back gauges, distinct and most frequent values go", DURATION)
 TABS_LIMIT = Field("at most so many tabs, the first by name", {"type": "integer", "minimum": 1, "maximum": 999_999_999})

@@ -10,12 +10,16 @@ from taba import frame
 from taba.server.formats import ARROW, CSV, JSON, PLAIN
 from taba.server.openapi.fields import (
     CLIENTS_MATCH,
+    COMPARED,
     FIELDS,
     METRICS_WINDOW,
     RECORDED_BY,
+    RULE,
     SEQUENCE,
     SOURCE,
     TABS_LIMIT,
+    WATCHED,
+    WATCHES_MATCH,
     Field,
 )
 from taba.server.openapi.prometheus import PROMETHEUS_CALLS, form
@@ -24,6 +28,8 @@ from taba.server.openapi.schemas import TEXT, Schema, listed, named
 TABLES = (PLAIN, CSV, ARROW)
 """What nearly every answer may be asked for as, beside JSON."""
 NDJSON = "application/x-ndjson"
+EVENT_STREAM = "text/event-stream"
+"""What goes on for as long as somebody reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,27 @@ OPERATIONS: list[Operation] = [
         "Answers over time, as points",
         named("Series"),
         common("tab", "client", "from", "to", "step", "by"),
+        TABLES,
+    ),
+    Operation(
+        "/v1/live",
+        "Answers as they change: server-sent events `answers`, `changes`, `trouble` and `error`, whose data is JSON",
+        None,
+        common("tab", "client", "window", "by", "step") | WATCHED,
+        (EVENT_STREAM,),
+    ),
+    Operation(
+        "/v1/compare",
+        "Whether some clients are like others, or a time like another",
+        named("Comparison"),
+        COMPARED,
+        TABLES,
+    ),
+    Operation(
+        "/v1/watches",
+        "How the watches are, or how a rule would be",
+        named("Watches"),
+        {"match": WATCHES_MATCH, "rule": RULE},
         TABLES,
     ),
     Operation("/v1/ledger", "What became of every event", named("Ledger"), {"client": CLIENTS_MATCH}, TABLES),

@@ -53,6 +53,68 @@ _LEDGER_ROW = made(
     },
 )
 
+_VERDICT: Schema = {"type": "string", "enum": ["same", "different", "not enough data"]}
+_FIGURES: Schema = each({"type": ["number", "null"]}, "clients, count, total, rate, p50, …")
+_COMPARED = made(
+    {
+        "verdict": _VERDICT,
+        "test": TEXT,
+        "p": MAYBE_NUMBER,
+        "effect": each(each(MAYBE_NUMBER, "ratio, low, high, p"), "by what was tested: count, p99, …"),
+        "spread": made({"factor": NUMBER, "clients": COUNT}),
+        "client": _FIGURES,
+        "against": _FIGURES,
+        "reason": TEXT,
+    }
+)
+
+_STATE: Schema = TEXT | {"enum": ["firing", "pending", "unknown", "ok"]}
+_ACTION: Schema = TEXT | {"enum": ["webhook", "command"]}
+_MAYBE_TEXT: Schema = {"type": ["string", "null"]}
+_FLAG: Schema = {"type": ["boolean", "null"]}
+_WATCH_INSTANCE = made(
+    {
+        "instance": TEXT,
+        "state": _STATE,
+        "since": MAYBE_NUMBER,
+        "value": MAYBE_NUMBER,
+        "reason": _MAYBE_TEXT,
+        "tab": _MAYBE_TEXT,
+        "client": _MAYBE_TEXT,
+    }
+)
+_WATCH_ACTION = made(
+    {
+        "id": TEXT,
+        "action": _ACTION,
+        "event": TEXT | {"enum": ["firing", "ok", "unknown"]},
+        "time": NUMBER,
+        "outcome": TEXT | {"enum": ["running", "done", "failed"]},
+        "tries": MAYBE_NUMBER,
+        "ended": MAYBE_NUMBER,
+        "detail": TEXT,
+    }
+)
+_WATCH = made(
+    {
+        "watch": TEXT,
+        "rule": TEXT,
+        "state": _STATE,
+        "since": NUMBER,
+        "value": MAYBE_NUMBER,
+        "reason": _MAYBE_TEXT,
+        "comparison": _MAYBE_TEXT,
+        "limit": MAYBE_NUMBER,
+        "over": MAYBE_NUMBER,
+        "for": NUMBER,
+        "states": made(dict.fromkeys(("firing", "pending", "unknown", "ok"), COUNT)),
+        "instances": listed(_WATCH_INSTANCE),
+        "instances_total": COUNT,
+        "actions": listed(made({"action": _ACTION, "to": TEXT})),
+        "last_actions": listed(_WATCH_ACTION),
+    }
+)
+
 SCHEMAS: dict[str, Schema] = {
     "Error": made({"error": TEXT | {"description": "the field, what was wrong, and what to do"}}),
     "Clients": made({"current": COUNT, "known": COUNT}),
@@ -82,6 +144,28 @@ SCHEMAS: dict[str, Schema] = {
     "Point": {"type": "object", "properties": {"time": NUMBER}, "required": ["time"]},
     "Series": answer(
         {"from": NUMBER, "to": NUMBER, "step": NUMBER, "tabs": each(listed(named("Point")), "by tab")},
+    ),
+    "Comparison": answer(
+        {
+            "verdict": _VERDICT,
+            "reason": TEXT,
+            "tabs": each(_COMPARED, "by tab"),
+            "left_out": each(TEXT, "why, by tab"),
+        }
+        | dict.fromkeys(("confidence", "least", "margin", "rare"), NUMBER)
+        | dict.fromkeys(("from", "to", "against_from", "against_to"), NUMBER)
+    ),
+    "Watches": answer(
+        {
+            "looked": MAYBE_NUMBER,
+            "to": MAYBE_NUMBER,
+            "complete": _FLAG,
+            "every": NUMBER,
+            "next": NUMBER,
+            "error": _MAYBE_TEXT,
+            "firing": COUNT,
+            "watches": listed(_WATCH),
+        }
     ),
     "Ledger": answer({"total": _LEDGER_ROW, "ledger": each(_LEDGER_ROW, "by client"), "warnings": listed(TEXT)}),
     "PrometheusAnswer": made(
