@@ -203,6 +203,9 @@ SCHEMAS: dict[str, Schema] = {
         },
         {"left_out": COUNT},
     ),
+    "PrometheusAnswer": made(
+        {"status": TEXT | {"enum": ["success"]}, "data": {}}, {"infos": listed(TEXT), "warnings": listed(TEXT)}
+    ),
     "Status": made({"status": TEXT, "version": TEXT, "store": TEXT, "shards": COUNT, "tabs": COUNT}),
     "Ping": made({"status": TEXT | {"description": "ok, or why events cannot be stored at the moment"}}),
 }
