@@ -53,6 +53,21 @@ _LEDGER_ROW = made(
     },
 )
 
+_VERDICT: Schema = {"type": "string", "enum": ["same", "different", "not enough data"]}
+_FIGURES: Schema = each({"type": ["number", "null"]}, "clients, count, total, rate, p50, …")
+_COMPARED = made(
+    {
+        "verdict": _VERDICT,
+        "test": TEXT,
+        "p": MAYBE_NUMBER,
+        "effect": each(each(MAYBE_NUMBER, "ratio, low, high, p"), "by what was tested: count, p99, …"),
+        "spread": made({"factor": NUMBER, "clients": COUNT}),
+        "client": _FIGURES,
+        "against": _FIGURES,
+        "reason": TEXT,
+    }
+)
+
 _NOISE_OF_CLIENT = ("events", "states", "tabs", "dropped")
 _STATE: Schema = TEXT | {"enum": ["firing", "pending", "unknown", "ok"]}
 _ACTION: Schema = TEXT | {"enum": ["webhook", "command"]}
@@ -133,6 +148,16 @@ SCHEMAS: dict[str, Schema] = {
     "Series": answer(
         {"from": NUMBER, "to": NUMBER, "step": NUMBER, "tabs": each(_POINTS, "by tab")},
     ),
+    "Comparison": answer(
+        {
+            "verdict": _VERDICT,
+            "reason": TEXT,
+            "tabs": each(_COMPARED, "by tab"),
+            "left_out": each(TEXT, "why, by tab"),
+        }
+        | dict.fromkeys(("confidence", "least", "margin", "rare"), NUMBER)
+        | dict.fromkeys(("from", "to", "against_from", "against_to"), NUMBER)
+    ),
     "Watches": answer(
         {
             "looked": MAYBE_NUMBER,
@@ -177,6 +202,9 @@ SCHEMAS: dict[str, Schema] = {
             ),
         },
         {"left_out": COUNT},
+    ),
+    "PrometheusAnswer": made(
+        {"status": TEXT | {"enum": ["success"]}, "data": {}}, {"infos": listed(TEXT), "warnings": listed(TEXT)}
     ),
     "Status": made({"status": TEXT, "version": TEXT, "store": TEXT, "shards": COUNT, "tabs": COUNT}),
     "Ping": made({"status": TEXT | {"description": "ok, or why events cannot be stored at the moment"}}),
