@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import defaultdict
 
 import polars as pl
 import pytest
@@ -166,17 +167,20 @@ def test_clients_by_globs(world, glob, clients):
         alike(listed[key], expected)
 
 
-def test_which_client_recorded_to_which_tab(world):
-    """`pairs` lists each tab and client with the last second of theirs in the range."""
-    found = world.service.query.pairs(["c*"], BASE, BASE + SPAN)
-    expected = {}
+@pytest.mark.parametrize("of", ["tab", "client"])
+def test_who_recorded_and_when(world, of):
+    """`seen` counts a tab's clients, or a client's tabs, and tells the last second of theirs in the range."""
+    found = world.service.query.seen(["c*"], BASE, BASE + SPAN, of)
+    others, last = defaultdict(set), defaultdict(int)
     for tab, client, time, _ in world.events:
         if tab.startswith("c"):
-            expected[tab, client] = max(expected.get((tab, client), 0), int(time) // 60 * 60)
-    rows = (
-        found.with_columns(pl.col("tab", "client").cast(pl.String)).group_by("tab", "client").agg(pl.col("last").max())
-    )
-    assert {(tab, client): last // 60 * 60 for tab, client, last in rows.iter_rows()} == expected
+            key, other = (tab, client) if of == "tab" else (client, tab)
+            others[key].add(other)
+            last[key] = max(last[key], int(time) // 60 * 60)
+    rows = found.select(pl.col(of).cast(pl.String), "others", "last").rows()
+    assert {key: (count, when // 60 * 60) for key, count, when in rows} == {
+        key: (len(some), last[key]) for key, some in others.items()
+    }
 
 
 def test_answers_hold_only_the_tabs_that_match(world):

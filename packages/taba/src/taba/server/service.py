@@ -254,10 +254,8 @@ class Service:
         if listed.height < matched.height:
             globs = [EXACT + tab for tab in listed["tab"]]
         now = self.clock()
-        pairs = self.query.pairs(globs, now - LISTED_SECONDS, now + self._future)
-        recent = pairs.group_by(pl.col("tab").cast(pl.String)).agg(
-            clients=pl.col("client").n_unique(), last_seen=pl.col("last").max()
-        )
+        seen = self.query.seen(globs, now - LISTED_SECONDS, now + self._future, "tab")
+        recent = seen.select(pl.col("tab").cast(pl.String), clients="others", last_seen="last")
         listed = listed.join(recent, on="tab", how="left").with_columns(pl.col("clients").fill_null(0))
         quiet = listed.filter(pl.col("last_seen").is_null())["tab"].to_list()
         if quiet:
@@ -273,9 +271,9 @@ class Service:
         """The clients that match: client, last_seen, tabs (that it recorded to in the last hour)."""
         now = self.clock()
         reach = self.tiers.reach(CLIENTS)
-        seen = self.query.pairs([EVENTS], now - reach, now + self._future)
-        recent = self.query.pairs(["*"], now - LISTED_SECONDS, now + self._future)
-        tabs = recent.group_by("client").agg(tabs=pl.col("tab").n_unique())
+        seen = self.query.seen([EVENTS], now - reach, now + self._future, "client")
+        recent = self.query.seen(["*"], now - LISTED_SECONDS, now + self._future, "client")
+        tabs = recent.select("client", tabs="others")
         listed = seen.select("client", last_seen="last").join(tabs, on="client", how="left")
         name = pl.col("client").cast(pl.String)
         return (

@@ -89,12 +89,18 @@ class Query:
             if answers:
                 yield handler, pl.concat(answers).drop("time", strict=False).sort(keys).pipe(_filled, handler)
 
-    def pairs(self, tabs: Sequence[str], start: float, stop: float) -> pl.DataFrame:
-        """Which client recorded to which tab: (tab, client, last slice), of the clients' States in [start, stop)."""
-        parts = [pl.DataFrame(schema={"tab": pl.Categorical, "client": pl.Categorical, "last": pl.UInt32})]
+    def seen(self, tabs: Sequence[str], start: float, stop: float, of: str) -> pl.DataFrame:
+        """For each `of` ("tab" or "client"), of the clients' States in [start, stop): how many of the other, and when.
+
+        Columns: `of`, others, last (the last slice). Millions of pairs of a tab and a client are not made for it.
+        """
+        other = "client" if of == "tab" else "tab"
+        parts = [pl.DataFrame(schema={of: pl.Categorical, "others": pl.UInt32, "last": pl.UInt32})]
         for _, found in self.states(Selection(tabs, per_client=True), start, stop):
-            parts += [states.group_by("tab", "client").agg(last=pl.col("slice").max()) for states in found]
-        return pl.concat(parts)
+            counted = {"others": pl.col(other).n_unique(), "last": pl.col("slice").max()}
+            parts += [states.group_by(of).agg(**counted) for states in found]
+        # All of a tab lies in one part, so a client's tabs add up.
+        return pl.concat(parts).group_by(of).agg(pl.col("others").sum(), pl.col("last").max())
 
     def last_seen(self, tabs: Sequence[str], stop: float) -> pl.DataFrame:
         """(tab, last slice) of each tab that is kept at all."""
