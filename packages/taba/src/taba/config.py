@@ -75,7 +75,7 @@ __all__ = [
     "load",
 ]
 
-NOT_SETTINGS = frozenset({"TABA_CLIENT", "TABA_AGENT", "TABA_SERVER", "TABA_DISABLED", "TABA_CONFIG"})
+NOT_SETTINGS = frozenset({"TABA_CLIENT", "TABA_AGENT", "TABA_SERVER", "TABA_TOKEN", "TABA_DISABLED", "TABA_CONFIG"})
 """Variables that mean something to the client and the command line, and nothing to the server or the agent."""
 
 

@@ -26,7 +26,7 @@ from taba.server.openapi.operations import OPERATIONS
 
 COMMANDS: dict[str, click.Command] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 CODE = ("console", "sh", "text", "ini", "")
-NO_SETTINGS = {"TABA_SERVER", "TABA_AGENT", "TABA_CLIENT", "TABA_DISABLED", "TABA_CONFIG"}
+NO_SETTINGS = {"TABA_SERVER", "TABA_TOKEN", "TABA_AGENT", "TABA_CLIENT", "TABA_DISABLED", "TABA_CONFIG"}
 
 
 def prose_and_code(page: Path) -> list[str]:

@@ -12,6 +12,7 @@ from taba import __version__
 from taba.cli import keeping, queries
 from taba.cli.agent import agent
 from taba.cli.checking import check
+from taba.cli.comparing import compare
 from taba.cli.failure import Failure
 from taba.cli.importing import import_files
 from taba.cli.ledger import ledger
@@ -144,6 +145,14 @@ app.command(
         "taba series http.ms --from 1d --step 15m # a day, a point for each quarter",
     ),
 )(queries.over_time)
+app.command(
+    rich_help_panel=ASKING,
+    epilog=_examples(
+        "taba compare http.ms --client canary-1 --against 'web-*' # is it slower?",
+        "taba compare http.errors --per http.requests --ago 1d # than yesterday?",
+        "taba compare 'http.*' --client canary-1 --against '*' --exit-code # in a script",
+    ),
+)(compare)
 app.command(
     rich_help_panel=ASKING,
     epilog=_examples("taba ledger # all clients", "taba ledger 'web-*' --json # for a program"),

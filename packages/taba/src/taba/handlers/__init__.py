@@ -1,6 +1,16 @@
 """The types: what each keeps of its events, and what it answers. A type is a Handler."""
 
-from taba.handlers.base import Handler, Measure, Value, json_list, json_text, json_value
+from taba.handlers.base import Compared, Handler, Measure, Value, json_list, json_text, json_value
 from taba.handlers.registry import HandlerError, Registry
 
-__all__ = ["Handler", "HandlerError", "Measure", "Registry", "Value", "json_list", "json_text", "json_value"]
+__all__ = [
+    "Compared",
+    "Handler",
+    "HandlerError",
+    "Measure",
+    "Registry",
+    "Value",
+    "json_list",
+    "json_text",
+    "json_value",
+]

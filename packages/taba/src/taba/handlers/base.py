@@ -56,6 +56,13 @@ class Value(Enum):
     ANY = "a number or text"
 
 
+class Compared(Enum):
+    """What of a type's States is compared, and which columns they must have for it."""
+
+    COUNTS = "the measure count; with total, min and max the total too"
+    RANKS = "one cell whose order is that of the values, and the measures count, min and max"
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """A column of a State: how events make it, and how two States' columns become one.
@@ -92,6 +99,8 @@ class Handler:
     """Many clients' States -> the answer's columns; None: as in `projection`."""
     empty: ClassVar[Mapping[str, Any]] = {}
     """The answer's columns that are not null when nothing was recorded."""
+    compare: ClassVar[Compared | None] = None
+    """How two groups of clients, or two times, are compared in this type; None: not at all."""
 
     def trim(self, states: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
         """Bound how many cells a State (rows with equal `keys`) holds. Called after each fold and merge."""

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from taba.handlers.base import COUNT_EVENTS, NUMBER, SECONDS, Handler, Measure
+from taba.handlers.base import COUNT_EVENTS, NUMBER, SECONDS, Compared, Handler, Measure
 
 COUNT = pl.col("count").sum()
 TOTAL = pl.col("total").sum()
@@ -29,3 +29,4 @@ class Counter(Handler):
     measures = SUMMARY
     projection = SUMMARY_ANSWER | {"rate": TOTAL / SECONDS}
     empty = {"count": 0, "total": 0.0, "rate": 0.0}
+    compare = Compared.COUNTS

@@ -9,7 +9,7 @@ import math
 
 import polars as pl
 
-from taba.handlers.base import NUMBER, SECONDS, Handler
+from taba.handlers.base import NUMBER, SECONDS, Compared, Handler
 from taba.handlers.counter import COUNT, SUMMARY, SUMMARY_ANSWER
 
 ERROR = 0.01
@@ -44,3 +44,4 @@ class Percentile(Handler):
         | {"error": pl.lit(ERROR)}
     )
     empty = {"count": 0, "total": 0.0, "rate": 0.0, "error": ERROR}
+    compare = Compared.RANKS

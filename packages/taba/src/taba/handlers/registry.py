@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
-from taba.handlers.base import Handler
+from taba.handlers.base import Compared, Handler
 from taba.handlers.buffer import Buffer
 from taba.handlers.counter import Counter
 from taba.handlers.gauge import Gauge
@@ -90,6 +90,20 @@ def check(kind: type[Handler]) -> None:
     clash |= {"time"} & set(kind.projection if kind.aggregate is None else kind.aggregate)
     if clash:
         raise HandlerError(f"{_name(kind)}: the column {sorted(clash)[0]!r} is Taba's own; choose another name")
+
+    _check_compared(kind)
+
+
+def _check_compared(kind: type[Handler]) -> None:
+    """Raise HandlerError where the States have not what a comparison needs."""
+    needed = {Compared.COUNTS: {"count"}, Compared.RANKS: {"count", "min", "max"}}
+    if kind.compare is None:
+        return
+    if not isinstance(kind.compare, Compared):
+        raise HandlerError(f"{_name(kind)}: compare must be a member of taba.handlers.Compared, or None")
+    missing = needed[kind.compare] - set(kind.measures)
+    if missing or (kind.compare is Compared.RANKS and len(kind.cells) != 1):
+        raise HandlerError(f"{_name(kind)}: compare = Compared.{kind.compare.name} needs {kind.compare.value}")
 
 
 def _from_source(source: str) -> list[type[Handler]]:

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from taba import names
 from taba.matching import PatternError
-from taba.server import boards, formats, live, noisiest, pages, parameters
+from taba.server import boards, comparing, formats, live, metrics, noisiest, pages, parameters
 from taba.server.answering import Answering
 from taba.server.events import Events
 from taba.server.intake import REFUSED, OverloadedError, StoppingError, UnfoldableError
@@ -85,8 +85,9 @@ def make_app(service: Service) -> Starlette:
     routes += boards.routes(service, answering)
     routes += noisiest.routes(service, answering)
     routes += live.routes(service, answering)
-    routes += watches.routes(service, answering, watching)
     routes += document.routes()
+    routes += comparing.routes(service, answering)
+    routes += metrics.routes(service, answering)
     routes += watches.routes(service, answering, watching)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]

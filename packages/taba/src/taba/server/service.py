@@ -81,9 +81,9 @@ class Service:
         self.catalogue = Catalogue(self.registry, self.store.shards)
         self.freshness = Freshness(self.store, self.catalogue)
         cache = ChunkCache(settings.cache_mb << 20)
-        reader = Reader(self.store, self.registry, cache)
-        self.query = Query(self.registry, self.catalogue, reader)
-        self.compactor = Compactor(self.store, self.registry, self.tiers, reader, cache, self._compacted)
+        self.reader = Reader(self.store, self.registry, cache)
+        self.query = Query(self.registry, self.catalogue, self.reader)
+        self.compactor = Compactor(self.store, self.registry, self.tiers, self.reader, cache, self._compacted)
         self.intake = Intake(
             self.store, self.registry, self.catalogue, self.freshness, cache, self._bounds(settings), clock
         )

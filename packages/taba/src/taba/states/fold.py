@@ -9,7 +9,7 @@ The handler's declaration says how; all of it runs as group-bys over columns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import polars as pl
 
@@ -54,12 +54,16 @@ def project(
     seconds: float,
     until: float | pl.Expr,
     fleet: bool,
+    only: Collection[str] | None = None,
 ) -> pl.DataFrame:
     """The answers for each of `keys`, from States of a window of `seconds` that ends at `until`.
 
-    `fleet` tells whether the States are many clients' (an Aggregate) or one's (a Projection).
+    `fleet` tells whether the States are many clients' (an Aggregate) or one's (a Projection). `only` are the answer's
+    columns that are worked out; None: all of them.
     """
     columns = handler.aggregate if fleet and handler.aggregate is not None else handler.projection
+    if only is not None:
+        columns = {name: column for name, column in columns.items() if name in only}
     merged = merge(handler, states, keys)
     if handler.cells:
         merged = merged.sort(list(handler.cells))

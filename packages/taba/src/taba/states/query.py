@@ -109,6 +109,11 @@ class Query:
             parts += [states.group_by("tab").agg(last=pl.col("slice").max()) for states in found]
         return pl.concat(parts)
 
+    def groups(self, selection: Selection) -> pl.DataFrame:
+        """The tabs or groups of them that a selection asks for, whether or not anything is kept: tab, type."""
+        matched = self._catalogue.match(selection.tabs)
+        return matched.select(tab=_group(selection.by), type="type").unique().sort("tab")
+
     def states(
         self, selection: Selection, start: float, stop: float
     ) -> Iterator[tuple[Handler, Iterator[pl.DataFrame]]]:

@@ -84,3 +84,24 @@ BOARD_NAME = Field(
     TEXT | {"pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$", "examples": ["this-machine"]},
     place="path",
 )
+COMPARED: dict[str, Field] = {
+    "tab": Field("a glob over tabs", GLOB, repeats=True, required=True),
+    "by": FIELDS["by"],
+    "per": Field("a glob over counters: events are counted for each of their total, and not for the time", GLOB),
+    "client": Field("a glob over clients: those that are judged", CLIENT),
+    "against": Field("a glob over clients: those that they are compared with", CLIENT),
+    "window": Field("the time that is so long and ends where all is here; 10m where it is left out", DURATION),
+    "from": FIELDS["from"],
+    "to": FIELDS["to"],
+    "against_window": Field("compare with the time of this length just before", DURATION),
+    "against_from": Field("compare with the time from then on", MOMENT),
+    "against_to": Field("until when; as long as the first time where it is left out", MOMENT),
+    "ago": Field("compare with the same time so long ago", DURATION),
+    "confidence": Field("1 - the chance that what is the same is called different", NUMBER),
+    "least": Field("the relative difference that `different` must show", NUMBER),
+    "margin": Field("the relative difference that `same` rules out", NUMBER),
+    "rare": Field("the difference of shares that `same` rules out", NUMBER),
+}
+"""The parameters of a comparison."""
+METRICS_WINDOW = Field("how far back gauges, distinct and most frequent values go", DURATION)
+TABS_LIMIT = Field("at most so many tabs, the first by name", {"type": "integer", "minimum": 1, "maximum": 999_999_999})

@@ -54,6 +54,21 @@ _LEDGER_ROW = made(
 )
 
 _NOISE_OF_CLIENT = ("events", "states", "tabs", "dropped")
+_VERDICT: Schema = {"type": "string", "enum": ["same", "different", "not enough data"]}
+_FIGURES: Schema = each({"type": ["number", "null"]}, "clients, count, total, rate, p50, …")
+_COMPARED = made(
+    {
+        "verdict": _VERDICT,
+        "test": TEXT,
+        "p": MAYBE_NUMBER,
+        "effect": each(each(MAYBE_NUMBER, "ratio, low, high, p"), "by what was tested: count, p99, …"),
+        "spread": made({"factor": NUMBER, "clients": COUNT}),
+        "client": _FIGURES,
+        "against": _FIGURES,
+        "reason": TEXT,
+    }
+)
+
 _STATE: Schema = TEXT | {"enum": ["firing", "pending", "unknown", "ok"]}
 _ACTION: Schema = TEXT | {"enum": ["webhook", "command"]}
 _MAYBE_TEXT: Schema = {"type": ["string", "null"]}
@@ -132,6 +147,16 @@ SCHEMAS: dict[str, Schema] = {
     "Point": {"type": "object", "properties": {"time": NUMBER}, "required": ["time"]},
     "Series": answer(
         {"from": NUMBER, "to": NUMBER, "step": NUMBER, "tabs": each(_POINTS, "by tab")},
+    ),
+    "Comparison": answer(
+        {
+            "verdict": _VERDICT,
+            "reason": TEXT,
+            "tabs": each(_COMPARED, "by tab"),
+            "left_out": each(TEXT, "why, by tab"),
+        }
+        | dict.fromkeys(("confidence", "least", "margin", "rare"), NUMBER)
+        | dict.fromkeys(("from", "to", "against_from", "against_to"), NUMBER)
     ),
     "Watches": answer(
         {
