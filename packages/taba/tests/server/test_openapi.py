@@ -71,6 +71,9 @@ def test_what_is_served_is_the_description(server):
 @pytest.mark.parametrize("operation", GETS, ids=lambda operation: operation.name)
 def test_each_parameter_that_is_described_is_taken_and_no_other(server, operation):
     """Nothing is described that is refused as unknown, and nothing is taken that is not described."""
+    if operation.passes_over:
+        assert server.request("GET", f"{operation.path.replace('{', '').replace('}', '')}?surely.not=x").status != 500
+        return
     path = operation.path.replace("{", "").replace("}", "")
     taken = {name for name, field in operation.fields.items() if field.place == "query"}
     for name in sorted(taken | {"surely.not"}):

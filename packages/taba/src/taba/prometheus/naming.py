@@ -53,8 +53,8 @@ RESERVED_SUFFIXES = ("_total", "_created", "_bucket", "_count", "_sum", "_gcount
 LE = "le"
 VALUE = "value"
 WINDOW = "window"
-RESERVED_LABELS = frozenset({LE, "quantile", VALUE, WINDOW})
-"""Labels that mean something to Prometheus, or that families here add."""
+RESERVED_LABELS = frozenset({"client", LE, "quantile", VALUE, WINDOW})
+"""Labels that mean something to Prometheus, or that families and series here add."""
 TAG_PREFIX = "tag_"
 
 _UNFIT = re.compile(r"[^A-Za-z0-9_]")

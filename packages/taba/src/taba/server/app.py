@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from taba import names
 from taba.matching import PatternError
-from taba.server import boards, comparing, formats, live, metrics, noisiest, pages, parameters
+from taba.server import boards, comparing, formats, live, metrics, noisiest, pages, parameters, prometheus_api
 from taba.server.answering import Answering
 from taba.server.events import Events
 from taba.server.intake import REFUSED, OverloadedError, StoppingError, UnfoldableError
@@ -87,7 +87,9 @@ def make_app(service: Service) -> Starlette:
     routes += live.routes(service, answering)
     routes += document.routes()
     routes += comparing.routes(service, answering)
-    routes += metrics.routes(service, answering)
+    scraped = metrics.Metrics(service, answering)
+    routes += metrics.routes(scraped)
+    routes += prometheus_api.routes(service, answering, scraped.exposition.naming)
     routes += watches.routes(service, answering, watching)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]

@@ -33,9 +33,8 @@ GZIP_LEVEL = 1
 """The least: a text of series compresses well, and a scrape waits for it."""
 
 
-def routes(service: Service, answering: Answering) -> list[BaseRoute]:
+def routes(metrics: Metrics) -> list[BaseRoute]:
     """The route of this module."""
-    metrics = Metrics(service, answering)
     return [Route("/metrics", metrics.get, methods=["GET"])]
 
 

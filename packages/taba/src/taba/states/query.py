@@ -121,11 +121,16 @@ class Query:
 
         They come in parts, each with all States of its groups: a group is of one name, whose tabs lie in one shard.
         """
-        matched = self._catalogue.match(selection.tabs)
-        for (type_name,), tabs in matched.partition_by("type", as_dict=True).items():
+        yield from self.chosen(self._catalogue.match(selection.tabs), selection, start, stop)
+
+    def chosen(
+        self, tabs: pl.DataFrame, selection: Selection, start: float, stop: float
+    ) -> Iterator[tuple[Handler, Iterator[pl.DataFrame]]]:
+        """The same of tabs that are given: their columns tab, type and shard, as in the catalogue."""
+        for (type_name,), some in tabs.partition_by("type", as_dict=True).items():
             handler = self._registry.get(str(type_name))
             if handler is not None:
-                yield handler, self._parts(handler, tabs, selection, start, stop)
+                yield handler, self._parts(handler, some, selection, start, stop)
 
     def _parts(
         self, handler: Handler, tabs: pl.DataFrame, selection: Selection, start: float, stop: float

@@ -73,17 +73,6 @@ SEQUENCE = Field(
     place="header",
 )
 
-NOISE: dict[str, Field] = {
-    "window": Field("the time that ends now and is so long, at most 1h; 1m where it is left out", DURATION),
-    "order": Field("by which figure they are ranked", TEXT | {"enum": ["events", "states"]}),
-    "most": Field("how many clients and tabs are given", {"type": "integer", "minimum": 1, "maximum": 100}),
-}
-"""The parameters of the question who records most."""
-BOARD_NAME = Field(
-    "a board's name",
-    TEXT | {"pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$", "examples": ["this-machine"]},
-    place="path",
-)
 COMPARED: dict[str, Field] = {
     "tab": Field("a glob over tabs", GLOB, repeats=True, required=True),
     "by": FIELDS["by"],
@@ -105,3 +94,14 @@ COMPARED: dict[str, Field] = {
 """The parameters of a comparison."""
 METRICS_WINDOW = Field("how far back gauges, distinct and most frequent values go", DURATION)
 TABS_LIMIT = Field("at most so many tabs, the first by name", {"type": "integer", "minimum": 1, "maximum": 999_999_999})
+NOISE: dict[str, Field] = {
+    "window": Field("the time that ends now and is so long, at most 1h; 1m where it is left out", DURATION),
+    "order": Field("by which figure they are ranked", TEXT | {"enum": ["events", "states"]}),
+    "most": Field("how many clients and tabs are given", {"type": "integer", "minimum": 1, "maximum": 100}),
+}
+"""The parameters of the question who records most."""
+BOARD_NAME = Field(
+    "a board's name",
+    TEXT | {"pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$", "examples": ["this-machine"]},
+    place="path",
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from taba import frame
@@ -24,6 +24,7 @@ from taba.server.openapi.fields import (
     WATCHES_MATCH,
     Field,
 )
+from taba.server.openapi.prometheus import PROMETHEUS_CALLS, form
 from taba.server.openapi.schemas import TEXT, Schema, listed, made, named
 
 TABLES = (PLAIN, CSV, ARROW)
@@ -45,6 +46,8 @@ class Operation:
     errors: tuple[int, ...] = (400, 503)
     method: str = "get"
     body: Schema | None = None
+    passes_over: bool = False
+    """Whether it passes over parameters that it does not know, in the place of refusing them."""
 
     @property
     def name(self) -> str:
@@ -77,6 +80,18 @@ _EVENTS: Schema = {
     "properties": {"client": TEXT, "events": listed(_EVENT)},
 }
 _BYTES: Schema = {"type": "string", "format": "binary"}
+
+
+def prometheus_calls() -> list[Operation]:
+    """The part of Prometheus' interface that there is."""
+    found = []
+    for path, told, fields, posted in PROMETHEUS_CALLS:
+        call = Operation(path, told, named("PrometheusAnswer"), fields, errors=(400, 404, 422, 503), passes_over=True)
+        found.append(call)
+        if posted:
+            found.append(replace(call, method="post", fields={}, body=form(fields)))
+    return found
+
 
 OPERATIONS: list[Operation] = [
     Operation(
@@ -157,6 +172,7 @@ OPERATIONS: list[Operation] = [
         {"tab": FIELDS["tab"], "window": METRICS_WINDOW, "limit": TABS_LIMIT},
         (PLAIN, "application/openmetrics-text"),
     ),
+    *prometheus_calls(),
     Operation("/v1/status", "How the server is", named("Status"), others=(PLAIN,)),
     Operation("/ping", "Whether events can be stored", named("Ping")),
     Operation("/v1/openapi.json", "This description", {"type": "object"}, errors=()),

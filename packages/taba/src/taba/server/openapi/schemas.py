@@ -53,7 +53,6 @@ _LEDGER_ROW = made(
     },
 )
 
-_NOISE_OF_CLIENT = ("events", "states", "tabs", "dropped")
 _VERDICT: Schema = {"type": "string", "enum": ["same", "different", "not enough data"]}
 _FIGURES: Schema = each({"type": ["number", "null"]}, "clients, count, total, rate, p50, …")
 _COMPARED = made(
@@ -69,6 +68,7 @@ _COMPARED = made(
     }
 )
 
+_NOISE_OF_CLIENT = ("events", "states", "tabs", "dropped")
 _STATE: Schema = TEXT | {"enum": ["firing", "pending", "unknown", "ok"]}
 _ACTION: Schema = TEXT | {"enum": ["webhook", "command"]}
 _MAYBE_TEXT: Schema = {"type": ["string", "null"]}
@@ -202,6 +202,9 @@ SCHEMAS: dict[str, Schema] = {
             ),
         },
         {"left_out": COUNT},
+    ),
+    "PrometheusAnswer": made(
+        {"status": TEXT | {"enum": ["success"]}, "data": {}}, {"infos": listed(TEXT), "warnings": listed(TEXT)}
     ),
     "Status": made({"status": TEXT, "version": TEXT, "store": TEXT, "shards": COUNT, "tabs": COUNT}),
     "Ping": made({"status": TEXT | {"description": "ok, or why events cannot be stored at the moment"}}),
