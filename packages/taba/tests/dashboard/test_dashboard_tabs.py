@@ -161,6 +161,18 @@ def test_groups_by_a_tag_and_several_tabs_on_a_chart(look):
     page.wait_for_function("() => document.querySelectorAll('table.legend tbody tr').length === 2")
 
 
+def test_a_slow_click_leaves_a_tab_out(look):
+    """The button is pressed while figures change all around, and counts when it is let go."""
+    page = look().open("#/tab/orders{shop=berlin}?range=15m&tab=queue.length")
+    away = page.get_by_label("Leave out queue.length")
+    away.wait_for()
+    away.hover()
+    page.mouse.down()
+    page.wait_for_timeout(2500)
+    page.mouse.up()
+    page.wait_for_function("() => !location.hash.includes('queue.length')")
+
+
 def test_by_the_keyboard_alone(look):
     """From the first key to a value on a chart, and back, without a mouse."""
     page = look().open()

@@ -20,16 +20,35 @@ const COLUMNS = 7;
 export function drawLegend(root, tracks, shownNow, { figure, single, remove }) {
   const figures = tracks.map((track) => shownNow.figures[track.tab] ?? null);
   const names = columns(tracks, figures, figure);
-  const head = h("tr", {}, h("th", { scope: "col" }, "over this time"), names.map((name) => h("th", { scope: "col", class: "number" }, labelOf(name))), h("td", {}));
-  const rows = tracks.map((track, index) => {
-    const answer = figures[index];
+  const away = tracks.map((track) => remove(track.tab));
+  const layout = JSON.stringify([names, away, single, tracks.map((track) => [track.label, track.colour])]);
+  if (root.dataset.layout !== layout) build(root, tracks, names, away, single);
+  root.dataset.layout = layout;
+  const rows = root.querySelectorAll("tbody tr");
+  tracks.forEach((track, index) => {
     const before = shownNow.before?.figures[track.tab];
-    const away = remove(track.tab);
-    return h("tr", {},
-      h("th", { scope: "row", class: "legend-name" }, !single && index < MOST && h("span", { class: "key", data: { colour: track.colour } }), track.label),
-      names.map((name) => h("td", { class: "number" }, shown(track.tab, name, answer?.[name]), change(answer?.[name], before?.[name], Boolean(shownNow.before)))),
-      h("td", {}, away && h("a", { href: away, class: "quiet", "aria-label": `Leave out ${track.label}`, title: "leave out" }, "✕")));
+    names.forEach((name, place) => {
+      const value = figures[index]?.[name];
+      fill(rows[index].children[place + 1], shown(track.tab, name, value), change(value, before?.[name], Boolean(shownNow.before)));
+    });
   });
+}
+
+/**
+ * Rows without their figures: a link in them stays while figures change, or a click that takes a moment would miss it.
+ * @param {HTMLElement} root
+ * @param {import("./tracks.js").Track[]} tracks
+ * @param {string[]} names
+ * @param {(string | null)[]} away
+ * @param {boolean} single
+ */
+function build(root, tracks, names, away, single) {
+  const head = h("tr", {}, h("th", { scope: "col" }, "over this time"), names.map((name) => h("th", { scope: "col", class: "number" }, labelOf(name))), h("td", {}));
+  const rows = tracks.map((track, index) =>
+    h("tr", {},
+      h("th", { scope: "row", class: "legend-name" }, !single && index < MOST && h("span", { class: "key", data: { colour: track.colour } }), track.label),
+      names.map(() => h("td", { class: "number" })),
+      h("td", {}, away[index] && h("a", { href: away[index], class: "quiet", "aria-label": `Leave out ${track.label}`, title: "leave out" }, "✕"))));
   fill(root, h("table", { class: "legend" }, h("thead", {}, head), h("tbody", {}, rows)));
   if (tracks.length > MOST) root.append(h("p", { class: "muted small" }, `The ${MOST} greatest of ${tracks.length} are drawn.`));
   paintKeys(root);
