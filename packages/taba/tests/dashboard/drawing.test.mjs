@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { column, holders, reach, times } from "../../src/taba/dashboard/charts/columns.js";
 import { alone, among } from "../../src/taba/dashboard/charts/lines.js";
+import { shown } from "../../src/taba/dashboard/kinds.js";
 import { path } from "../../src/taba/dashboard/charts/spark.js";
 import { joined } from "../../src/taba/dashboard/charts/strips.js";
 
@@ -45,6 +46,14 @@ test("the axis begins at 0 unless all is far from it", () => {
   assert.deepEqual(reach([[0, 0]]), [0, 1]);
   const [low, high] = reach([[-5, 5]]);
   assert.ok(low < -5 && high > 5);
+});
+
+test("a rate is written alike on a card and on an axis", () => {
+  const series = { points: [], from: 0, to: 10, step: 10, completeTo: 10 };
+  for (const [tab, told] of [["net.bytes", "0\u202fB/s"], ["orders", "0/s"]]) {
+    assert.equal(shown(tab, "rate", 0), told);
+    assert.equal(alone({ tab, type: "counter" }, series).text(0), told);
+  }
 });
 
 test("a percentile alone is its median with bands, among others one line", () => {

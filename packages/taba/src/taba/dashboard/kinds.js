@@ -177,20 +177,22 @@ function ownKind(sample) {
  * @param {string} tab
  * @param {string} name  of the column
  * @param {number | null | undefined} value
+ * @param {number} [digits]
  */
-export function shown(tab, name, value) {
-  if (name === "rate") return value === null || value === undefined ? "–" : rateText(tab, value);
-  if (name === "count" || name === "clients" || name === "uniques") return number(value);
-  return quantity(value, unitOf(split(tab).name));
+export function shown(tab, name, value, digits) {
+  if (name === "rate") return value === null || value === undefined ? "–" : rateText(tab, value, digits);
+  if (name === "count" || name === "clients" || name === "uniques") return number(value, digits);
+  return quantity(value, unitOf(split(tab).name), digits);
 }
 
 /**
  * @param {string} tab
  * @param {number} value
+ * @param {number} [digits]
  */
-function rateText(tab, value) {
+function rateText(tab, value, digits) {
   const unit = unitOf(split(tab).name);
-  return `${unit === "B" ? quantity(value, unit) : number(value)}\u202f/s`;
+  return `${unit === "B" ? quantity(value, unit, digits) : number(value, digits)}/s`;
 }
 
 /**

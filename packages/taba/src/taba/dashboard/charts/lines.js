@@ -94,10 +94,10 @@ function isSum(label) {
  * How values on the axis are written: with the tab's unit where they are values, plainly where they are counts.
  * @param {string} tab
  * @param {import("../kinds.js").Line[]} lines
- * @returns {(value: number) => string}
+ * @returns {(value: number, digits?: number) => string}
  */
 function axisText(tab, lines) {
   const label = lines[0]?.label ?? "";
   const name = label === "per second" ? "rate" : /^(events|kept|distinct)/.test(label) ? "count" : label;
-  return (value) => shown(tab, name, value).replace("\u202f/s", "/s");
+  return (value, digits) => shown(tab, name, value, digits);
 }

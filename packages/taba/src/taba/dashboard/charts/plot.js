@@ -2,6 +2,7 @@
  * Lines over time, drawn by uPlot: what all charts share of axes, colours, shading and the pointer.
  */
 import { h } from "../dom.js";
+import { apart } from "../format.js";
 import { faint, token } from "./colours.js";
 import { reach } from "./columns.js";
 import { Tip } from "./tip.js";
@@ -13,6 +14,8 @@ export const uPlot = await import("../vendor/uPlot.esm.js").then(
 );
 
 const MISSING = "Charts need uPlot, which is not in this installation: run `make setup` and start the server again.";
+/** Room at the right of a chart, and how wide a letter of an axis is, in pixels. */
+const [RIGHT, LETTER] = [6, 6.3];
 /** Steps of an axis of bytes. */
 const BINARY = Array.from({ length: 56 }, (_, power) => 2 ** power);
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -37,7 +40,7 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
  * @property {number} step
  * @property {number} completeTo
  * @property {Drawn[]} lines
- * @property {(value: number) => string} text   a value on the axis
+ * @property {(value: number, digits?: number) => string} text   a value on the axis
  * @property {boolean} [binary]   whether values are bytes, whose round numbers are powers of two
  */
 
@@ -115,7 +118,7 @@ export class Plot {
     return {
       width: this.root.clientWidth,
       height: this.height,
-      padding: compact ? [6, 4, 0, 0] : [10, 12, 0, 0],
+      padding: compact ? [6, RIGHT, 0, 0] : [10, RIGHT, 0, 0],
       legend: { show: false },
       series: [{}, ...picture.lines.map((line) => series(line, compact))],
       bands: bands(picture.lines),
@@ -130,8 +133,8 @@ export class Plot {
           space: compact ? 26 : 40,
           gap: 5,
           ...(picture.binary ? { incrs: BINARY } : {}),
-          values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map((value) => this.picture?.text(value) ?? ""),
-          size: (/** @type {any} */ _, /** @type {string[] | null} */ texts) => 14 + 6.3 * Math.max(3, ...(texts ?? []).map((text) => text.length)),
+          values: (/** @type {any} */ _, /** @type {number[]} */ splits) => apart(splits, (value, digits) => this.picture?.text(value, digits) ?? ""),
+          size: (/** @type {any} */ _, /** @type {string[] | null} */ texts) => 14 + LETTER * Math.max(3, ...(texts ?? []).map((text) => text.length)),
         },
       ],
       cursor: {
@@ -232,13 +235,25 @@ function axisStyle() {
 }
 
 /**
- * @param {any} _plot
+ * A label that the right edge would cut off waits until its time has moved on.
+ * @param {any} plot
  * @param {number[]} splits
  * @param {number} _axis
  * @param {number} _space
  * @param {number} increment
  */
-function timeLabels(_plot, splits, _axis, _space, increment) {
+function timeLabels(plot, splits, _axis, _space, increment) {
+  const { min, max } = plot.scales.x;
+  const perPixel = (max - min) / (plot.bbox.width / devicePixelRatio || plot.width);
+  return timeTexts(splits, increment).map((text, index) =>
+    (max - splits[index]) / perPixel + RIGHT < (text.length * LETTER) / 2 ? "" : text);
+}
+
+/**
+ * @param {number[]} splits
+ * @param {number} increment
+ */
+function timeTexts(splits, increment) {
   return splits.map((time) => {
     const date = new Date(time * 1000);
     const two = (/** @type {number} */ value) => String(value).padStart(2, "0");

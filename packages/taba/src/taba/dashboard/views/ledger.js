@@ -4,7 +4,7 @@
 import { get, now } from "../api.js";
 import { fits, joined } from "../clients.js";
 import { fill, h, setText } from "../dom.js";
-import { ago, clock, number } from "../format.js";
+import { ago, clock, many, number } from "../format.js";
 import { equation, showReasons } from "../losses.js";
 import { href, stay } from "../place.js";
 import { every, troublePlace } from "../polling.js";
@@ -119,6 +119,6 @@ function showSums({ calm, sums, reasons, warnings, late }, ledger, rows) {
   const since = rows.map((row) => row.in_flight_since).filter((time) => time !== null);
   const waiting = since.length ? ` What is in flight was recorded from ${clock(Math.min(...since))} on.` : "";
   setText(late, (came
-    ? `${number(came)} events came late in the last hour: older than 10 s when they came. They are in the answers, in their own time.`
+    ? `${many(came, "event")} came late in the last hour: older than 10 s on arrival. What is late is in the answers, in its own time.`
     : "No event came late in the last hour.") + waiting);
 }

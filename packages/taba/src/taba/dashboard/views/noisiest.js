@@ -3,7 +3,7 @@
  */
 import { get, now } from "../api.js";
 import { fill, h, setText } from "../dom.js";
-import { number } from "../format.js";
+import { many, number } from "../format.js";
 import { href, stay } from "../place.js";
 import { every, troublePlace } from "../polling.js";
 import { Table, bar, link } from "../table.js";
@@ -180,7 +180,7 @@ async function tabTrends(tabs, from, signal) {
  * @param {any} total
  * @param {string} window
  */
-function told(total, window) {
+export function told(total, window) {
   const time = WINDOWS[/** @type {keyof typeof WINDOWS} */ (window)];
-  return `${number(total.clients)} clients recorded ${number(total.events)} events to ${number(total.tabs)} tabs in the last ${time}; ${number(total.states)} States are kept for it.`;
+  return `${many(total.clients, "client")} recorded ${many(total.events, "event")} to ${many(total.tabs, "tab")} in the last ${time}. States kept for it: ${number(total.states)}.`;
 }

@@ -7,7 +7,7 @@ import { Grid } from "../cards/grid.js";
 import { searchField } from "../cards/search.js";
 import * as catalogue from "../catalogue.js";
 import { fill, h, setText, settled } from "../dom.js";
-import { number } from "../format.js";
+import { many, number } from "../format.js";
 import { finder } from "../globs.js";
 import { emptyState } from "../welcome.js";
 import { href, stay } from "../place.js";
@@ -127,7 +127,7 @@ class TabsPage {
   /** @param {number} events */
   tellLate(events) {
     this.late.hidden = !events;
-    setText(this.late, `${number(events)} events came late in ten minutes`);
+    setText(this.late, `${many(events, "event")} came late in ten minutes`);
   }
 
   /** Made once: what is read, selected or copied from it must not be taken away. */
@@ -157,7 +157,7 @@ class TabsPage {
    */
   tell(found, list) {
     const bounded = list.matched > list.tabs.length;
-    const all = `${number(found)} ${found === 1 ? "tab" : "tabs"}`;
+    const all = many(found, "tab");
     setText(this.told, bounded ? `${all} of the first ${number(list.tabs.length)}; there are ${number(list.matched)}: type more to find others` : found === this.list.tabs.length ? all : `${all} of ${number(this.list.tabs.length)}`);
   }
 
