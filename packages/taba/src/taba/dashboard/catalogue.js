@@ -67,14 +67,17 @@ export function follow(reader, failed) {
   let ended = false;
   let timer = 0;
   let shown = -1;
+  let lost = false;
   const look = async () => {
     try {
-      if (!document.hidden && (shown < 0 || (await count()) !== shown)) {
+      if (!document.hidden && (lost || shown < 0 || (await count()) !== shown)) {
         const found = await load();
         shown = found.matched;
+        lost = false;
         if (!ended) reader(found);
       }
     } catch (error) {
+      lost = true; // the reader is told again when all is well, and so forgets the failure
       if (!ended) failed(/** @type {Error} */ (error));
     }
     // The first tab of all is waited for.
@@ -85,6 +88,11 @@ export function follow(reader, failed) {
     ended = true;
     clearTimeout(timer);
   };
+}
+
+/** Whether the type of a tab is known here. @param {string} tab */
+export function knows(tab) {
+  return known.has(tab);
 }
 
 /** How many tabs there are. */

@@ -1,6 +1,7 @@
 /**
  * How complete the answers are that the page shows: at the top of every page.
  */
+import { now } from "./api.js";
 import { fill, h, setText } from "./dom.js";
 import { ago, clock } from "./format.js";
 
@@ -19,7 +20,7 @@ export function showCompleteness(root) {
   let newest = null;
   const tell = () => {
     if (!newest) return;
-    const age = Math.max(Date.now() / 1000 - newest.complete_to, 0);
+    const age = Math.max(now() - newest.complete_to, 0);
     const { current, known } = newest.clients;
     const well = age < LATE_SECONDS && current === known;
     dot.dataset.state = well ? "good" : "fair";

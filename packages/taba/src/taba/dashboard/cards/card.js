@@ -1,6 +1,7 @@
 /**
  * A tab as a card: its name, its picture, and its figures over the windows.
  */
+import { now } from "../api.js";
 import { TabPicture } from "../charts/picture.js";
 import { fill, h, setText } from "../dom.js";
 import { ago } from "../format.js";
@@ -68,7 +69,7 @@ export class Card {
     const name = mainFigure(type, answer);
     if (baseType(type) === "buffer") {
       const last = windows["1d"]?.values[0]?.time;
-      setText(this.headline, last ? ago(Math.max(Date.now() / 1000 - last, 0)) : "–");
+      setText(this.headline, last ? ago(Math.max(now() - last, 0)) : "–");
       this.headline.title = "when the last value was recorded";
     } else {
       setText(this.headline, text ? (answer?.values[0]?.value ?? "–") : shown(tab, name, answer?.[name]));

@@ -1,7 +1,7 @@
 /**
  * The clients of a tab: a line and a figure each, those first that stand out from the others.
  */
-import { get } from "../api.js";
+import { get, now } from "../api.js";
 import { typeColour } from "../charts/colours.js";
 import { column, reach, times } from "../charts/columns.js";
 import { spark } from "../charts/spark.js";
@@ -33,6 +33,7 @@ export class Clients {
     this.title = alone ? "Clients" : `Clients of ${asked.tab}`;
     this.all = false;
     this.figure = "";
+    this.waiting = false;
     /** The newest answers. @type {any} */
     this.found = null;
     this.trouble = troublePlace();
@@ -48,7 +49,7 @@ export class Clients {
 
   /** @param {AbortSignal} signal */
   async look(signal) {
-    const asked = ofClients(this.asked, Date.now() / 1000);
+    const asked = ofClients(this.asked, now());
     const [series, figures] = await Promise.all([get("series", asked.series, signal), get("projections", asked.figures, signal)]);
     this.found = { series, figures };
     this.draw();
@@ -78,7 +79,12 @@ export class Clients {
 
   /** A table that is being used with the keyboard is not replaced under the hands. */
   later() {
-    if (this.found) this.table.addEventListener("focusout", () => setTimeout(() => this.draw()), { once: true });
+    if (!this.found || this.waiting) return;
+    this.waiting = true;
+    this.table.addEventListener("focusout", () => setTimeout(() => {
+      this.waiting = false;
+      this.draw();
+    }), { once: true });
   }
 
   toggle() {

@@ -1,6 +1,7 @@
 /**
  * What of a tab is shown: the time, the figure, the groups, the time before, and which tabs share the chart.
  */
+import { now } from "../api.js";
 import { searchField } from "../cards/search.js";
 import * as catalogue from "../catalogue.js";
 import { fill, h } from "../dom.js";
@@ -40,7 +41,7 @@ function ranges(asked) {
 
 /** A time from and a time to, written out. @param {import("./asked.js").Asked} asked */
 function custom(asked) {
-  const { from, to } = ends(asked.range, Date.now() / 1000);
+  const { from, to } = ends(asked.range, now());
   const first = h("input", { type: "datetime-local", step: 1, value: localInput(from), "aria-label": "From" });
   const last = h("input", { type: "datetime-local", step: 1, value: localInput(to), "aria-label": "To" });
   const told = h("span", { class: "bad small", role: "alert" });

@@ -4,7 +4,8 @@
  * A range that ends now follows the live streams. One between two times is asked for once, and so is the time before;
  * that is asked for again now and then where the range moves on.
  */
-import { get } from "../api.js";
+import { get, now, Refused } from "../api.js";
+import { split } from "../globs.js";
 import { follow } from "../live.js";
 import { BEFORE, spanOf, written } from "../ranges.js";
 import { fixedFigures, fixedSeries, LATE, liveSeries, selectedFigures, stepOf } from "./asked.js";
@@ -34,7 +35,8 @@ export class Source {
     this.stop = new AbortController();
     /** @type {{close: () => void}[]} */
     this.streams = [];
-    this.timer = 0;
+    /** @type {Set<number>} */
+    this.timers = new Set();
     this.frame = 0;
     this.begin();
   }
@@ -42,7 +44,7 @@ export class Source {
   close() {
     this.stop.abort();
     for (const stream of this.streams) stream.close();
-    clearTimeout(this.timer);
+    for (const timer of this.timers) clearTimeout(timer);
     cancelAnimationFrame(this.frame);
   }
 
@@ -64,40 +66,69 @@ export class Source {
    * @param {string | null} range
    */
   took(answer, range) {
-    const { [LATE]: late, ...tabs } = answer.tabs;
+    const { late, tabs } = this.parted(answer.tabs);
     if (!range) return this.set({ windows: tabs });
     const figures = Object.fromEntries(Object.entries(tabs).map(([tab, windows]) => [tab, windows[range]]));
     this.set({ windows: tabs, figures, late: late?.[range]?.total ?? 0 });
   }
 
+  /**
+   * What came late was asked for besides, unless it is what the page is of.
+   * @template T
+   * @param {Record<string, T>} all
+   * @returns {{late: T | undefined, tabs: Record<string, T>}}
+   */
+  parted(all) {
+    const { [LATE]: late, ...tabs } = all;
+    const { asked } = this;
+    return { late, tabs: [asked.tab, ...asked.also].some((tab) => split(tab).name === LATE) ? all : tabs };
+  }
+
   async fixed() {
-    const now = Date.now() / 1000;
+    const end = now();
     const [series, figures] = await Promise.all([
-      get("series", fixedSeries(this.asked, now), this.stop.signal),
-      get("aggregates", fixedFigures(this.asked, now), this.stop.signal),
+      get("series", fixedSeries(this.asked, end), this.stop.signal),
+      get("aggregates", fixedFigures(this.asked, end), this.stop.signal),
     ]);
-    this.set({ series, ...only(figures.tabs) });
+    const { late, tabs } = this.parted(only(figures.tabs));
+    this.set({ series, figures: tabs, late: late?.total ?? 0 });
   }
 
   async earlier() {
-    const now = Date.now() / 1000;
+    const end = now();
     const shift = BEFORE[/** @type {string} */ (this.asked.before)].seconds;
     const [series, figures] = await Promise.all([
-      get("series", fixedSeries(this.asked, now, shift), this.stop.signal),
-      get("aggregates", fixedFigures(this.asked, now, shift), this.stop.signal),
+      get("series", fixedSeries(this.asked, end, shift), this.stop.signal),
+      get("aggregates", fixedFigures(this.asked, end, shift), this.stop.signal),
     ]);
-    this.set({ before: { series, figures: only(figures.tabs).figures, shift } });
-    if (this.asked.range.name === null) return;
-    this.timer = window.setTimeout(() => this.once(() => this.earlier()), Math.max(stepOf(this.asked), LEAST_REFRESH) * 1000);
+    this.set({ before: { series, figures: this.parted(only(figures.tabs)).tabs, shift } });
+    if (this.asked.range.name !== null) this.later(() => this.earlier(), Math.max(stepOf(this.asked), LEAST_REFRESH));
   }
 
-  /** @param {() => Promise<void>} ask */
+  /**
+   * Ask; and again later where the server was away, or could not answer just then.
+   * @param {() => Promise<void>} ask
+   */
   async once(ask) {
     try {
       await ask();
     } catch (error) {
-      if (!this.stop.signal.aborted) this.reader.failed(/** @type {Error} */ (error));
+      if (this.stop.signal.aborted) return;
+      this.reader.failed(/** @type {Error} */ (error));
+      if (error instanceof Refused && (error.status === 0 || error.status >= 500)) this.later(ask, LEAST_REFRESH);
     }
+  }
+
+  /**
+   * @param {() => Promise<void>} ask
+   * @param {number} seconds
+   */
+  later(ask, seconds) {
+    const timer = window.setTimeout(() => {
+      this.timers.delete(timer);
+      this.once(ask);
+    }, seconds * 1000);
+    this.timers.add(timer);
   }
 
   /** @param {Partial<Shown>} changes */
@@ -111,10 +142,10 @@ export class Source {
 }
 
 /**
- * The answers of the one window that was asked for, and what came late in it.
+ * The answers of the one window that was asked for.
  * @param {Record<string, Record<string, any>>} tabs
+ * @returns {Record<string, any>}
  */
 function only(tabs) {
-  const { [LATE]: late, ...figures } = Object.fromEntries(Object.entries(tabs).map(([tab, windows]) => [tab, Object.values(windows)[0]]));
-  return { figures, late: late?.total ?? 0 };
+  return Object.fromEntries(Object.entries(tabs).map(([tab, windows]) => [tab, Object.values(windows)[0]]));
 }

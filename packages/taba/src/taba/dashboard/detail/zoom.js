@@ -1,6 +1,7 @@
 /**
  * A chart by the keyboard: arrows read values along the time, + and - zoom; a double click zooms out.
  */
+import { now } from "../api.js";
 
 /**
  * @param {HTMLElement} root
@@ -48,6 +49,6 @@ function closer(plot, factor, zoom) {
   const { axis, from, to } = /** @type {import("../charts/plot.js").Picture} */ (plot.picture);
   const span = Math.max((to - from) * factor, 2);
   const center = plot.tip.index === null ? (from + to) / 2 : axis[plot.tip.index];
-  const stop = Math.min(center + span / 2, Date.now() / 1000 + 1);
+  const stop = Math.min(center + span / 2, now() + 1);
   zoom(stop - span, stop);
 }

@@ -55,7 +55,7 @@ export function openClient(root, name) {
     ]);
     const [client] = joined(ledger, null, events, now());
     showClient({ state, facts, sums, reasons }, client, Object.keys(found.tabs).length);
-    await catalogue.load();
+    if (!Object.keys(found.tabs).every(catalogue.knows)) await catalogue.load();
     rows = await Promise.all(Object.entries(found.tabs).map(async ([tab, clients]) =>
       ({ tab, type: (await catalogue.find(tab))?.type ?? "", answer: clients[name]["10m"] })));
     show();

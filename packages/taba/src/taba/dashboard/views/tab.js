@@ -1,6 +1,7 @@
 /**
  * The page of one tab: a large chart with everything that it can be asked, its figures, and its clients.
  */
+import { now as serverNow } from "../api.js";
 import * as catalogue from "../catalogue.js";
 import { TabPicture } from "../charts/picture.js";
 import { Plot } from "../charts/plot.js";
@@ -12,7 +13,7 @@ import { Source, WINDOWS } from "../detail/source.js";
 import { together, tracks } from "../detail/tracks.js";
 import { chartKeys } from "../detail/zoom.js";
 import { fill, h, setText } from "../dom.js";
-import { ago, clock, number, roughly } from "../format.js";
+import { ago, clock, many, roughly } from "../format.js";
 import { baseType, split } from "../globs.js";
 import { isText, kindOf, labelOf, shown } from "../kinds.js";
 import { go, href } from "../place.js";
@@ -184,10 +185,10 @@ class TabPage {
     const { complete_to: complete, clients, step } = now.series;
     const errors = new Set(all.map((track) => now.figures[track.tab] && kindOf(track.type, now.figures[track.tab]).error(now.figures[track.tab])).filter(Boolean));
     const parts = [
-      `complete to ${clock(complete)} (${ago(Math.max(Date.now() / 1000 - complete, 0))})`,
+      `complete to ${clock(complete)} (${ago(Math.max(serverNow() - complete, 0))})`,
       `${clients.current} of ${clients.known} clients`,
       ...[...errors].map((error) => (String(error).startsWith("±") ? `sketch's error ${error}` : `counts ${error}`)),
-      now.late ? `${number(now.late)} events came late, of all tabs` : "no event came late",
+      now.late ? `${many(now.late, "event")} came late, of all tabs` : "no event came late",
       `a point is ${roughly(step)}`,
     ];
     setText(this.told, parts.join(" · "));
