@@ -49,6 +49,14 @@ def test_trouble_that_passes(both, scripted, trouble):
     assert len(scripted.requests) == 3
 
 
+def test_what_asks_to_wait_for_long_is_not_asked_too_early(both, scripted):
+    """It is told at once, rather than waited for."""
+    scripted.script = [(503, {"Retry-After": "120"}, '{"error":"it is moved"}'), GOOD]
+    with pytest.raises(QueryError, match="it is moved"):
+        both().aggregates("a")
+    assert len(scripted.requests) == 1
+
+
 def test_trouble_that_stays(both, scripted):
     """The server's own words, after as many tries as were allowed."""
     scripted.script = [BUSY]
@@ -103,6 +111,14 @@ def test_a_stranger(both, scripted, answer):
     with pytest.raises(QueryError, match="not as a Taba server does"):
         both(token="secret").aggregates("a")
     assert len(scripted.requests) == 1
+
+
+def test_points_without_a_time_are_a_strangers(scripted):
+    """Also of what is read beyond its first look."""
+    points = f'{{{HEAD},"from":0,"to":1,"step":1,"tabs":{{"a":[{{"count":1}}]}}}}'
+    scripted.script = [(200, {}, points)]
+    with Client(scripted.url) as client, pytest.raises(QueryError, match="not as a Taba server does"):
+        client.series("a")
 
 
 def test_the_token_goes_along_and_is_not_shown(both, scripted, monkeypatch):

@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import contextmanager
 
+import httpx
 import pytest
 from query_world import HEAD, counts, event, stream, wait_for
 
@@ -252,5 +253,32 @@ def test_a_task_that_is_forgotten_ends(scripted):
                 if not [task for task in asyncio.all_tasks() if task.get_name() == "taba-watch"]:
                     return True
         return False
+
+    assert asyncio.run(main())
+
+
+class SlowToClose(httpx.AsyncByteStream):
+    """A stream with one answer, whose connection takes its time to close."""
+
+    async def __aiter__(self):
+        yield event("answers", counts(a=1)).encode()
+        await asyncio.sleep(60)
+
+    async def aclose(self):
+        await asyncio.sleep(0.3)
+
+
+def test_who_is_cancelled_while_closing_is_cancelled():
+    """The end of the watch's own task is not taken for the end of the one that closes it."""
+
+    async def main() -> bool:
+        answers = httpx.MockTransport(lambda request: httpx.Response(200, stream=SlowToClose()))
+        watch = AsyncClient("http://taba", http=httpx.AsyncClient(transport=answers)).watch("a")
+        await anext(watch)
+        closing = asyncio.create_task(watch.close())
+        await asyncio.sleep(0.1)
+        closing.cancel()
+        await asyncio.wait([closing])
+        return closing.cancelled()
 
     assert asyncio.run(main())

@@ -90,8 +90,8 @@ class _Stream(Generic[W]):
         self._changed.set()
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            # Not awaited by itself: its cancellation could not be told from that of who closes.
+            await asyncio.wait([self._task])
 
     def forget(self) -> None:
         """End the task where nobody waits for it."""

@@ -1,7 +1,8 @@
 """One question on its way: when to try again, what a failure means, and the answer. No I/O, shared by both clients.
 
 A question is repeated, after a pause that doubles, where no connection came about or it broke, and where the server
-is too busy (429, 503; then not before its Retry-After). An answer that takes too long is not asked for again.
+is too busy (429, 503; then not before its Retry-After, and not at all where that is longer than any pause). An answer
+that takes too long is not asked for again.
 """
 
 from __future__ import annotations
@@ -98,9 +99,9 @@ class Exchange(Generic[A]):
 
     def _pause(self, least: float) -> float | None:
         self._tried += 1
-        if self._tried > self._target.retries:
+        if self._tried > self._target.retries or least > LONGEST_PAUSE:
             return None
-        return min(max(least, PAUSE * 2 ** (self._tried - 1)), LONGEST_PAUSE)
+        return max(least, min(PAUSE * 2 ** (self._tried - 1), LONGEST_PAUSE))
 
 
 def retry_after(response: httpx.Response) -> float:

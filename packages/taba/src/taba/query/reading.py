@@ -198,7 +198,13 @@ def clients_of(clients: Mapping[str, Mapping[str, Row] | None], kind: type[F] | 
 
 def points_of(points: list[Row], kind: type[F] | None) -> dict[float, F]:
     """Figures by time."""
-    return {point.pop("time"): read(point, kind) for point in points}
+    return {_time(point.pop("time", None)): read(point, kind) for point in points}
+
+
+def _time(given: Any) -> float:
+    if not isinstance(given, int | float):
+        raise msgspec.ValidationError("a point without a time")
+    return given
 
 
 def points_per_client(clients: Mapping[str, list[Row] | None], kind: type[F] | None) -> dict[str, dict[float, F]]:
