@@ -44,7 +44,7 @@ test("a day begins at 0 o'clock", () => {
 });
 
 test("the unit is the last part of the name", () => {
-  const names = { "request.ms": "ms", "heap.bytes": "B", "cpu.percent": "%", "wait_seconds": "s", "job.us": "µs", "orders": "", "atoms": "" };
+  const names = { "request.ms": "ms", "heap.bytes": "B", "cpu.percent": "%", "wait_seconds": "s", "job.us": "µs", "orders": "", "atoms": "", "page.constructor": "" };
   for (const [name, unit] of Object.entries(names)) assert.equal(format.unitOf(name), unit, name);
 });
 

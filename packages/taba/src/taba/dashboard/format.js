@@ -53,7 +53,7 @@ export function apart(values, text) {
  */
 export function unitOf(name) {
   const last = name.slice(name.lastIndexOf(".") + 1).toLowerCase().split(/[_-]/).at(-1) ?? "";
-  return UNITS[last] ?? "";
+  return Object.hasOwn(UNITS, last) ? UNITS[last] : "";
 }
 
 /** @type {Record<string, string>} */
