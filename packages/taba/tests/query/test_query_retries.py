@@ -6,7 +6,8 @@ import httpx
 import pytest
 from query_world import HEAD, counts
 
-from taba.query import AsyncClient, Client, GaugeValue, QueryError, UnreachableError, exchange
+from taba.query import Aggregates, AsyncClient, Client, Coverage, GaugeValue, QueryError, UnreachableError, exchange
+from taba.query.remarks import remarks
 
 GOOD = (200, {"Content-Type": "application/json"}, counts(a=3))
 BUSY = (503, {"Retry-After": "0.05"}, '{"error":"too much waits"}')
@@ -119,6 +120,13 @@ def test_points_without_a_time_are_a_strangers(scripted):
     scripted.script = [(200, {}, points)]
     with Client(scripted.url) as client, pytest.raises(QueryError, match="not as a Taba server does"):
         client.series("a")
+
+
+def test_one_late_event_is_one():
+    """What is said below an answer counts in words."""
+    for late, told in ((0, "1 of 1 clients"), (1, "1 event came late"), (1234, "1,234 events came late")):
+        answer = Aggregates(complete_to=0.0, clients=Coverage(1, 1), late=late, tabs={})
+        assert remarks(answer)[0].endswith(f", {told}")
 
 
 def test_the_token_goes_along_and_is_not_shown(both, scripted, monkeypatch):

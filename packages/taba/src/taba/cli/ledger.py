@@ -126,4 +126,4 @@ def clients_missing(answer: Mapping[str, Any]) -> str:
 def came_late(answer: Mapping[str, Any]) -> str:
     """How many events came late in the last ten minutes, where any did."""
     late = answer.get("late") or 0
-    return f"{late:,} events came late" if late else ""
+    return f"{late:,} event{'' if late == 1 else 's'} came late" if late else ""

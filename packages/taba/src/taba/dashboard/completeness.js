@@ -3,7 +3,7 @@
  */
 import { now } from "./api.js";
 import { fill, h, setText } from "./dom.js";
-import { ago, clock, number } from "./format.js";
+import { ago, clock, many, number } from "./format.js";
 
 const LATE_SECONDS = 5;
 
@@ -29,7 +29,7 @@ export function showCompleteness(root) {
     root.title =
       `Every client that is alive has sent all that it recorded before ${clock(newest.complete_to)}.\n` +
       `${current} of the ${known} clients known in the last hour are heard, with nothing missing.\n` +
-      `${number(newest.late)} events came late in the last ten minutes; they are in the answers.`;
+      `${many(newest.late, "event")} came late in the last ten minutes; what is late is in the answers.`;
   };
   setInterval(tell, 1000);
   return (head) => {
