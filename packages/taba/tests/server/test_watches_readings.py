@@ -27,9 +27,7 @@ def service(tmp_path, clock):
 
 
 def record(service, clients, time):
-    events = [
-        {"tab": "orders", "type": "counter", "client": client, "time": time, "value": 1.0} for client in clients
-    ]
+    events = [{"tab": "orders", "type": "counter", "client": client, "time": time, "value": 1.0} for client in clients]
     service.intake.fold(read(JSON, msgspec.json.encode({"events": events}), {}, None, time))
 
 
