@@ -204,3 +204,12 @@ def test_what_is_said_to_be_complete_has_the_tabs_of_other_servers(tmp_path):
                 window = Window("10m", now - 600, time.time() + 60)
                 assert list(other.windows(Selection([f"made.{sequence}"]), [window])), f"{sequence} of {claimed}"
         assert claimed > 3
+
+
+def test_answers_say_how_many_events_came_late(server):
+    """An event that was older than ten seconds when it came is in its own slice, and counted in every answer's head."""
+    now = time.time()
+    server.record([{"tab": "late", "value": 1, "time": now - age} for age in (0, 1, 30, 200)])
+    wait_until(lambda: server.get("/v1/aggregates", tab="late", window="10m")["late"] == 2, 30)
+    for path in ("/v1/projections", "/v1/series", "/v1/tabs", "/v1/clients", "/v1/ledger", "/v1/watches"):
+        assert server.get(path)["late"] == 2, path

@@ -148,8 +148,8 @@ app.command(
 app.command(
     rich_help_panel=ASKING,
     epilog=_examples(
-        "taba compare http.ms --client canary-1 --against 'web-*' # is it slower?",
-        "taba compare http.errors --per http.requests --ago 1d # than yesterday?",
+        "taba compare http.ms --client canary-1 --against 'web-*' # slower?",
+        "taba compare http.errors --per http.requests --ago 1d # by a day",
         "taba compare 'http.*' --client canary-1 --against '*' --exit-code # in a script",
     ),
 )(compare)

@@ -121,3 +121,9 @@ def clients_missing(answer: Mapping[str, Any]) -> str:
     clients = answer.get("clients") or {}
     current, known = clients.get("current", 0), clients.get("known", 0)
     return f"{current} of {known} clients are in it" if current < known else ""
+
+
+def came_late(answer: Mapping[str, Any]) -> str:
+    """How many events came late in the last ten minutes, where any did."""
+    late = answer.get("late") or 0
+    return f"{late:,} events came late" if late else ""

@@ -19,7 +19,7 @@ from taba.cli.charts import step_for
 from taba.cli.connection import DEFAULT, Connection
 from taba.cli.failure import USAGE, Failure
 from taba.cli.grid import Column, Grid, Group, lines
-from taba.cli.ledger import clients_missing
+from taba.cli.ledger import came_late, clients_missing
 from taba.cli.numbers import ago, clock, number
 from taba.cli.screen import output, show, tab_text, write_json
 
@@ -198,9 +198,9 @@ def _print_completeness(console: Console, answer: Mapping[str, Any]) -> None:
     """To a person, up to when an answer is complete, and whether clients are missing in it."""
     if not console.is_terminal:
         return
-    complete_to, missing = answer.get("complete_to"), clients_missing(answer)
+    complete_to = answer.get("complete_to")
     told = [f"complete to {clock(complete_to)}"] if complete_to is not None else []
-    told += [missing] if missing else []
+    told += [text for text in (clients_missing(answer), came_late(answer)) if text]
     if told:
         console.print(Text(f"  {', '.join(told)}", style="dim italic"))
 

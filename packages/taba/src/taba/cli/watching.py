@@ -16,7 +16,7 @@ from rich.text import Text
 from taba.cli import charts, options, queries, series
 from taba.cli.answers import Entry, pictured
 from taba.cli.connection import DEFAULT, Connection
-from taba.cli.ledger import clients_missing
+from taba.cli.ledger import came_late, clients_missing
 from taba.cli.live import LiveAnswer
 from taba.cli.numbers import clock
 from taba.cli.screen import messages, output, show, write_json
@@ -154,7 +154,7 @@ def _told(watching: _Watching) -> Text:
         return Text(f"{clock(time.time())}  {watching.trouble}", style="red")
     answer = watching.answer
     complete = f"complete to {clock(answer['complete_to'])}" if answer.get("complete_to") else ""
-    parts = [f"live from {watching.url}", complete, clients_missing(answer), "Ctrl-C ends"]
+    parts = [f"live from {watching.url}", complete, clients_missing(answer), came_late(answer), "Ctrl-C ends"]
     return Text(f"{clock(time.time())}  {', '.join(part for part in parts if part)}", style="dim")
 
 

@@ -71,7 +71,7 @@ export function address(name, fields = {}) {
 
 /**
  * How complete answers are: complete_to, and of how many of the clients.
- * @typedef {{complete_to: number, clients: {current: number, known: number}}} Head
+ * @typedef {{complete_to: number, clients: {current: number, known: number}, late: number}} Head
  */
 
 /** @type {Set<(head: Head) => void>} */

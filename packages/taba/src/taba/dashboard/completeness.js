@@ -2,7 +2,7 @@
  * How complete the answers are that the page shows: at the top of every page.
  */
 import { fill, h, setText } from "./dom.js";
-import { ago, clock } from "./format.js";
+import { ago, clock, number } from "./format.js";
 
 const LATE_SECONDS = 5;
 
@@ -23,10 +23,12 @@ export function showCompleteness(root) {
     const { current, known } = newest.clients;
     const well = age < LATE_SECONDS && current === known;
     dot.dataset.state = well ? "good" : "fair";
-    setText(text, `${current} of ${known} clients · complete to ${ago(age)}`);
+    const late = newest.late ? ` · ${number(newest.late)} late` : "";
+    setText(text, `${current} of ${known} clients · complete to ${ago(age)}${late}`);
     root.title =
       `Every client that is alive has sent all that it recorded before ${clock(newest.complete_to)}.\n` +
-      `${current} of the ${known} clients known in the last hour are heard, with nothing missing.`;
+      `${current} of the ${known} clients known in the last hour are heard, with nothing missing.\n` +
+      `${number(newest.late)} events came late in the last ten minutes; they are in the answers.`;
   };
   setInterval(tell, 1000);
   return (head) => {

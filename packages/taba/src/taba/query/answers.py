@@ -46,9 +46,10 @@ class Answer(Shown):
 
 @dataclass(frozen=True, kw_only=True)
 class FleetAnswer(Answer):
-    """An answer that says of how many clients it is."""
+    """An answer that says of how many clients it is, and how many events came late in the last ten minutes."""
 
     clients: Coverage
+    late: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

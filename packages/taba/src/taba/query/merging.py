@@ -103,6 +103,7 @@ def _updated(before: W, wire: _Wire, tabs: Mapping[str, Any]) -> W:
         before,
         complete_to=wire.complete_to,
         clients=wire.clients,
+        late=wire.late,
         tabs=tabs,
         changed=frozenset(wire.tabs),
         missed=wire.missed,

@@ -23,6 +23,7 @@ class Windows(msgspec.Struct):
     clients: answers.Coverage
     tabs: dict[str, dict[str, Row] | None]
     missed: int = 0
+    late: int = 0
 
 
 class PerClient(msgspec.Struct):
@@ -32,6 +33,7 @@ class PerClient(msgspec.Struct):
     clients: answers.Coverage
     tabs: dict[str, dict[str, dict[str, Row] | None] | None]
     missed: int = 0
+    late: int = 0
 
 
 class Points(msgspec.Struct):
@@ -44,6 +46,7 @@ class Points(msgspec.Struct):
     step: float
     tabs: dict[str, list[Row] | None]
     missed: int = 0
+    late: int = 0
 
 
 class PointsPerClient(msgspec.Struct):
@@ -56,6 +59,7 @@ class PointsPerClient(msgspec.Struct):
     step: float
     tabs: dict[str, dict[str, list[Row] | None] | None]
     missed: int = 0
+    late: int = 0
 
 
 class _Tabs(msgspec.Struct):
@@ -63,6 +67,7 @@ class _Tabs(msgspec.Struct):
     clients: answers.Coverage
     tabs: list[answers.TabRow]
     matched: int | None = None
+    late: int = 0
 
 
 class _Clients(msgspec.Struct):
@@ -85,6 +90,7 @@ class _Comparison(msgspec.Struct):
     against_stop: float = msgspec.field(name="against_to")
     tabs: dict[str, Compared]
     left_out: dict[str, str] = {}
+    late: int = 0
 
 
 class _Ledger(msgspec.Struct):
@@ -93,6 +99,7 @@ class _Ledger(msgspec.Struct):
     total: answers.LedgerTotal
     ledger: dict[str, answers.LedgerRow]
     warnings: list[str]
+    late: int = 0
 
 
 def decoded(body: bytes, kind: type[T]) -> T:
@@ -104,14 +111,18 @@ def aggregates(body: bytes, kind: type[F] | None = None) -> answers.Aggregates[F
     """The answer of GET /v1/aggregates."""
     wire = decoded(body, Windows)
     tabs = {tab: windows_of(windows, kind) for tab, windows in wire.tabs.items() if windows is not None}
-    return answers.Aggregates(complete_to=wire.complete_to, clients=wire.clients, tabs=tabs, missed=wire.missed)
+    return answers.Aggregates(
+        complete_to=wire.complete_to, clients=wire.clients, late=wire.late, tabs=tabs, missed=wire.missed
+    )
 
 
 def projections(body: bytes, kind: type[F] | None = None) -> answers.Projections[F]:
     """The answer of GET /v1/projections."""
     wire = decoded(body, PerClient)
     tabs = {tab: clients_of(clients, kind) for tab, clients in wire.tabs.items() if clients is not None}
-    return answers.Projections(complete_to=wire.complete_to, clients=wire.clients, tabs=tabs, missed=wire.missed)
+    return answers.Projections(
+        complete_to=wire.complete_to, clients=wire.clients, late=wire.late, tabs=tabs, missed=wire.missed
+    )
 
 
 def series(body: bytes, kind: type[F] | None = None) -> answers.Series[F]:
@@ -120,6 +131,7 @@ def series(body: bytes, kind: type[F] | None = None) -> answers.Series[F]:
     return answers.Series(
         complete_to=wire.complete_to,
         clients=wire.clients,
+        late=wire.late,
         start=wire.start,
         stop=wire.stop,
         step=wire.step,
@@ -134,6 +146,7 @@ def client_series(body: bytes, kind: type[F] | None = None) -> answers.ClientSer
     return answers.ClientSeries(
         complete_to=wire.complete_to,
         clients=wire.clients,
+        late=wire.late,
         start=wire.start,
         stop=wire.stop,
         step=wire.step,
@@ -146,7 +159,9 @@ def tabs(body: bytes) -> answers.TabList:
     """The answer of GET /v1/tabs."""
     wire = decoded(body, _Tabs)
     matched = len(wire.tabs) if wire.matched is None else wire.matched
-    return answers.TabList(complete_to=wire.complete_to, clients=wire.clients, rows=wire.tabs, matched=matched)
+    return answers.TabList(
+        complete_to=wire.complete_to, clients=wire.clients, late=wire.late, rows=wire.tabs, matched=matched
+    )
 
 
 def clients(body: bytes) -> answers.ClientList:
@@ -161,6 +176,7 @@ def ledger(body: bytes) -> answers.Ledger:
     return answers.Ledger(
         complete_to=wire.complete_to,
         clients=wire.clients,
+        late=wire.late,
         total=wire.total,
         rows=wire.ledger,
         warnings=wire.warnings,

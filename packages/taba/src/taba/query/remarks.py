@@ -15,6 +15,7 @@ def remarks(answer: answers.Answer) -> list[str]:
     told = [f"complete to {moment(answer.complete_to)}"]
     if isinstance(answer, answers.FleetAnswer):
         told.append(str(answer.clients))
+        told += [f"{answer.late:,} events came late"] if answer.late else []
     errors = sorted({figures["error"] for figures in _figures(answer) if isinstance(figures.get("error"), float)})
     if errors:
         told.append(f"sketches within {' or '.join(f'{100 * error:.3g}' for error in errors)} %")

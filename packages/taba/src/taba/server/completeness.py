@@ -13,22 +13,27 @@ LIVE_SECONDS = 10.0
 """A client that has sent nothing for so long is no longer waited for in `complete_to`."""
 KNOWN_SECONDS = 3600.0
 """A client that has not said that it ends counts as known for so long."""
+LATE_WINDOW = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """Seconds since 1970, and numbers of clients."""
+    """Seconds since 1970, and numbers of clients; `late` events came late in the last LATE_WINDOW seconds."""
 
     complete_to: float
     current: int
     known: int
+    late: int = 0
 
     def head(self) -> dict[str, object]:
         """As every answer says it."""
-        return {"complete_to": self.complete_to, "clients": {"current": self.current, "known": self.known}}
+        clients = {"current": self.current, "known": self.known}
+        return {"complete_to": self.complete_to, "clients": clients, "late": self.late}
 
 
-def completeness(accounts: Iterable[Account], now: float, oldest: float, listening: float) -> Completeness:
+def completeness(
+    accounts: Iterable[Account], now: float, oldest: float, listening: float, late: int = 0
+) -> Completeness:
     """What is complete at the time `now`, by the accounts that were heard within KNOWN_SECONDS.
 
     Clients whose clocks are before `oldest`, so that none of their events is taken, are not waited for. `listening` is
@@ -42,7 +47,7 @@ def completeness(accounts: Iterable[Account], now: float, oldest: float, listeni
         if account.epoch and is_live(account, listening) and account.complete_to >= oldest
     ]
     current = sum(_is_current(some, now) for some in by_client)
-    return Completeness(min([now, *awaited]), current, len(by_client))
+    return Completeness(min([now, *awaited]), current, len(by_client), late)
 
 
 def is_live(account: Account, now: float) -> bool:

@@ -17,8 +17,8 @@ from taba import __version__
 from taba.config import Settings
 from taba.handlers.registry import Registry
 from taba.matching import EXACT, client_pattern
-from taba.server.bookkeeping import EVENTS
-from taba.server.completeness import KNOWN_SECONDS, Completeness, completeness
+from taba.server.bookkeeping import EVENTS, LATE
+from taba.server.completeness import KNOWN_SECONDS, LATE_WINDOW, Completeness, completeness
 from taba.server.formats import Answers
 from taba.server.freshness import Freshness
 from taba.server.intake import UNFORESEEN, Bounds, Intake
@@ -36,6 +36,8 @@ from taba.store import StoreError, open_store
 log = logging.getLogger(__name__)
 
 COMPLETE_SECONDS = 0.2
+LATE_SECONDS = 5.0
+"""How often events that came late are counted anew."""
 UNREAD_SECONDS = 2.0
 WARN_SECONDS = 5.0
 """How often the accounts are looked at for what an operator should know of."""
@@ -92,6 +94,7 @@ class Service:
         """Questions that are watched, and by how many."""
         self._complete = (0.0, Completeness(0.0, 0, 0))
         self._completing = threading.Lock()
+        self._late = (0.0, 0)
         self._warned: set[str] = set()
         self._begun = 0.0
         self._beaten = False
@@ -206,14 +209,24 @@ class Service:
             accounts = self.store.accounts(now - KNOWN_SECONDS)
             # What another server has folded by now may be in tabs that are not known here yet.
             self.freshness.catch_up()
-            found = completeness(accounts, now, now - self.tiers.reach(FLEET), self.intake.listening(now))
+            oldest, late = now - self.tiers.reach(FLEET), self._came_late(now)
+            found = completeness(accounts, now, oldest, self.intake.listening(now), late)
             self._complete = (now + COMPLETE_SECONDS, found)
-        except StoreError as error:
-            log.debug("the accounts cannot be read: %s", error)
+        except (StoreError, ChunkError) as error:
+            log.debug("what is complete cannot be read: %s", error)
             self._complete = (self.clock() + UNREAD_SECONDS, found)
         finally:
             self._completing.release()
         return found
+
+    def _came_late(self, now: float) -> int:
+        """How many events came late within LATE_WINDOW, as it was LATE_SECONDS ago at most."""
+        looked, late = self._late
+        if not 0 <= now - looked < LATE_SECONDS:
+            found = self.query.windows(Selection([LATE]), [Window("late", now - LATE_WINDOW, now + self._future)])
+            late = int(sum(table["total"].sum() for _, table in found))
+            self._late = (now, late)
+        return late
 
     def ledger(self, glob: str) -> Ledger:
         """What became of the events of the clients that match."""

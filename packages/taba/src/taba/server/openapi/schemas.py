@@ -33,7 +33,7 @@ def named(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-HEAD: Schema = {"complete_to": NUMBER, "clients": named("Clients")}
+HEAD: Schema = {"complete_to": NUMBER, "clients": named("Clients"), "late": COUNT}
 """What nearly every answer says of itself."""
 
 
@@ -140,7 +140,11 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     "ClientList": made(
-        {"complete_to": NUMBER, "clients": listed(made({"client": TEXT, "last_seen": MAYBE_NUMBER, "tabs": COUNT}))}
+        {
+            "complete_to": NUMBER,
+            "late": COUNT,
+            "clients": listed(made({"client": TEXT, "last_seen": MAYBE_NUMBER, "tabs": COUNT})),
+        }
     ),
     "Aggregates": answer({"tabs": each(each(named("Answer"), "by window"), "by tab")}),
     "Projections": answer({"tabs": each(each(each(named("Answer"), "by window"), "by client"), "by tab")}),
