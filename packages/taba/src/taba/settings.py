@@ -147,6 +147,9 @@ class Settings(msgspec.Struct, frozen=True):
 
     host: Annotated[str, Meta(description="address to listen on", min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(description="port to listen on; 0 takes any free one", ge=0, le=65535)] = 8300
+    hosts: Annotated[
+        tuple[str, ...], Meta(description="further names that a server on loopback may be asked by; * is any")
+    ] = ()
     data: Annotated[Path, Meta(description="folder of the data; made if it is missing")] = msgspec.field(
         default_factory=default_data
     )
@@ -191,7 +194,7 @@ class Settings(msgspec.Struct, frozen=True):
     watches: tuple[Watch, ...] = ()
 
 
-LIVE = ("gather_ms", "log_level", "limits", "agent", "boards", "watches")
+LIVE = ("gather_ms", "hosts", "log_level", "limits", "agent", "boards", "watches")
 """The settings that a running server takes anew, or that are not the server's."""
 
 

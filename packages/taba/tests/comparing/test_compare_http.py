@@ -260,7 +260,7 @@ def test_the_command_shows_the_verdicts_and_ends_by_them(server):
     shown = ran(server, *asked)
     assert shown.returncode == 0, shown.stderr
     assert "http.errors  different" in shown.stdout
-    assert "different: 1 of 1 is different: http.errors" in shown.stdout
+    assert "different: 1 of 1 differs: http.errors" in shown.stdout
     assert ran(server, *asked, "--exit-code").returncode == 3
     asked[3] = "good-1"
     assert ran(server, *asked, "--exit-code").returncode == 0

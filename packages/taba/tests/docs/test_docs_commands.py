@@ -9,6 +9,9 @@ import pytest
 from doc_console import Mismatch, Reader
 from doc_pages import PAGES, ROOT, blocks, name_of
 
+pytestmark = pytest.mark.timeout(600)
+"""The first test waits until all pages have been followed."""
+
 FOLLOWED = [page for page in PAGES if any(block.language == "console" for block in blocks(page))]
 GUIDE = ROOT / "docs/guide.md"
 

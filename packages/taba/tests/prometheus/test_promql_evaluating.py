@@ -81,6 +81,8 @@ def worked_out(query: str, source: WrittenSource = SOURCE, times: int = 2) -> di
         ("topk(1, n)", {"__name__=n,x=1,y=p": [None, 5], "__name__=n,x=2,y=q": [INF, None]}),
         ("bottomk(1, n)", {"__name__=n,x=2,y=q": [INF, -1.5]}),
         ("topk(0 / 0, a)", {}),
+        ("topk(1.9, a)", {"__name__=a,x=1": [None, 2], "__name__=a,x=2": [4, None]}),
+        ("bottomk(0.9, a)", {}),
         ("sum by (y) (n{x!='1'})", {"y=q": [INF, -1.5]}),
         ("rate(a[2s])", {"x=1": [0.5, 1], "x=2": [2, None]}),
         ("increase(a[2s])", {"x=1": [1, 2], "x=2": [4, None]}),

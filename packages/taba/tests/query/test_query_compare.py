@@ -60,7 +60,7 @@ def test_its_table_and_page(client):
     assert set(table["tab"]) == {"errors", "request.ms"}
     assert len(answer.to_pandas()) == table.height
     page = answer._repr_html_()
-    assert "different: 1 of 2 is different: errors" in page
+    assert "different: 1 of 2 differs: errors" in page
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,9 @@ def demo_panel(url: str, agent: str | None, settings: Settings) -> Panel:
     """Where the server is, and three commands to try."""
     command = _own_command()
     places = Table.grid(padding=(0, 2))
-    places.add_row("listens at", Text(url, style="bold green"))
+    places.add_row(
+        "listens at", Text(url, style="bold green") + Text("  open it in a browser: the dashboard", style="dim")
+    )
     if agent:
         places.add_row("agent at", Text(agent, style="bold green"))
     places.add_row("data in", Text(place(settings), style="bold"))

@@ -41,7 +41,7 @@ def summary(verdicts: Mapping[str, str]) -> str:
     for verdict in (DIFFERENT, UNKNOWN):
         if tabs := by_verdict[verdict]:
             named = ", ".join(tabs[:NAMED]) + (" …" if len(tabs) > NAMED else "")
-            words = "is different" if verdict == DIFFERENT else "cannot be told yet"
+            words = ("differs" if len(tabs) == 1 else "differ") if verdict == DIFFERENT else "cannot be told yet"
             return f"{len(tabs)} of {len(verdicts)} {words}: {named}"
     return f"no difference in {len(verdicts)} of {len(verdicts)}"
 

@@ -32,6 +32,8 @@ WINDOW_SECONDS = 2.0
 """How old what is shown of a window may be."""
 BLOCKS = 64
 """Blocks that are kept: a few for each question that is asked again and again."""
+BLOCK_BYTES = 256 << 20
+"""And together they have at most so many bytes, but for the newest."""
 
 
 class TooManySamples(Exception):
@@ -164,8 +166,10 @@ class Exposition:
     def _keep(self, key: object, found: list[pl.DataFrame], form: str) -> _Block:
         samples = sum(table.height for table in found)
         block = self._blocks[key] = _Block(text.written(found, self._index, form), samples, self._clock())
-        while len(self._blocks) > BLOCKS:
-            self._blocks.popitem(last=False)
+        self._blocks.move_to_end(key)
+        size = sum(len(one.body) for one in self._blocks.values())
+        while len(self._blocks) > BLOCKS or (size > BLOCK_BYTES and len(self._blocks) > 1):
+            size -= len(self._blocks.popitem(last=False)[1].body)
         return block
 
 

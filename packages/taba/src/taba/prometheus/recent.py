@@ -18,6 +18,9 @@ from taba.states.reading import ATTEMPTS, Reader
 from taba.states.tiers import FLEET, RAW
 from taba.store.protocol import ChunkInfo, Store, StoreError
 
+UNUSED_SECONDS = 600.0
+"""What no scrape has had in its window for so long is forgotten: one may have asked for a month, once."""
+
 
 class Recent:
     """What has been merged of the chunks that a store has now. Not for several threads at once."""
@@ -29,6 +32,8 @@ class Recent:
         self._reader = reader
         self._but = but
         self._merged: dict[tuple[int, int], pl.DataFrame] = {}
+        self._used: dict[tuple[int, int], float] = {}
+        """The end of the last window that each of these was in."""
 
     def states(self, window: Window) -> Iterator[tuple[Handler, pl.DataFrame]]:
         """The fleet's States of the window by type, in parts that have all of a tab's; several may have the same cells.
@@ -52,7 +57,7 @@ class Recent:
     def _shard(self, shard: int, window: Window) -> dict[str, list[pl.DataFrame]]:
         for _ in range(ATTEMPTS):
             chunks = self._store.chunks(shard)
-            self._forget(shard, {info.id for info in chunks})
+            self._forget(shard, {info.id for info in chunks}, window.stop)
             by_type: dict[str, list[ChunkInfo]] = {}
             for info in chunks:
                 if info.view in (RAW, FLEET) and info.start < window.stop and info.stop > window.start:
@@ -66,10 +71,11 @@ class Recent:
     def _is_wanted(self, name: str) -> bool:
         return name not in self._but and self._registry.get(name) is not None
 
-    def _forget(self, shard: int, there: set[int]) -> None:
-        gone = [key for key in self._merged if key[0] == shard and key[1] not in there]
-        for key in gone:
-            del self._merged[key]
+    def _forget(self, shard: int, there: set[int], now: float) -> None:
+        mine = [key for key in self._merged if key[0] == shard]
+        for key in mine:
+            if key[1] not in there or not abs(now - self._used[key]) <= UNUSED_SECONDS:
+                del self._merged[key], self._used[key]
 
     def _parts(self, infos: Sequence[ChunkInfo], window: Window) -> list[pl.DataFrame] | None:
         """What each of a type's chunks has in the window; None where one is gone."""
@@ -77,7 +83,9 @@ class Recent:
         loaded = self._reader.load(new)
         if loaded is None:
             return None
-        parts = [self._merged[info.shard, info.id] for info in infos if info not in new]
+        held = [(info.shard, info.id) for info in infos if info not in new]
+        parts = [self._merged[key] for key in held]
+        self._used |= dict.fromkeys(held, window.stop)
         for info, states in zip(new, loaded, strict=True):
             handler = self._registry.get(info.type)
             assert handler is not None
@@ -85,6 +93,7 @@ class Recent:
             part = merge(handler, inside, ["tab"])
             if _is_whole(info, window):
                 self._merged[info.shard, info.id] = part
+                self._used[info.shard, info.id] = window.stop
             parts.append(part)
         return parts
 

@@ -125,12 +125,14 @@ class Source:
             chosen = summed
         bounded(chosen.height, len(times), "a selector")
         for _, some in chosen.group_by(TYPE, FIGURE, maintain_order=True):
-            by_tab = some.with_columns(pl.col(TAB).alias("tab"))
-            for policy, series in self.tiers.by_policy(by_tab):
+            # Not beside their labels, one of which may be called `tab` or `policy`.
+            for policy, tabs in self.tiers.by_policy(some.select(tab=TAB)):
+                whole = tabs.height == some.height
+                series = some if whole else some.filter(pl.col(TAB).is_in(tabs["tab"].implode()))
                 per_client = by_client and some[TYPE][0] != "gauge"
                 ladder = self.tiers.of(CLIENTS if per_client else FLEET, policy)
                 self._say_how_fine(ladder, times)
-                yield Asked(self.query, series.drop("tab"), matchers, times, self.now, ladder, by_client, self.notes)
+                yield Asked(self.query, series, matchers, times, self.now, ladder, by_client, self.notes)
 
     def _at(self, asked: Asked) -> Vector:
         if asked.series[TYPE][0] == "gauge":

@@ -17,6 +17,8 @@ from taba.prometheus.text import bound_text
 from taba.prometheus.totals import steady
 
 BUCKET = "bucket"
+RUNG = "\0rung"
+"""The column of a bucket's rung beside labels, one of which may be called `rung`."""
 WEIGHTS = {"total": "total", "sum": "total", "events": "count", "count": "count"}
 """Which of a State's columns each figure adds up."""
 
@@ -101,7 +103,7 @@ def _buckets(
     own = rows.select(pl.struct(keys).rle_id()).to_series().to_numpy()
     whole = up_to(counts, np.flatnonzero(np.diff(own, prepend=-1)))
     first, last = np.searchsorted(edges, starts), np.searchsorted(edges, ends)
-    series = asked.joined(rows.drop("name")).pipe(_with_bounds)
+    series = asked.joined(rows.drop("name").rename({"rung": RUNG})).pipe(_with_bounds)
     total = _of_histogram(whole, own)[:, last]
     return asked.vector(series, whole[:, last] - whole[:, first], total > 0)
 
@@ -114,8 +116,8 @@ def _of_histogram(whole: Floats, own: Integers) -> Floats:
 
 def _with_bounds(series: pl.DataFrame) -> pl.DataFrame:
     """Buckets with their bound, in the unit of their family, as the label."""
-    known = series.select("rung", MULTIPLY, DIVIDE).unique()
+    known = series.select(RUNG, MULTIPLY, DIVIDE).unique()
     limits = (*BOUNDS, float("inf"))
     texts = [bound_text(limits[rung] * multiply / divide) for rung, multiply, divide in known.iter_rows()]
     named = known.with_columns(pl.Series(LE, texts, dtype=pl.String))
-    return series.join(named, on=["rung", MULTIPLY, DIVIDE], how="left", maintain_order="left").drop("rung")
+    return series.join(named, on=[RUNG, MULTIPLY, DIVIDE], how="left", maintain_order="left").drop(RUNG)

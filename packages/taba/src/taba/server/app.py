@@ -12,6 +12,7 @@ import polars as pl
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -20,6 +21,7 @@ from taba import names
 from taba.matching import PatternError
 from taba.server import boards, comparing, formats, live, metrics, noisiest, pages, parameters, prometheus_api
 from taba.server.answering import Answering
+from taba.server.called import Called
 from taba.server.events import Events
 from taba.server.intake import REFUSED, OverloadedError, StoppingError, UnfoldableError
 from taba.server.openapi import document
@@ -92,7 +94,8 @@ def make_app(service: Service) -> Starlette:
     routes += prometheus_api.routes(service, answering, scraped.exposition.naming)
     routes += watches.routes(service, answering, watching)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
+    called = Middleware(Called, service)
+    return Starlette(routes=routes, middleware=[called], lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
 
 
 class Handlers:

@@ -50,7 +50,7 @@ def _ranked(operator: str, vector: Vector, members: Integers, count: Floats) -> 
     begins = np.cumsum(sizes) - sizes
     place = np.empty(order.shape, dtype=np.int64)
     np.put_along_axis(place, order, np.arange(len(order))[:, None] - begins[members[order]], axis=0)
-    # A number of series that is no number takes none.
-    wanted = np.nan_to_num(count, nan=0.0)
+    # Of a broken number of series the whole ones count, as in Prometheus; one that is no number takes none.
+    wanted = np.trunc(np.nan_to_num(count, nan=0.0))
     kept = Vector(vector.labels, vector.values, vector.present & (place < wanted))
     return kept.take(order[:, 0]) if order.shape[1] == 1 else kept

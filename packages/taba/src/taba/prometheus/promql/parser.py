@@ -190,7 +190,10 @@ class _Parser:
         raise self._unexpected("a number, a metric, a function or '('")
 
     def _number(self, token: Token) -> Number:
-        value = float(int(token.text, 16)) if token.text[:2].lower() == "0x" else float(token.text)
+        try:
+            value = float(int(token.text, 16)) if token.text[:2].lower() == "0x" else float(token.text)
+        except OverflowError:
+            raise self._problem(f"{_short(token.text)} is too great a number", token) from None
         return Number(value, token.position)
 
     def _bracketed(self) -> Expression:

@@ -42,6 +42,8 @@ class Token:
 
 UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "y": 31_536_000_000}
 """Milliseconds in each unit."""
+MOST_UNITS = 1e15
+"""As many of a unit as are told from more."""
 
 _TOKEN = re.compile(
     r"""(?P<space>(?:[ \t\r\n]+|\#[^\n]*)+)
@@ -77,8 +79,8 @@ def tokens(query: str) -> list[Token]:
 
 
 def milliseconds(duration: str) -> int:
-    """What a duration's token means."""
-    return sum(int(number) * UNITS[unit] for number, unit in _PART.findall(duration))
+    """What a duration's token means; however many digits it has, it ends as a number that is too long for any use."""
+    return sum(int(min(float(number), MOST_UNITS)) * UNITS[unit] for number, unit in _PART.findall(duration))
 
 
 def written(duration: int) -> str:

@@ -17,6 +17,7 @@ from taba.server.openapi.schemas import SCHEMAS, named
 PATH = "/v1/openapi.json"
 ERRORS = {
     400: "the request cannot be understood; nothing was done",
+    403: "the server listens on loopback, and is not known by the name that it was asked by",
     404: "there is no such thing",
     405: "the call does not take this method",
     413: "the body is too large; nothing was taken",
@@ -61,6 +62,6 @@ def _described(operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         told["requestBody"] = {"required": True, "content": operation.body}
     told["responses"] = {"200": {"description": "as asked", "content": content(operation)}}
-    for status in sorted({400, *operation.errors}):
+    for status in sorted({400, 403, *operation.errors}):
         told["responses"][str(status)] = {"description": ERRORS[status], "content": _ERROR}
     return told

@@ -68,6 +68,10 @@ def _posted(url: str, body: bytes) -> tuple[int, str]:
     cut.daemon = True
     cut.start()
     try:
+        connection.connect()
+        # A time limit that passes before there is a connection finds nothing to cut off.
+        if late.is_set():
+            raise TimeoutError
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = {"Content-Type": "application/json", "User-Agent": f"taba/{__version__}"}
         connection.request("POST", path, body, headers)
@@ -141,8 +145,10 @@ def _ended(process: subprocess.Popen[bytes], stopping: threading.Event) -> tuple
 
 def _more(source: int, tail: bytes, seconds: float) -> bytes:
     """The end of what has been read, with what comes within the time."""
-    readable, _, _ = select.select([source], [], [], seconds)
-    if not readable:
+    # Not select(), which takes no file of a number from 1024 on: a server that many watch has those.
+    waiting = select.poll()
+    waiting.register(source, select.POLLIN)
+    if not waiting.poll(seconds * 1000):
         return tail
     part = os.read(source, 65_536)
     if not part and seconds:

@@ -12,9 +12,11 @@ began to listen less than LIVE_SECONDS ago.
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,6 +32,8 @@ from taba.watches.rule import CLIENT, TAB, AbsentClient, AbsentTab, Rule, Term, 
 
 MOST_INSTANCES = 1000
 """Groups that a rule may have; a rule with more is unknown."""
+MOST_SEEN = MOST_INSTANCES + 1
+"""Groups of a term that are kept in mind, the newest: of more it is enough to know that they are too many."""
 KNOWN = 3600.0
 """A group that was quiet for so long is not known any more."""
 
@@ -182,9 +186,10 @@ class Evaluation:
         seen: dict[Key, float] = {}
         for _, parts in self._service.query.states(selection, moment.end - KNOWN, moment.end):
             for states in parts:
-                last = states.group_by(selection.keys).agg(last=pl.col("slice").max())
+                last = states.group_by(selection.keys).agg(last=pl.col("slice").max()).top_k(MOST_SEEN, by="last")
                 for row in last.with_columns(pl.col(pl.Categorical).cast(pl.String)).iter_rows(named=True):
                     seen[Key(row["tab"], row.get("client"))] = float(row["last"])
+                seen = _newest(seen)
         return seen
 
     def _take(self, asked: Asked, found: Found, handler: Handler, table: pl.DataFrame, end: float) -> None:
@@ -201,9 +206,9 @@ class Evaluation:
         """Put in the groups that are quiet; a name that is asked for alone is known for good."""
         if found.trouble is not None:
             return
-        seen = self._seen[asked]
-        for key in [key for key, last in seen.items() if last < moment.end - KNOWN - asked.over]:
-            del seen[key]
+        forgotten = moment.end - KNOWN - asked.over
+        seen = _newest({key: last for key, last in self._seen[asked].items() if last >= forgotten})
+        self._seen[asked] = seen
         quiet: list[Key] = list(seen)
         if asked.by == () and not asked.per_client and Term("", asked.glob).exact:
             quiet.append(Key(asked.glob.partition("{")[0], None))
@@ -213,6 +218,12 @@ class Evaluation:
             found.trouble = _too_many(len(found.answers), "groups")
         elif not found.answers:
             found.trouble = f"{asked.glob} has had no event in the last hour"
+
+
+def _newest(seen: dict[Key, float]) -> dict[Key, float]:
+    if len(seen) <= MOST_SEEN:
+        return seen
+    return dict(heapq.nlargest(MOST_SEEN, seen.items(), key=itemgetter(1)))
 
 
 def asked_by(rule: Rule) -> list[Asked]:
