@@ -22,7 +22,7 @@ READERS_HOME = "/home/you"
 READERS_HOST = "laptop"
 
 _PORT = re.compile(r"(--port |127\.0\.0\.1:)(\d+)")
-_AGO = re.compile(r"\bnow$|\b\d+ (?:s|min|h|days) ago$")
+_AGO = re.compile(r"\bnow\b|\b\d+ (?:s|min|h|days) ago\b")
 _NUMBER = re.compile(r"(?<![A-Za-z])[-+]?\d[\d,.:_]*(?:T[\d:.]+Z?)?(?:e[-+]?\d+)?[kMGTP]?(?![A-Za-z])|\d+")
 _BLOCKS = re.compile(r"[\u2580-\u259f]")
 

@@ -17,21 +17,21 @@ GUIDE = ROOT / "docs/guide.md"
 
 
 def follow(pages: Sequence[Path], folder: Path) -> dict[Path, str]:
-    """One reader's way through some pages: what is not as a page shows it, or nothing."""
+    """A reader's way through each of some pages, with nothing there yet: what is not as a page shows it, or nothing."""
     outcomes = dict.fromkeys(pages, "")
-    reader = Reader(folder)
-    try:
-        for page in pages:
-            if "$ curl " in page.read_text(encoding="utf-8") and shutil.which("curl") is None:
-                outcomes[page] = "no curl"
-                continue
-            try:
-                for block in blocks(page):
-                    reader.follow(block)
-            except Mismatch as error:
-                outcomes[page] = f"{name_of(page)}, {error}"
-    finally:
-        reader.close()
+    for page in pages:
+        if "$ curl " in page.read_text(encoding="utf-8") and shutil.which("curl") is None:
+            outcomes[page] = "no curl"
+            continue
+        (home := folder / page.stem).mkdir()
+        reader = Reader(home)
+        try:
+            for block in blocks(page):
+                reader.follow(block)
+        except Mismatch as error:
+            outcomes[page] = f"{name_of(page)}, {error}"
+        finally:
+            reader.close()
     return outcomes
 
 
