@@ -124,9 +124,9 @@ def test_the_forms_of_the_ledger(server):
     assert frame_table.select("client", "recorded", "in_flight", "complete_to").rows() == [("f-1", 6, 0, now)]
     plain = server.get("/v1/ledger", accept="text/plain").body.decode().splitlines()
     assert plain[0].startswith("# complete_to ")
-    assert plain[1] == "# clients 2 of 2"
-    assert plain[2] == "total  recorded 8  folded 3  dropped 5  dropped_a 3  dropped_b 2  in_flight 0"
-    assert plain[3].startswith("f-1  recorded 6  folded 1  dropped 5  dropped_a 3  dropped_b 2  in_flight 0  ")
+    assert plain[1:3] == ["# clients 2 of 2", "# late 0"]
+    assert plain[3] == "total  recorded 8  folded 3  dropped 5  dropped_a 3  dropped_b 2  in_flight 0"
+    assert plain[4].startswith("f-1  recorded 6  folded 1  dropped 5  dropped_a 3  dropped_b 2  in_flight 0  ")
     assert list(server.get("/v1/ledger", client="g-?")["ledger"]) == ["g-1"]
     assert server.get("/v1/ledger", client="none")["total"] == {
         "recorded": 0, "folded": 0, "dropped": {}, "in_flight": 0,
