@@ -5,7 +5,7 @@ import { now } from "./api.js";
 import { fill, h, setText } from "./dom.js";
 import { ago, clock, many, number } from "./format.js";
 
-const LATE_SECONDS = 5;
+const WELL_SECONDS = 5;
 
 /**
  * A reader of answers' heads that shows the newest one in `root`.
@@ -22,7 +22,7 @@ export function showCompleteness(root) {
     if (!newest) return;
     const age = Math.max(now() - newest.complete_to, 0);
     const { current, known } = newest.clients;
-    const well = age < LATE_SECONDS && current === known;
+    const well = age < WELL_SECONDS && current === known;
     dot.dataset.state = well ? "good" : "fair";
     const late = newest.late ? ` · ${number(newest.late)} late` : "";
     setText(text, `${current} of ${known} clients · complete to ${ago(age)}${late}`);

@@ -16,58 +16,51 @@ T = TypeVar("T")
 Row = dict[str, Any]
 
 
-class Windows(msgspec.Struct):
+class Head(msgspec.Struct, kw_only=True):
+    """What an answer says of itself."""
+
+    complete_to: float
+    clients: answers.Coverage
+    late: int = 0
+
+
+class Windows(Head, kw_only=True):
     """Aggregates as they come; in a live change a tab that is gone is null."""
 
-    complete_to: float
-    clients: answers.Coverage
     tabs: dict[str, dict[str, Row] | None]
     missed: int = 0
-    late: int = 0
 
 
-class PerClient(msgspec.Struct):
+class PerClient(Head, kw_only=True):
     """Projections as they come; in a live change a tab or a client that is gone is null."""
 
-    complete_to: float
-    clients: answers.Coverage
     tabs: dict[str, dict[str, dict[str, Row] | None] | None]
     missed: int = 0
-    late: int = 0
 
 
-class Points(msgspec.Struct):
+class Points(Head, kw_only=True):
     """Series as they come; in a live change a tab that is gone is null."""
 
-    complete_to: float
-    clients: answers.Coverage
     start: float = msgspec.field(name="from")
     stop: float = msgspec.field(name="to")
     step: float
     tabs: dict[str, list[Row] | None]
     missed: int = 0
-    late: int = 0
 
 
-class PointsPerClient(msgspec.Struct):
+class PointsPerClient(Head, kw_only=True):
     """The same by tab and client; a client that is gone is null too."""
 
-    complete_to: float
-    clients: answers.Coverage
     start: float = msgspec.field(name="from")
     stop: float = msgspec.field(name="to")
     step: float
     tabs: dict[str, dict[str, list[Row] | None] | None]
     missed: int = 0
-    late: int = 0
 
 
-class _Tabs(msgspec.Struct):
-    complete_to: float
-    clients: answers.Coverage
+class _Tabs(Head, kw_only=True):
     tabs: list[answers.TabRow]
     matched: int | None = None
-    late: int = 0
 
 
 class _Clients(msgspec.Struct):
@@ -75,9 +68,7 @@ class _Clients(msgspec.Struct):
     clients: list[answers.ClientRow]
 
 
-class _Comparison(msgspec.Struct):
-    complete_to: float
-    clients: answers.Coverage
+class _Comparison(Head, kw_only=True):
     verdict: Verdict
     reason: str
     confidence: float
@@ -90,16 +81,12 @@ class _Comparison(msgspec.Struct):
     against_stop: float = msgspec.field(name="against_to")
     tabs: dict[str, Compared]
     left_out: dict[str, str] = {}
-    late: int = 0
 
 
-class _Ledger(msgspec.Struct):
-    complete_to: float
-    clients: answers.Coverage
+class _Ledger(Head, kw_only=True):
     total: answers.LedgerTotal
     ledger: dict[str, answers.LedgerRow]
     warnings: list[str]
-    late: int = 0
 
 
 def decoded(body: bytes, kind: type[T]) -> T:

@@ -5,7 +5,6 @@
 import { follow } from "../live.js";
 import { kindOf } from "../kinds.js";
 import { stepFor, written } from "../ranges.js";
-import { LATE } from "../detail/asked.js";
 import { WINDOWS } from "./card.js";
 
 const POINTS = 120;
@@ -15,10 +14,9 @@ const FRAME_MS = 8;
 /** @typedef {import("./card.js").Card} Card */
 
 export class Feed {
-  /** @param {{failed: (error: Error) => void, late: (events: number) => void}} how `late`: within ten minutes */
-  constructor({ failed, late }) {
+  /** @param {(error: Error) => void} failed what is told of a question that is refused */
+  constructor(failed) {
     this.failed = failed;
-    this.late = late;
     /** @type {Map<string, Card>} */
     this.cards = new Map();
     /** @type {{close: () => void}[]} */
@@ -53,7 +51,7 @@ export class Feed {
       const fields = { tab: overTime, span: written(span), step: written(stepFor(span, POINTS)) };
       this.streams.push(follow({ of: "series", fields }, { ...failed, answer: (answer, changed) => this.take("series", answer, changed) }));
     }
-    const fields = { tab: [...tabs.map((tab) => `=${tab.tab}`), `=${LATE}`], window: WINDOWS.join(",") };
+    const fields = { tab: tabs.map((tab) => `=${tab.tab}`), window: WINDOWS.join(",") };
     this.streams.push(follow({ of: "aggregates", fields }, { ...failed, answer: (answer, changed) => this.take("windows", answer, changed) }));
   }
 
@@ -70,7 +68,6 @@ export class Feed {
       this.from = answer.from;
     } else {
       this.windows = answer;
-      this.late(answer.tabs[LATE]?.["10m"]?.total ?? 0);
     }
     const before = this.dirty.get(what);
     this.dirty.set(what, changed === null || before === null ? null : new Set([...(before ?? []), ...changed]));

@@ -46,17 +46,13 @@ class TabsPage {
       typed: (text) => this.say({ q: text }),
     });
     this.told = h("p", { class: "muted small", role: "status" });
-    this.late = h("a", { class: "fair small", href: href(["ledger"]), hidden: true });
     this.ranges = h("div", { class: "segments", role: "group", "aria-label": "Time that the charts show" });
     this.problem = h("div", {});
     this.cells = h("ul", { class: "cards", "aria-label": "Tabs" });
     fill(root,
       h("h1", { class: "unseen" }, "Tabs"),
-      h("div", { class: "toolbar" }, this.search.element, this.ranges, this.told, this.late), this.problem, this.cells);
-    this.feed = new Feed({
-      failed: (error) => this.fail(error),
-      late: (events) => this.tellLate(events),
-    });
+      h("div", { class: "toolbar" }, this.search.element, this.ranges, this.told), this.problem, this.cells);
+    this.feed = new Feed((error) => this.fail(error));
     this.ask = settled(() => this.feed.ask(new Map(this.cards), this.span), SETTLE_MS);
     this.grid = new Grid(this.cells, {
       height: HEIGHT, width: 320, gap: 12,
@@ -122,12 +118,6 @@ class TabsPage {
     if (!list.matched && !typed) this.showWelcome();
     else if (!found.length) fill(this.problem, h("div", { class: "empty" }, h("p", {}, "No tab fits what you typed."), h("p", { class: "small" }, "A word finds tabs that have it anywhere; * stands for any characters; {key=value} wants a tag.")));
     else fill(this.problem);
-  }
-
-  /** @param {number} events */
-  tellLate(events) {
-    this.late.hidden = !events;
-    setText(this.late, `${many(events, "event")} came late in ten minutes`);
   }
 
   /** Made once: what is read, selected or copied from it must not be taken away. */
