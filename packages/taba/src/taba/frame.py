@@ -25,8 +25,14 @@
                   "recorded": how many events were recorded in the epoch up to this frame: its own, those that
                               it says were lost, and those of all frames before it,
                   "first":    where the frame stands for several, the first of their sequences; `sequence` is
-                              the last }
+                              the last,
+                  "weights":  true where as many weights follow the numbers in `values`: the number i stands for
+                              weight i equal events, a whole number from 1 up to 2^53 - 1,
+                  "errors":   parallel to `names`, where a tab's numbers are not exact: how far each may lie from
+                              what it stands for, relative to that; 0 where they are exact }
 
+Weights and errors are for what others have counted before: a sampled timing, a histogram's bin. In accounts a number
+is one event, whatever its weight.
 A frame with no names is a heartbeat: it says that the client has recorded nothing up to `stop`.
 One without `recorded` is from a sender that does not know; one without `began` likewise. A frame that stands for
 several, in whose place it came, has no values, and its `drops` say what they held (see `taba.tombstone`).
@@ -51,7 +57,7 @@ VERSION = 1
 PREFIX = struct.Struct("<4sHHIII")
 MAX_HEADER = 16 << 20
 MAX_VALUES = 64 << 20
-MAX_SEQUENCE = (1 << 53) - 1
+MAX_SEQUENCE = MAX_WEIGHT = (1 << 53) - 1
 """Up to here whole numbers are exact in every language that a frame may meet."""
 
 
@@ -96,6 +102,8 @@ class Header:
     began: float | None = None
     recorded: int | None = None
     first: int | None = None
+    weights: bool = False
+    errors: list[float] | None = None
 
     def lowest(self) -> int:
         """The first of the sequences that it stands for: its own, unless it is a tombstone for several frames."""
@@ -109,14 +117,23 @@ class Header:
 
 @dataclass(slots=True)
 class Frame:
-    """A header and its numbers: `values` holds little-endian float64, 8 bytes each."""
+    """A header and its numbers: `values` holds little-endian float64, 8 bytes each, and their weights behind them."""
 
     header: Header
     values: bytes | memoryview
 
+    @property
+    def count(self) -> int:
+        """How many numbers there are."""
+        return len(self.values) // (16 if self.header.weights else 8)
+
     def numbers(self) -> list[float]:
         """The numbers as Python floats."""
-        return _floats(self.values).tolist()
+        return _floats(self.values[: 8 * self.count]).tolist()
+
+    def weights(self) -> list[float]:
+        """The weight of each number: 1 where the frame says none."""
+        return _floats(self.values[8 * self.count :]).tolist() if self.header.weights else [1.0] * self.count
 
 
 def _floats(raw: bytes | memoryview) -> array[float]:
@@ -203,6 +220,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "bool": lambda value: isinstance(value, bool),
     "list[str]": lambda value: isinstance(value, list) and set(map(type, value)) <= {str},
     "list[int]": lambda value: isinstance(value, list) and set(map(type, value)) <= {int},
+    "list[float]": lambda value: isinstance(value, list) and set(map(type, value)) <= {int, float},
 }
 _REQUIRED = {"client", "epoch", "sequence", "start", "stop"}
 
@@ -233,8 +251,9 @@ def _object(value: Any, name: str) -> dict[str, Any]:
     return value
 
 
-def check(header: Header, numbers: int) -> None:
-    """Raise FrameError unless the header's parts agree with each other and with `numbers` values."""
+def check(header: Header, floats: int) -> None:
+    """Raise FrameError unless the header's parts agree with each other and with `floats` values, weights among them."""
+    numbers = _check_inexact(header, floats)
     _check_parallel("", header.names, header.types, header.counts, numbers)
     if header.texts is not None:
         texts = header.texts
@@ -254,6 +273,17 @@ def check(header: Header, numbers: int) -> None:
         raise FrameError(f"the header's began is {header.began}")
     if not 0 < len(header.epoch) <= 64:
         raise FrameError("the header's epoch must have 1 to 64 characters")
+
+
+def _check_inexact(header: Header, floats: int) -> int:
+    """How many of the floats are numbers; raise FrameError unless weights and errors go with what they tell of."""
+    numbers, odd = divmod(floats, 2) if header.weights else (floats, 0)
+    if odd:
+        raise FrameError(f"the header's weights: one follows for each value, but there are {floats} of both")
+    errors = header.errors
+    if errors is not None and not (len(errors) == len(header.names) and all(0 <= error <= 1 for error in errors)):
+        raise FrameError("the header's errors are not parallel to its names, or not all from 0 to 1")
+    return numbers
 
 
 def _check_parallel(

@@ -35,6 +35,8 @@ class _Plain(msgspec.Struct, gc=False):
     began: float | None = None
     recorded: int | None = None
     first: int | None = None
+    weights: bool = False
+    errors: list[float] | None = None
 
 
 _plain = msgspec.json.Decoder(_Plain).decode

@@ -271,4 +271,4 @@ def _only(body: bytes, frames: Sequence[Frame], wanted: Sequence[Frame]) -> byte
 
 def _events(frame: Frame) -> int:
     texts = frame.header.texts
-    return len(frame.values) // 8 + (len(texts.values) if texts else 0)
+    return frame.count + (len(texts.values) if texts else 0)

@@ -12,7 +12,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
+from functools import partial
+from typing import Protocol, cast
 
 import httptools
 
@@ -24,10 +25,15 @@ MOST_HEADERS = 100
 MOST_HEAD_BYTES = 64 << 10
 REASONS = {
     200: b"OK",
+    204: b"No Content",
     400: b"Bad Request",
+    401: b"Unauthorized",
+    403: b"Forbidden",
     404: b"Not Found",
     405: b"Method Not Allowed",
     413: b"Content Too Large",
+    415: b"Unsupported Media Type",
+    429: b"Too Many Requests",
     500: b"Internal Server Error",
     503: b"Service Unavailable",
 }
@@ -43,10 +49,18 @@ class Request:
     headers: dict[bytes, bytes]
     body: bytes = b""
     too_large: bool = False
+    query: bytes = b""
 
 
-Respond = Callable[[int, bytes], None]
-"""To be called once, on the event loop, with a status and a JSON body."""
+JSON = b"application/json"
+
+
+class Respond(Protocol):
+    """To be called once, on the event loop, with a status and a body."""
+
+    def __call__(self, status: int, body: bytes, content_type: bytes = JSON) -> None: ...
+
+
 Handle = Callable[[Request, Respond], None]
 
 
@@ -206,23 +220,24 @@ class Connection(asyncio.Protocol):
         """A request is whole; the next one's head may begin."""
         self._head_bytes = 0
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        path = self._url.partition(b"?")[0].decode("latin-1")
-        request = Request(self._parser.get_method().decode("latin-1"), path, self._headers, body, self._too_large)
+        raw_path, _, query = self._url.partition(b"?")
+        method, path = self._parser.get_method().decode("latin-1"), raw_path.decode("latin-1")
+        request = Request(method, path, self._headers, body, self._too_large, query)
         slot = _Slot(self._parser.should_keep_alive() and not self._listener.closing, request.method == "HEAD")
         self._slots.append(slot)
         if len(self._slots) >= MOST_WAITING:
             self._pace()
         self._listener.note()
         try:
-            self._listener.handle(request, lambda status, answer: self._respond(slot, status, answer))
+            self._listener.handle(request, partial(self._respond, slot))
         except Exception:
             log.exception("a request to %s failed", path)
             self._respond(slot, 500, b'{"error":"the agent failed at this; its log says how"}')
 
     # Answers.
 
-    def _respond(self, slot: _Slot, status: int, body: bytes) -> None:
-        slot.answer = _head(status, len(body), slot.keeps) + (b"" if slot.bare else body)
+    def _respond(self, slot: _Slot, status: int, body: bytes, content_type: bytes = JSON) -> None:
+        slot.answer = _head(status, len(body), slot.keeps, content_type) + (b"" if slot.bare else body)
         self._listener.waiting -= 1
         self.active = self._loop.time()
         ready = []
@@ -277,13 +292,9 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
 
-def _head(status: int, length: int, keeps: bool) -> bytes:
-    retry = b"retry-after: %b\r\n" % RETRY_AFTER if status == 503 else b""
+def _head(status: int, length: int, keeps: bool, content_type: bytes = JSON) -> bytes:
+    retry = b"retry-after: %b\r\n" % RETRY_AFTER if status in (429, 503) else b""
     connection = b"" if keeps else b"connection: close\r\n"
-    return b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n" % (
-        status,
-        REASONS[status],
-        length,
-        retry,
-        connection,
-    )
+    # An answer without content says nothing of it (RFC 9110, 8.6).
+    content = b"" if status == 204 else b"content-type: %b\r\ncontent-length: %d\r\n" % (content_type, length)
+    return b"HTTP/1.1 %d %b\r\n%b%b%b\r\n" % (status, REASONS[status], content, retry, connection)

@@ -3,18 +3,20 @@
 POST /v1/events    frames; answered once they are on the disk
 GET /ping          200 while the agent takes frames, 503 with the reason while it does not
 GET /v1/status     what it holds, where it sends, how the lanes do
+
+What the doors of other protocols take besides is theirs: see `taba.agent.doors`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
 import msgspec
 
 from taba import names
 from taba.agent.agent import Agent
-from taba.agent.connection import Request, Respond
+from taba.agent.connection import Handle, Request, Respond
 from taba.agent.writer import BusyError, WriteError
 from taba.compression import PackedTooLargeError, PackingError, in_words, unpack
 from taba.frame import CONTENT_TYPE, Frame, FrameError, decode
@@ -36,8 +38,10 @@ class _RefusedError(Exception):
 class Door:
     """Answers requests; nothing that comes in harms what comes beside it."""
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Agent, others: Mapping[tuple[str, str], Handle] | None = None) -> None:
+        """`others` are what further doors answer, by method and path."""
         self._agent = agent
+        self._others = others or {}
 
     def body_limit(self) -> int:
         """The most bytes that a body may have, as the settings say now."""
@@ -49,15 +53,25 @@ class Door:
             if request.path == EVENTS and request.method == "POST":
                 self._events(request, respond)
                 return
-            if request.path not in _ROUTES:
-                raise _RefusedError(404, "path", f"there is no {request.path} here: an agent has {', '.join(_ROUTES)}")
-            method, give = _ROUTES[request.path]
+            other = self._others.get((request.method, request.path))
+            if other is not None:
+                other(request, respond)
+                return
+            method, give = _ROUTES.get(request.path) or self._missing(request.path)
             if request.method not in (method, "HEAD" if method == "GET" else method):
                 raise _RefusedError(405, "method", f"{request.path} does not take {request.method}")
             status, answer = give(self._agent)
             respond(status, _encode(answer))
         except _RefusedError as refusal:
             self._refuse(refusal, respond)
+
+    def _missing(self, path: str) -> NoReturn:
+        """Raises what says that there is no such path, or not for such a method."""
+        methods = [method for method, known in self._others if known == path]
+        if methods:
+            raise _RefusedError(405, "method", f"{path} takes {' and '.join(methods)} alone")
+        known = ", ".join([*_ROUTES, *(known for _, known in self._others)])
+        raise _RefusedError(404, "path", f"there is no {path} here: an agent has {known}")
 
     def _refuse(self, refusal: _RefusedError, respond: Respond) -> None:
         self._agent.counts.add(f"refused{{cause={refusal.cause}}}")

@@ -16,6 +16,7 @@ import uvloop
 from taba.agent.agent import Agent
 from taba.agent.connection import Listener
 from taba.agent.door import Door
+from taba.agent.doors import made
 from taba.agent.identity import SpoolError
 from taba.listening import BACKLOG, StartError, at_hangup, listen, listen_unix, url
 from taba.settings import Agent as Settings
@@ -68,7 +69,7 @@ class AgentThread:
 
     def reload(self, settings: Settings) -> list[str]:
         """Take other settings; the names of those that changed and need a restart. Raises ValueError."""
-        return self._process.agent.reload(settings) if self._process else []
+        return self._process.take(settings) if self._process else []
 
     def _run(self) -> None:
         assert self._process is not None
@@ -97,7 +98,9 @@ class _Process:
         except StartError:
             self._sockets[0].close()
             raise
-        door = Door(self.agent)
+        self._doors = made(self.agent)
+        others = {way: handle for one in self._doors for way, handle in one.routes.items()}
+        door = Door(self.agent, others)
         self._listener = Listener(door.handle, door.body_limit, self.agent.handled, settings.connections)
         self._path = settings.socket
         self._ready = ready
@@ -127,6 +130,8 @@ class _Process:
         tcp, *unix = self._sockets
         servers = [await loop.create_server(self._listener, sock=tcp, backlog=BACKLOG)]
         servers += [await loop.create_unix_server(self._listener, sock=one, backlog=BACKLOG) for one in unix]
+        for one in self._doors:
+            await one.start()
         self._ready(url(tcp))
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
@@ -138,6 +143,8 @@ class _Process:
             with contextlib.suppress(OSError):
                 self._path.unlink()
         await self._finished()
+        for one in self._doors:
+            await one.stop()
 
     async def _finished(self) -> None:
         """Return once all that was asked is answered, or after STOP_SECONDS."""
@@ -149,8 +156,16 @@ class _Process:
     def reload(self, load: Callable[[], Settings]) -> None:
         """Take new settings; what is wrong with them is logged, and the old ones hold."""
         try:
-            restart = self.agent.reload(load())
+            restart = self.take(load())
         except ValueError as error:
             log.error("the settings stay as they were: %s", error)  # noqa: TRY400
             return
         log.info("the settings are read again%s", f"; {', '.join(restart)} need a restart" if restart else "")
+
+    def take(self, settings: Settings) -> list[str]:
+        """Take other settings; which changed ones need a restart. Raises ValueError: then none hold."""
+        restart = self.agent.reload(settings)
+        if self._loop is not None:
+            for one in self._doors:
+                self._loop.call_soon_threadsafe(one.reload, self.agent.settings)
+        return restart

@@ -1,0 +1,41 @@
+"""The doors for protocols that others made: each turns what comes into frames, through an Outlet of its own.
+
+What a message means is decided in `taba.dialects`, without I/O; a door listens, keeps what has to be kept from one
+message to the next, and answers. A door is imported where it is made, so that an agent without it is none the larger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from taba.agent.agent import Agent
+from taba.agent.connection import Handle
+from taba.settings import Agent as Settings
+
+
+class Door(Protocol):
+    """One protocol's door. All is called on the agent's event loop, but for being made."""
+
+    @property
+    def routes(self) -> Mapping[tuple[str, str], Handle]:
+        """What it answers over HTTP, by method and path; nothing where it has sockets of its own."""
+        ...
+
+    async def start(self) -> None:
+        """Begin to take what comes."""
+        ...
+
+    async def stop(self) -> None:
+        """Take no more, and return once what was taken is in the spool."""
+        ...
+
+    def reload(self, settings: Settings) -> None:
+        """Take other settings."""
+        ...
+
+
+def made(agent: Agent) -> list[Door]:
+    """The doors that an agent's settings ask for."""
+    del agent
+    return []

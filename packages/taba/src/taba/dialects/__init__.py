@@ -1,0 +1,1 @@
+"""Protocols that others made, in and out of what Taba means. Pure: no sockets, no clock."""
