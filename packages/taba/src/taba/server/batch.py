@@ -17,6 +17,7 @@ import polars as pl
 from taba.frame import Frame
 from taba.handlers.registry import Registry
 from taba.listed import Listed
+from taba.server.allowed import barred, unused
 from taba.server.bookkeeping import LATE_SECONDS, Entries, own_events
 from taba.server.rules import Rules, check, resolve
 from taba.server.submissions import Submission
@@ -57,9 +58,11 @@ def assemble(
     frames = [(number, one) for number, submission in enumerate(submissions) for one in submission.frames]
     numbers = TabNumbers(catalogue)
     events = pl.concat([_numbers(frames, numbers), _texts(frames, numbers), *_json_events(submissions, numbers)])
-    tabs, new = resolve(numbers.unknown, catalogue, registry, rules)
+    foreign = barred(events, submissions, catalogue, numbers.unknown)
+    skipped = () if foreign is None else unused(events, foreign, len(catalogue))
+    tabs, new = resolve(numbers.unknown, catalogue, registry, rules, skipped)
     own_submissions = [number for number, submission in enumerate(submissions) if submission.own]
-    good, bad = check(events, tabs, rules, own_submissions)
+    good, bad = check(events, tabs, rules, own_submissions, foreign)
     # A tab comes to be with the first of its events that is taken, and not with one that is refused.
     used = set(good.filter(pl.col("tab_number") >= len(catalogue))["tab"].cast(pl.String)) if new else set()
     new = {written: entry for written, entry in new.items() if entry.tab in used}
