@@ -54,8 +54,8 @@ def check_exposure(host: str, opened: socket.socket, protection: Protection) -> 
     if not protection.locked and not protection.insecure:
         raise StartError(
             f"{host} can be reached from other machines, and without tokens anyone who reaches it could read and "
-            f"write: make one with `taba token create --write '*' --read --file {protection.tokens}`, or say "
-            f"{protection.group}insecure = true (--{protection.group.replace('.', '-')}insecure) to let everybody in"
+            f"write: make one with `taba token create --write '*' --read --file {protection.tokens}`, or set "
+            f"{protection.group}insecure (--insecure) to let everybody in"
         )
     if not protection.locked:
         log.warning("%s can be reached from other machines, and anyone who reaches it may read and write", host)
