@@ -243,7 +243,7 @@ def test_up_with_tokens_sends_to_itself(tmp_path):
 
 
 def test_a_frame_is_written_anew_without_what_is_not_allowed():
-    """Numbers, weights, errors and texts of the tabs that stay are as they were; what is left out is among its drops."""
+    """Numbers, errors and texts of the tabs that stay are as they were; what is left out is among its drops."""
     token = Token("abc123", "0" * 64, 0.0, write=("a.*",))
     body = frame_bytes("c", 3, {"a.x": [1, 2], "b.x": [3], "a.y": [4]}, recorded=4, began=0.5, errors=[0.1, 0.2, 0.3])
     found = permitted(list(decode(body)), body, patterns(token), token.id)

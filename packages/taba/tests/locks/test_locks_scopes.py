@@ -1,6 +1,7 @@
 """Every call of a server, asked with every kind of token: who gets in, and who is told what."""
 
 import re
+from pathlib import Path
 
 import pytest
 from keyring import bearer, issue, revoke
@@ -157,8 +158,7 @@ def test_no_secret_is_written_anywhere(locked):
     assert status.status == 200
     places = [server.log().encode(), status.body, file.read_bytes()]
     places += [path.read_bytes() for path in (file.parent / "data").rglob("*") if path.is_file()]
-    with open(f"/proc/{server.pid}/cmdline", "rb") as line:
-        places.append(line.read())
+    places.append(Path(f"/proc/{server.pid}/cmdline").read_bytes())
     for text in texts.values():
         secret = text.split("_")[2].encode()
         assert not any(secret in place for place in places)

@@ -1,6 +1,5 @@
 """Tokens as texts, as a file, and as what a process that runs knows of them."""
 
-import os
 import stat
 import threading
 
@@ -263,7 +262,7 @@ def test_credentials_are_found_and_not_shown(tmp_path):
     assert person.headers() == bearer("of-a-file")
     file.write_text("of-a-file-later")
     assert person.headers() == bearer("of-a-file-later")
-    os.remove(file)
+    file.unlink()
     assert person.headers() == bearer("of-a-file-later")
     assert "of-a" not in f"{person!r}{person}"
     with pytest.raises(ValueError, match="copy it again") as told:
