@@ -18,7 +18,8 @@ from taba.frame import Frame
 from taba.handlers.registry import Registry
 from taba.listed import Listed
 from taba.server.bookkeeping import LATE_SECONDS, Entries, own_events
-from taba.server.rules import Rules, check, resolve
+from taba.server.client_tabs import ClientTabs
+from taba.server.rules import Rules, beyond_client, check, resolve
 from taba.server.submissions import Submission
 from taba.states.catalogue import Catalogue
 from taba.store.protocol import TabEntry
@@ -51,7 +52,12 @@ class Batch:
 
 
 def assemble(
-    submissions: Sequence[Submission], catalogue: Catalogue, registry: Registry, rules: Rules, now: float
+    submissions: Sequence[Submission],
+    catalogue: Catalogue,
+    registry: Registry,
+    rules: Rules,
+    client_tabs: ClientTabs,
+    now: float,
 ) -> Batch:
     """All submissions' events as one batch, with Taba's own events about them."""
     frames = [(number, one) for number, submission in enumerate(submissions) for one in submission.frames]
@@ -60,6 +66,10 @@ def assemble(
     tabs, new = resolve(numbers.unknown, catalogue, registry, rules)
     own_submissions = [number for number, submission in enumerate(submissions) if submission.own]
     good, bad = check(events, tabs, rules, own_submissions)
+    beyond = client_tabs.beyond(good["tab"], good["client"], rules.limits.client_tabs)
+    if beyond is not None:
+        bad = pl.concat([bad, beyond_client(good.filter(beyond), tabs, rules)])
+        good = good.filter(~beyond)
     # A tab comes to be with the first of its events that is taken, and not with one that is refused.
     used = set(good.filter(pl.col("tab_number") >= len(catalogue))["tab"].cast(pl.String)) if new else set()
     new = {written: entry for written, entry in new.items() if entry.tab in used}
