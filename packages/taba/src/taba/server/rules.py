@@ -11,6 +11,7 @@ Each event that breaks a rule has a `reason`, as it is counted, and an `error`, 
     bad_client      no client id, or one that breaks the rules
     wrong_type      text for a type that takes numbers
     not_finite      NaN or an infinity
+    bad_weight      a weight that is not a whole number from 1 to 2^53 - 1
     too_long        a text beyond the limit
     too_old         before the oldest slice that any tier keeps
     future          too far ahead of the server's clock
@@ -30,6 +31,7 @@ from typing import Any
 import polars as pl
 
 from taba import names
+from taba.frame import MAX_WEIGHT
 from taba.handlers.registry import Registry
 from taba.server.submissions import UNREADABLE
 from taba.settings import Limits
@@ -46,6 +48,14 @@ _TOLD: dict[str, Any] = {
     "error": pl.String,
 }
 """What is told of an event that breaks a rule."""
+_Rule = tuple[pl.Expr, pl.Expr, pl.Expr]
+"""(whether it is broken, the reason, what is told)"""
+_WEIGHT = pl.col("weight")
+_BAD_WEIGHT: _Rule = (
+    ~(_WEIGHT.is_between(1, MAX_WEIGHT) & (_WEIGHT.floor() == _WEIGHT)),
+    pl.lit("bad_weight"),
+    pl.format("weight: {} is not a whole number from 1 to 2^53 - 1", _WEIGHT),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +188,13 @@ def check(
         events = events.with_columns(named=_in_one_form(events["named"]))
     if (meant["value"] == "TEXT").any():
         events = events.with_columns(_as_texts())
-    faults = [fault.fill_null(False) for fault, _, _ in _broken(rules, own)]
-    broken = events.select(pl.any_horizontal(faults)).to_series()
-    if not broken.any():
-        return events, pl.DataFrame(schema=_TOLD)
-    return events.filter(~broken), _told(events.filter(broken), tabs, rules, own).select(list(_TOLD))
+    rules_broken = [*_broken(rules, own), *([_BAD_WEIGHT] if "weight" in events.columns else [])]
+    broken = events.select(pl.any_horizontal(fault.fill_null(False) for fault, _, _ in rules_broken)).to_series()
+    if broken.any():
+        good, bad = events.filter(~broken), _told(events.filter(broken), tabs, rules_broken).select(list(_TOLD))
+    else:
+        good, bad = events, pl.DataFrame(schema=_TOLD)
+    return good.with_columns(pl.col("^weight$").cast(pl.UInt64)), bad
 
 
 def _as_texts() -> list[pl.Expr]:
@@ -195,8 +207,8 @@ def _as_texts() -> list[pl.Expr]:
     return [text, pl.when(converts).then(None).otherwise(number).alias("number")]
 
 
-def _broken(rules: Rules, own: Sequence[int]) -> list[tuple[pl.Expr, pl.Expr, pl.Expr]]:
-    """(broken, reason, error) for each rule, in the order in which they are told."""
+def _broken(rules: Rules, own: Sequence[int]) -> list[_Rule]:
+    """The rules, in the order in which they are told."""
     number, text, time = pl.col("number"), pl.col("text"), pl.col("time")
     tab_rules = [
         (
@@ -251,9 +263,8 @@ def _named(bad: pl.DataFrame, tabs: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([bad, named], how="horizontal").with_columns(pl.col(pl.Categorical).cast(pl.String))
 
 
-def _told(bad: pl.DataFrame, tabs: pl.DataFrame, rules: Rules, own: Sequence[int]) -> pl.DataFrame:
+def _told(bad: pl.DataFrame, tabs: pl.DataFrame, rules_broken: Sequence[_Rule]) -> pl.DataFrame:
     """Events that break a rule, with the first that each breaks: `reason` as it is counted, `error` as it is told."""
-    rules_broken = _broken(rules, own)
     return _named(bad, tabs).with_columns(
         reason=pl.coalesce(*(pl.when(broken).then(reason) for broken, reason, _ in rules_broken)),
         error=pl.coalesce(*(pl.when(broken).then(error) for broken, _, error in rules_broken)),
