@@ -48,15 +48,15 @@ def is_own(host: str, further: Iterable[str]) -> bool:
     return True
 
 
-def is_foreign(origin: str | None, host: str, site: str | None, listed: Iterable[str] = ()) -> bool:
+def is_foreign(origin: str | None, host: str, site: str | None) -> bool:
     """Whether a request comes from a page that is not the door's own.
 
-    `origin` is the field Origin, `host` the field Host, `site` the field Sec-Fetch-Site; `listed` are further origins
-    that may come. Programs send neither Origin nor Sec-Fetch-Site, and are no page.
+    `origin` is the field Origin, `host` the field Host, `site` the field Sec-Fetch-Site. Programs send neither Origin
+    nor Sec-Fetch-Site, and are no page.
     """
     if origin is None:
         return site is not None and site not in ("same-origin", "none")
-    return not (_same(origin, host) or origin.lower() in {one.lower().rstrip("/") for one in listed} or ANY in listed)
+    return not _same(origin, host)
 
 
 def is_told_own(origin: str | None, host: str, site: str | None) -> bool:
