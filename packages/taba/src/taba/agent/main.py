@@ -98,7 +98,12 @@ class _Process:
         except StartError:
             self._sockets[0].close()
             raise
-        self._doors = made(self.agent)
+        try:
+            self._doors = made(self.agent)
+        except StartError:
+            for one in self._sockets:
+                one.close()
+            raise
         others = {way: handle for one in self._doors for way, handle in one.routes.items()}
         door = Door(self.agent, others)
         self._listener = Listener(door.handle, door.body_limit, self.agent.handled, settings.connections)
