@@ -222,6 +222,8 @@ class Gatherer:
             return None
         for reason in read.bad:
             self.drop(source, reason, 1)
+        if not (read.numbers or read.texts):
+            return None
         if read.key.time is None or any(read.changes):  # a change is to what a gauge stands at now
             return read
         client = self._client(read.key.client, source)
@@ -238,7 +240,7 @@ class Gatherer:
             return []
         if kind == UNIQUES:
             self._holding.add_members([series] * len(read.texts), read.texts)
-        else:
+        elif read.texts:
             self._holding.add_events(series, read.texts)
         inverse = read.key.inverse
         return [(series, number, inverse, change) for number, change in zip(read.numbers, read.changes, strict=True)]

@@ -38,7 +38,8 @@ class Holding:
     def __init__(self) -> None:
         self._blocks: list[Rows] = []
         self._rows = 0
-        self._texts: dict[int, dict[str, None]] = {}
+        self._member_series: list[int] = []
+        self._members: list[str] = []
         self._events: dict[int, list[str]] = {}
         self._text_count = 0
         self.timed = Timed()
@@ -56,9 +57,9 @@ class Holding:
         self._rows += len(rows.series)
 
     def add_members(self, series: Sequence[int], values: Sequence[str]) -> None:
-        """Hold sets' values, each once."""
-        for number, value in zip(series, values, strict=True):
-            self._texts.setdefault(number, {})[value] = None
+        """Hold sets' values, parallel to their series."""
+        self._member_series.extend(series)
+        self._members.extend(values)
         self._text_count += len(values)
 
     def add_events(self, series: int, values: Sequence[str]) -> None:
@@ -100,7 +101,19 @@ class Holding:
         return [*self.timed.flush(), *found.values()]
 
     def _all_texts(self) -> list[tuple[int, list[str]]]:
-        return [*((number, list(members)) for number, members in self._texts.items()), *self._events.items()]
+        """The texts of each series: a set's values once each."""
+        if not self._members:
+            return [*self._events.items()]
+        of = np.array(self._member_series)
+        order = np.argsort(of, kind="stable")
+        members = [self._members[at] for at in order.tolist()]
+        begin = adding.starts(of[order])
+        bounds = [*begin.tolist(), len(members)]
+        numbers = of[order][begin].tolist()
+        sets = [
+            (number, list(dict.fromkeys(members[bounds[row] : bounds[row + 1]]))) for row, number in enumerate(numbers)
+        ]
+        return [*sets, *self._events.items()]
 
     def _add_numbers(self, series: Series, clients: Clients, found: dict[int, Gathered], now: float) -> None:
         rows = adding.levelled(adding.by_client(adding.joined(self._blocks), series), series)
