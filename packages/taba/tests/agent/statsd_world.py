@@ -67,9 +67,9 @@ class World:
         return {name.removeprefix("statsd."): count for name, count in found if name.startswith("statsd.")}
 
     def answers(self) -> dict[str, Any]:
-        """The aggregates of all tabs that are not Taba's own."""
-        tabs = self.server.get("/v1/aggregates", tab="*", window="1d")["tabs"]
-        return {tab: answer["1d"] for tab, answer in tabs.items()}
+        """The aggregates of all tabs, and of what the agent says of this door."""
+        found = [self.server.get("/v1/aggregates", tab=tab, window="1d") for tab in ("*", "taba.agent.statsd.*")]
+        return {tab: answer["1d"] for one in found for tab, answer in one["tabs"].items()}
 
     def ledger(self) -> Any:
         """The accounts of the clients that StatsD is heard of."""
