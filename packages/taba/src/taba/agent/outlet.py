@@ -59,6 +59,35 @@ class Place:
     recorded: int = 0
 
 
+def numbered(heard: Heard, place: Place, epoch: str, closing: bool) -> Frame:
+    """The next frame of an epoch, whose place moves on."""
+    place.sequence += 1
+    place.recorded += heard.events()
+    header = Header(
+        heard.client,
+        epoch,
+        place.sequence,
+        heard.start,
+        heard.stop,
+        heard.names,
+        heard.types,
+        heard.counts,
+        texts=heard.texts,
+        drops=heard.drops,
+        closing=closing,
+        began=place.began,
+        recorded=place.recorded,
+        weights=bool(heard.weights),
+        errors=heard.errors,
+    )
+    return Frame(header, pack_values(heard.numbers) + pack_values(heard.weights))
+
+
+def encoded(frames: Sequence[Frame]) -> bytes:
+    """The frames' bytes, one behind the other."""
+    return b"".join(encode(one.header, bytes(one.values)) for one in frames)
+
+
 class Outlet:
     """Numbers and writes what one door heard."""
 
@@ -74,38 +103,26 @@ class Outlet:
 
     def send(self, heard: Sequence[Heard], written: Callable[[], None] = lambda: None) -> None:
         """Have it written; `written` is called once it is on the disk. Raises BusyError: then nothing was taken."""
+        self.check()
+        self.write([self.numbered(one) for one in heard], written)
+
+    def check(self) -> None:
+        """Raise BusyError while more waits than may wait."""
         if self._held > HELD_BYTES:
             trouble = self._agent.trouble or "the spool is slower than what comes"
             raise BusyError(f"no more can be kept until what waits is written: {trouble}")
-        self.write([self.numbered(one) for one in heard], written)
 
     def numbered(self, heard: Heard) -> Frame:
         """Its frame. What is numbered has to be written."""
         place = self._places.setdefault(heard.client, Place(heard.start))
-        place.sequence += 1
-        place.recorded += heard.events()
-        header = Header(
-            heard.client,
-            self._epoch,
-            place.sequence,
-            heard.start,
-            heard.stop,
-            heard.names,
-            heard.types,
-            heard.counts,
-            texts=heard.texts,
-            drops=heard.drops,
-            closing=self._closing,
-            began=place.began,
-            recorded=place.recorded,
-            weights=bool(heard.weights),
-            errors=heard.errors,
-        )
-        return Frame(header, pack_values(heard.numbers) + pack_values(heard.weights))
+        return numbered(heard, place, self._epoch, self._closing)
 
-    def write(self, frames: Sequence[Frame], written: Callable[[], None] = lambda: None) -> None:
-        """Have frames that are numbered written."""
-        body = b"".join(encode(one.header, bytes(one.values)) for one in frames)
+    def write(
+        self, frames: Sequence[Frame], written: Callable[[], None] = lambda: None, body: bytes | None = None
+    ) -> None:
+        """Have frames that are numbered written; `body` is they encoded, where they are already."""
+        if body is None:
+            body = encoded(frames)
         self._held += len(body)
         self._waiting.append((list(frames), body, written))
         self._next()
