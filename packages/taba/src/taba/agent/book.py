@@ -1,6 +1,7 @@
 """What is remembered of foreign clients and of their series, in a SQLite file. For one thread.
 
-    series(key, start, time, state, seen)     `key` is client, line feed, tab; `state` is what was told last
+    series(key, start, time, state, seen)     `key` is client, line feed, tab and what else tells it from others;
+                                              `state` is what was told last
     clients(client, epoch, began, sequence, recorded, heard, forgotten, seen)
                                               where its frames stand; when it was first heard; up to when what it
                                               told is forgotten
@@ -85,12 +86,13 @@ class Outcome:
 class Work:
     """A request that is to be entered. `run` looks things up and changes them by the book's methods for requests.
 
-    What `run` raises changes nothing, and is for the sender. `digest` tells a request from every other; empty, it is
-    never taken for a repetition. `size` is about how many bytes it keeps in memory.
+    What either raises changes nothing, and is for the sender. `digest` tells a request from every other, and may work
+    that out on the journal's thread; empty, it is never taken for a repetition. `size` is about how many bytes it keeps
+    in memory.
     """
 
     run: Callable[[Book], Outcome]
-    digest: bytes = b""
+    digest: bytes | Callable[[], bytes] = b""
     size: int = 0
 
 
@@ -152,6 +154,7 @@ class Book:
     ) -> tuple[Verdict, Recorded | None]:
         """What a cumulative series grew by, and remember where it stands.
 
+        `tab` may be followed by a line feed and what else tells the series from others of its client.
         `appeared` says that a series of a client that is known counts whole where the client told nothing of it before.
         """
         key = f"{client}\n{tab}"
@@ -253,7 +256,10 @@ class Book:
         return Entered(answers, frames, body, outbox)
 
     def _entered(self, work: Work, frames: list[Frame]) -> bytes | Exception:
-        digest = work.digest
+        try:
+            digest = work.digest if isinstance(work.digest, bytes) else work.digest()
+        except Exception as error:
+            return error
         if digest:
             row = self._database.execute("SELECT answer FROM requests WHERE digest = ?", (digest,)).fetchone()
             if row is not None:
