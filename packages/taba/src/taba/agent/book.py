@@ -7,7 +7,7 @@
                                               told is forgotten
     outbox(id, body)                          frames that the spool may not have yet
     requests(digest, answer, seen)            what was answered lately, so that a repeated request changes nothing
-    notes(name, value)                        when the book began
+    notes(name, value)                        when the book began, which is when a sender could first be heard
 
 Times are in nanoseconds since 1970, `seen` and `heard` by the agent's clock, `start` and `time` by the senders'.
 
@@ -117,8 +117,13 @@ class _Client:
 class Book:
     """An open book."""
 
-    def __init__(self, path: Path, *, sync: bool, most: int, clock: Callable[[], int] = time.time_ns) -> None:
-        """`most` series are remembered. `sync` says that an entry outlives a power cut. Raises sqlite3.Error."""
+    def __init__(
+        self, path: Path, *, sync: bool, most: int, began: int, clock: Callable[[], int] = time.time_ns
+    ) -> None:
+        """`most` series are remembered. `sync` says that an entry outlives a power cut. `began` is for a new book.
+
+        Raises sqlite3.Error.
+        """
         self.most = most
         self._clock = clock
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -126,7 +131,7 @@ class Book:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute(f"PRAGMA synchronous = {'FULL' if sync else 'OFF'}")
             self._database.executescript(_SCHEMA)
-            self._database.execute("INSERT OR IGNORE INTO notes VALUES ('began', ?)", (clock(),))
+            self._database.execute("INSERT OR IGNORE INTO notes VALUES ('began', ?)", (began,))
             self._began: int = self._one("SELECT value FROM notes WHERE name = 'began'")
             self._count: int = self._one("SELECT count(*) FROM series")
         except BaseException:
