@@ -36,6 +36,7 @@ import msgspec
 
 from taba import durations
 from taba.client.link import parse_address
+from taba.dialects.prometheus.targets import target
 from taba.matching import PatternError, glob_pattern
 from taba.settings import (
     PATTERNS,
@@ -210,6 +211,8 @@ def _converted(origin: str, setting: Setting, value: Any, written: bool = False)
         _check_tiers(origin, converted)
     if setting.path == "agent.servers":
         return _addresses(origin, converted)
+    if setting.path == "agent.scrape":
+        _check_targets(origin, converted)
     return converted
 
 
@@ -228,6 +231,15 @@ def _addresses(origin: str, written: Sequence[str]) -> tuple[str, ...]:
         except ValueError as error:
             raise ConfigError(str(error)) from None
     return tuple(dict.fromkeys(full))
+
+
+def _check_targets(origin: str, written: Sequence[str]) -> None:
+    """Raise ConfigError for what is no page to scrape."""
+    try:
+        for text in written:
+            target(text)
+    except ValueError as error:
+        raise ConfigError(f"{origin}: {error}") from None
 
 
 def _patterns(file: Path, raw: Mapping[str, Any]) -> list[TierPattern]:

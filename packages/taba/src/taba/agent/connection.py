@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, cast
@@ -53,12 +53,14 @@ class Request:
 
 
 JSON = b"application/json"
+Fields = Sequence[tuple[bytes, bytes]]
+"""Headers of an answer beyond those that each has, by name."""
 
 
 class Respond(Protocol):
     """To be called once, on the event loop, with a status and a body."""
 
-    def __call__(self, status: int, body: bytes, content_type: bytes = JSON) -> None: ...
+    def __call__(self, status: int, body: bytes, content_type: bytes = JSON, fields: Fields = ()) -> None: ...
 
 
 Handle = Callable[[Request, Respond], None]
@@ -236,8 +238,8 @@ class Connection(asyncio.Protocol):
 
     # Answers.
 
-    def _respond(self, slot: _Slot, status: int, body: bytes, content_type: bytes = JSON) -> None:
-        slot.answer = _head(status, len(body), slot.keeps, content_type) + (b"" if slot.bare else body)
+    def _respond(self, slot: _Slot, status: int, body: bytes, content_type: bytes = JSON, fields: Fields = ()) -> None:
+        slot.answer = _head(status, len(body), slot.keeps, content_type, fields) + (b"" if slot.bare else body)
         self._listener.waiting -= 1
         self.active = self._loop.time()
         ready = []
@@ -292,9 +294,10 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
 
-def _head(status: int, length: int, keeps: bool, content_type: bytes = JSON) -> bytes:
+def _head(status: int, length: int, keeps: bool, content_type: bytes = JSON, fields: Fields = ()) -> bytes:
     retry = b"retry-after: %b\r\n" % RETRY_AFTER if status in (429, 503) else b""
     connection = b"" if keeps else b"connection: close\r\n"
     # An answer without content says nothing of it (RFC 9110, 8.6).
     content = b"" if status == 204 else b"content-type: %b\r\ncontent-length: %d\r\n" % (content_type, length)
-    return b"HTTP/1.1 %d %b\r\n%b%b%b\r\n" % (status, REASONS[status], content, retry, connection)
+    others = b"".join(b"%b: %b\r\n" % field for field in fields)
+    return b"HTTP/1.1 %d %b\r\n%b%b%b%b\r\n" % (status, REASONS[status], content, retry, connection, others)

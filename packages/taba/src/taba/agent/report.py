@@ -10,6 +10,7 @@ taba.agent.retries{cause=…}     counter       requests to servers that were re
 taba.agent.drops{cause=…}       counter       events in frames that had to be given up
 taba.agent.spool.bytes          gauge         of frames that no server has yet
 taba.agent.spool.age_s          gauge         for how long there has been a backlog
+taba.agent.scrapes{result=ok|failed}   counter   pages of exporters that were fetched
 taba.agent.commit.ms            percentile    writing and syncing what came together
 taba.agent.lane.ms{lane=…}      percentile    from a frame's arrival to a server's answer
 """
