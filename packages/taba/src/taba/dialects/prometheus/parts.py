@@ -3,7 +3,7 @@
 The parts of one scrape have one time, but may come in several requests, and those of another scrape between them. What
 belongs to a time is gathered until all are there that were there the last time. A scrape that stays incomplete costs
 nothing: counts add up, so the next that is whole has what was in it. Where buckets have gone for good, the oldest of
-PATIENCE scrapes is taken as it is.
+PATIENCE scrapes is taken as it is, if it says how many values there are.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Parts(msgspec.Struct, array_like=True):
                 self.bounds.add(bound)
             return
         if time not in self.told and len(self.told) >= MOST_TIMES:
-            raise BucketsError(f"more than {MOST_TIMES} scrapes wait for their missing parts")
+            del self.told[min(self.told)]
         told = self.told.setdefault(time, Told())
         if role is Role.BUCKET:
             if len(told.below) >= MOST_BUCKETS:
@@ -75,8 +75,8 @@ class Parts(msgspec.Struct, array_like=True):
         """The scrapes that are whole, or have to be taken as they are, by time; then all up to the last are done."""
         found = [(time, told) for time, told in sorted(self.told.items()) if self._ends(time, told)]
         if not found and len(self.told) >= PATIENCE:
-            oldest = min(self.told)
-            found = [(oldest, self._end_with(oldest, self.told[oldest]))]
+            usable = [time for time, told in sorted(self.told.items()) if self._is_usable(told)]
+            found = [(time, self._end_with(time, self.told[time])) for time in usable[:1]]
         self.told = {time: told for time, told in self.told.items() if time > self.done}
         return found
 
@@ -87,6 +87,11 @@ class Parts(msgspec.Struct, array_like=True):
         if whole:
             self._end_with(time, told)
         return whole
+
+    def _is_usable(self, told: Told) -> bool:
+        """Whether it says how many values there are, and their sum where that is still told."""
+        missed = self.with_total and told.total is None and len(self.told) < 3 * PATIENCE
+        return not missed and (math.inf in told.below or told.count is not None)
 
     def _end_with(self, time: int, told: Told) -> Told:
         """From now on what this scrape had is waited for."""

@@ -17,6 +17,8 @@ from taba.dialects.prometheus.naming import INSTANCE_LABEL
 
 JOB_LABEL, EXPORTED = "job", "exported_"
 DEFAULT_PATH = "/metrics"
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9a-f:.]+(?:%[A-Za-z0-9._-]+)?")
+_ADDRESS = re.compile(r"[\x21-\x7e]+")
 _PORTS = {"http": 80, "https": 443}
 _JOB = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.:/-]{0,99})=(?=\S)")
 
@@ -51,14 +53,15 @@ def target(written: str) -> Target:
         raise ValueError(wrong) from None
     if parts.username is not None or parts.password is not None:
         raise ValueError(f"{wrong} (a user's name and password are not taken)")
-    if parts.scheme not in _PORTS or not parts.hostname or parts.fragment or re.search(r"[\s\x00-\x1f\x7f]", address):
+    host = parts.hostname or ""
+    if parts.scheme not in _PORTS or not _HOST.fullmatch(host) or parts.fragment or not _ADDRESS.fullmatch(address):
         raise ValueError(wrong)
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    shown = f"[{host}]" if ":" in host else host
     port = port or _PORTS[parts.scheme]
     request = (parts.path or DEFAULT_PATH) + (f"?{parts.query}" if parts.query else "")
-    labels = ((INSTANCE_LABEL, f"{host}:{port}"), *(((JOB_LABEL, job),) if job else ()))
-    url = f"{parts.scheme}://{host}:{port}{request}"
-    return Target(url, parts.scheme, parts.hostname, port, request, labels)
+    labels = ((INSTANCE_LABEL, f"{shown}:{port}"), *(((JOB_LABEL, job),) if job else ()))
+    url = f"{parts.scheme}://{shown}:{port}{request}"
+    return Target(url, parts.scheme, host, port, request, labels)
 
 
 def with_target(pairs: list[tuple[str, str]], found: Target) -> list[tuple[str, str]]:
