@@ -141,6 +141,9 @@ class Agent(msgspec.Struct, frozen=True):
         tuple[str, ...], Meta(description="pages of Prometheus exporters to fetch, each as URL or JOB=URL")
     ] = ()
     scrape_s: Annotated[float, Meta(description="how often each page is fetched, in seconds", ge=0.1, le=3600)] = 15.0
+    otlp_tags: Annotated[
+        tuple[str, ...], Meta(description="attributes of an OpenTelemetry resource that become tags")
+    ] = ("service.name",)
     drain_s: Annotated[
         float, Meta(description="how long a stopping agent goes on sending, in seconds", ge=0, le=3600)
     ] = 5.0

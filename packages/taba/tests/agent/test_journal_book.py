@@ -33,12 +33,12 @@ class Case:
         self.clock = Clock()
         self.path = folder / "a.journal"
         self.most = most
-        self.book = Book(self.path, sync=False, most=most, clock=self.clock)
+        self.book = Book(self.path, sync=False, most=most, began=START, clock=self.clock)
 
     def again(self) -> None:
         """As after a kill."""
         self.book.close()
-        self.book = Book(self.path, sync=False, most=self.most, clock=self.clock)
+        self.book = Book(self.path, sync=False, most=self.most, began=START, clock=self.clock)
 
     def do(self, run: Callable[[Book], Outcome], digest: bytes = b"") -> bytes | Exception:
         return self.book.enter([Work(run, digest)]).answers[0]

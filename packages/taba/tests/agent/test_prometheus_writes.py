@@ -39,9 +39,10 @@ def both(*told: dict[str, float]) -> dict[str, float]:
 
 def test_totals_are_exact_over_every_kill(tmp_path: Path) -> None:
     """kill -9 of the agent, of Prometheus and of the program: nothing is lost that was scraped, or counted twice."""
-    server, program, port = ServerProcess(tmp_path), Exporter(), free_port()
+    server, port = ServerProcess(tmp_path), free_port()
     flags = ("--port", str(port), "--servers", server.url)
     agent = Agent(tmp_path, *flags)
+    program = Exporter()  # later than the agent: so all that it counts is new
     write_to = f"http://127.0.0.1:{port}/api/v1/write"
     prometheus = Prometheus(tmp_path / "prometheus", f"http://{program.address}", "300ms", write_to)
     try:

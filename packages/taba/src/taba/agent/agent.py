@@ -43,6 +43,7 @@ LIVE = (
     "series",
     "scrape",
     "scrape_s",
+    "otlp_tags",
 )
 """The settings that a running agent can take anew."""
 

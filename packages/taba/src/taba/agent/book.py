@@ -1,12 +1,13 @@
 """What is remembered of foreign clients and of their series, in a SQLite file. For one thread.
 
-    series(key, start, time, state, seen)     `key` is client, line feed, tab; `state` is what was told last
+    series(key, start, time, state, seen)     `key` is client, line feed, tab and what else tells it from others;
+                                              `state` is what was told last
     clients(client, epoch, began, sequence, recorded, heard, forgotten, seen)
                                               where its frames stand; when it was first heard; up to when what it
                                               told is forgotten
     outbox(id, body)                          frames that the spool may not have yet
     requests(digest, answer, seen)            what was answered lately, so that a repeated request changes nothing
-    notes(name, value)                        when the book began
+    notes(name, value)                        when the book began, which is when a sender could first be heard
     kept(key, note, seen)                     what a door keeps besides; `key` is client, line feed, a name of its own
 
 Times are in nanoseconds since 1970, `seen` and `heard` by the agent's clock, `start` and `time` by the senders'.
@@ -90,12 +91,13 @@ class Outcome:
 class Work:
     """A request that is to be entered. `run` looks things up and changes them by the book's methods for requests.
 
-    What `run` raises changes nothing, and is for the sender. `digest` tells a request from every other; empty, it is
-    never taken for a repetition. `size` is about how many bytes it keeps in memory.
+    What either raises changes nothing, and is for the sender. `digest` tells a request from every other, and may work
+    that out on the journal's thread; empty, it is never taken for a repetition. `size` is about how many bytes it keeps
+    in memory.
     """
 
     run: Callable[[Book], Outcome]
-    digest: bytes = b""
+    digest: bytes | Callable[[], bytes] = b""
     size: int = 0
 
 
@@ -120,8 +122,13 @@ class _Client:
 class Book:
     """An open book."""
 
-    def __init__(self, path: Path, *, sync: bool, most: int, clock: Callable[[], int] = time.time_ns) -> None:
-        """`most` series are remembered. `sync` says that an entry outlives a power cut. Raises sqlite3.Error."""
+    def __init__(
+        self, path: Path, *, sync: bool, most: int, began: int, clock: Callable[[], int] = time.time_ns
+    ) -> None:
+        """`most` series are remembered. `sync` says that an entry outlives a power cut. `began` is for a new book.
+
+        Raises sqlite3.Error.
+        """
         self.most = most
         self._clock = clock
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -129,7 +136,7 @@ class Book:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute(f"PRAGMA synchronous = {'FULL' if sync else 'OFF'}")
             self._database.executescript(_SCHEMA)
-            self._database.execute("INSERT OR IGNORE INTO notes VALUES ('began', ?)", (clock(),))
+            self._database.execute("INSERT OR IGNORE INTO notes VALUES ('began', ?)", (began,))
             self._began: int = self._one("SELECT value FROM notes WHERE name = 'began'")
             self._count: int = self._one("SELECT count(*) FROM series")
         except BaseException:
@@ -157,6 +164,7 @@ class Book:
     ) -> tuple[Verdict, Recorded | None]:
         """What a cumulative series grew by, and remember where it stands.
 
+        `tab` may be followed by a line feed and what else tells the series from others of its client.
         `appeared` says that a series of a client that is known counts whole where the client told nothing of it before;
         `settled` that it told all others. `since` is the start of a series that is known without it.
         """
@@ -281,7 +289,10 @@ class Book:
         return Entered(answers, frames, body, outbox)
 
     def _entered(self, work: Work, frames: list[Frame]) -> bytes | Exception:
-        digest = work.digest
+        try:
+            digest = work.digest if isinstance(work.digest, bytes) else work.digest()
+        except Exception as error:
+            return error
         if digest:
             row = self._database.execute("SELECT answer FROM requests WHERE digest = ?", (digest,)).fetchone()
             if row is not None:

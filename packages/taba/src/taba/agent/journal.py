@@ -21,7 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from taba.agent.agent import Agent
-from taba.agent.book import Book, Entered, Work
+from taba.agent.book import SECOND, Book, Entered, Work
 from taba.agent.outlet import Outlet
 from taba.agent.writer import BusyError, WriteError
 from taba.frame import Frame, decode
@@ -158,15 +158,17 @@ class Journal:
     def _opened(self) -> Book:
         if self._book is None:
             settings = self._agent.settings
+            began = int(self._agent.identity.began * SECOND)
+            kept = {"sync": settings.sync, "most": settings.series, "began": began}
             try:
-                self._book = Book(self._path, sync=settings.sync, most=settings.series)
+                self._book = Book(self._path, **kept)
             except sqlite3.OperationalError:
                 raise
             except sqlite3.DatabaseError as error:
                 aside = self._path.with_name(f"{self._path.name}.damaged")
                 log.error("the journal is damaged (%s): a new one begins, the old one is %s", error, aside)  # noqa: TRY400
                 self._path.replace(aside)
-                self._book = Book(self._path, sync=settings.sync, most=settings.series)
+                self._book = Book(self._path, **kept)
             for outbox, body in self._book.outbox():
                 self._call(self._write, list(decode(body, parse)), body, outbox)
         return self._book

@@ -11,43 +11,20 @@ All methods are for the event loop.
 from __future__ import annotations
 
 import asyncio
-from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from taba.agent.agent import Agent
 from taba.agent.writer import BusyError, WriteError
-from taba.frame import Drops, Frame, Header, Texts, encode, pack_values
+from taba.dialects.heard import Heard
+from taba.frame import Frame, Header, encode, pack_values
+
+__all__ = ["Heard", "Outlet", "Place"]
 
 AGAIN_SECONDS = 0.5
 """After so long, what could not be written is tried again."""
 HELD_BYTES = 16 << 20
 """What may wait to be written; beyond that nothing more is numbered."""
-
-
-@dataclass(slots=True)
-class Heard:
-    """What one client recorded from `start` to `stop` (seconds since 1970, both in one second); lists as in a Header.
-
-    `weights` is parallel to `numbers` or empty; `errors` is parallel to `names` or None.
-    """
-
-    client: str
-    start: float
-    stop: float
-    names: list[str] = field(default_factory=list)
-    types: list[str] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
-    numbers: array[float] = field(default_factory=lambda: array("d"))
-    weights: array[float] = field(default_factory=lambda: array("d"))
-    errors: list[float] | None = None
-    texts: Texts | None = None
-    drops: Drops | None = None
-
-    def events(self) -> int:
-        """How many events it holds or says were lost."""
-        parts = (self.counts, self.texts.counts if self.texts else (), self.drops.counts if self.drops else ())
-        return sum(map(sum, parts))
 
 
 @dataclass(slots=True)

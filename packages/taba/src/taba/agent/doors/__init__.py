@@ -37,7 +37,8 @@ class Door(Protocol):
 
 def made(agent: Agent) -> list[Door]:
     """The doors that an agent's settings ask for."""
+    from taba.agent.doors.otlp import Otlp
     from taba.agent.doors.prometheus.remote_write import RemoteWrite
     from taba.agent.doors.prometheus.scraping import Scraping
 
-    return [RemoteWrite(agent), Scraping(agent)]
+    return [Otlp(agent), RemoteWrite(agent), Scraping(agent)]

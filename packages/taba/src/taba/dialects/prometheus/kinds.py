@@ -10,12 +10,14 @@
     any          NAME_created                    when NAME began to count; no tab of its own
 
 The type is what the metadata say. Where they say none, names do: NAME_total is of a counter, NAME_bucket with a label
-`le` of a histogram, a label `quantile` is of a summary, and NAME_info a gauge. What says neither (a gauge, or an old
-counter?) has to wait for its metadata where these come on their own, and is a gauge where none come.
+`le` of a histogram, a label `quantile` is of a summary, and NAME_info a gauge, as is what Prometheus tells of itself.
+What says neither (a gauge, or an old counter?) has to wait for its metadata where these come on their own, and is a
+gauge where none come.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -25,6 +27,8 @@ from taba.dialects.prometheus.naming import NAME_LABEL, LabelError, client_of, t
 LE, QUANTILE = "le", "quantile"
 NATIVE = "native"
 """The type of a series of native histograms, whatever else is said of it."""
+_GAUGE_NAMES = re.compile(r".*_info|.*:.*|up|scrape_.*|ALERTS.*")
+"""Infos, what rules record (`level:metric:operations`), and what Prometheus says of its targets and its alerts."""
 GAUGE_TYPE = "gauge(300)"
 """A gauge is gone after five minutes in which it was not told, as in Prometheus."""
 MAX_FAMILIES = 100_000
@@ -154,7 +158,7 @@ def _by_name(
     if QUANTILE in pairs:
         kinds.find(name, "summary")
         return Role.GAUGE, family
-    sure = told == "unknown" or name.endswith("_info")
+    sure = told == "unknown" or _GAUGE_NAMES.fullmatch(name)
     return Role.GAUGE if sure else Role.UNCLEAR, family
 
 

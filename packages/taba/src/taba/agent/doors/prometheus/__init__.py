@@ -1,6 +1,5 @@
 """What Prometheus' programs tell an agent: written to it remotely, or on pages that it fetches.
 
-heard           numbers and losses -> what an outlet takes
 taking          samples -> what is recorded, by what the book knows of their series
 remote_write    the door for POST /api/v1/write
 targets         which pages are fetched, and under which names

@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 import msgspec
 
 from taba.agent.book import Book
-from taba.agent.doors.prometheus.heard import Gathered
-from taba.agent.outlet import Heard
 from taba.dialects.buckets import Buckets, BucketsError, weigh
 from taba.dialects.cumulative import Recorded, Verdict
+from taba.dialects.gathering import Gathering
+from taba.dialects.heard import Heard
 from taba.dialects.prometheus.kinds import GAUGE_TYPE, PARTS, Meaning, Role
 from taba.dialects.prometheus.native import is_stale
 from taba.dialects.prometheus.parts import Parts, buckets_of
@@ -92,8 +92,8 @@ class Taking:
         """`now` is in milliseconds since 1970."""
         self._book = book
         self._now = time.time_ns() // NANOS if now is None else now
-        self._gathered = Gathered()
-        self._begun: dict[tuple[str, str], tuple[int, int]] = {}
+        self._gathered = Gathering()
+        self._begun: dict[tuple[str, str], int] = {}
         self._met: set[tuple[str, str]] = set()
         self._first: dict[str, int] = {}
         self._assembled: dict[tuple[str, str], Parts] = {}
@@ -111,18 +111,22 @@ class Taking:
             else:
                 others.append(one)
         self._look_up_targets(others)
+        for (client, tab), since in self._begun.items():
+            self._count_uncounted(client, tab, since)
         for one in others:
             self._take(one)
         for (client, tab), parts in self._assembled.items():
             self._assemble(client, tab, parts)
-        for (client, tab), (since, at) in self._begun.items():
+        for (client, tab), since in self._begun.items():
             if (client, tab) not in self._met:
-                self._begun_elsewhere(client, tab, since, at)
+                self._keep_beginning(client, tab, since)
         return self._gathered.heard()
 
     def lose(self, client: str, tab: str, reason: str, at: int | None = None) -> None:
         """A sample that is lost before anything was made of it."""
-        self._gathered.drop(client, self._now if at is None or not 0 < at <= self._now + FUTURE else at, tab, reason)
+        if at is None or not 0 < at <= self._now + FUTURE:
+            at = self._now
+        self._gathered.drop(client, at * NANOS, tab, reason)
 
     def _refuse(self, one: Told, reason: str, why: str) -> None:
         meaning = one.meaning
@@ -133,7 +137,7 @@ class Taking:
     def _note_beginning(self, one: Told) -> None:
         if not isinstance(one.value, tuple) and 0 < one.value * 1000 <= self._now + FUTURE:
             for tab in one.meaning.tabs:
-                self._begun[one.meaning.client, tab] = round(one.value * 1000), one.time
+                self._begun[one.meaning.client, tab] = round(one.value * 1000)
 
     def _take(self, one: Told) -> None:
         meaning, value = one.meaning, one.value
@@ -151,7 +155,7 @@ class Taking:
         elif meaning.role is Role.UNCLEAR:
             self._watch(one, tab, value)
         elif meaning.role is Role.GAUGE:
-            self._gathered.add(meaning.client, one.time, tab, GAUGE_TYPE, [value])
+            self._gathered.add(meaning.client, one.time * NANOS, tab, GAUGE_TYPE, [value])
         elif value < 0:
             self._refuse(one, BAD_VALUE, f"{value} is no sum of events")
         else:
@@ -195,14 +199,16 @@ class Taking:
         """Should it be a counter, counting begins here; one that is new at its target will count whole."""
         if one.time <= self._first[one.meaning.target]:
             now = Recorded(0, one.time * NANOS, value)
-            self._book.increase(one.meaning.client, tab, now, appeared=False)
+            verdict, _ = self._book.increase(one.meaning.client, tab, now, appeared=False)
+            if verdict is Verdict.BEGINNING:
+                self._keep_uncounted(one.meaning.client, tab, now)
         self.lose(one.meaning.client, tab, UNTYPED, one.time)
 
     def _grow(self, one: Told, tab: str, value: float | None, buckets: Buckets | None = None) -> None:
         """Record what a series grew by."""
         client = one.meaning.client
         self._met.add((client, tab))
-        told_since, _ = self._begun.get((client, tab), (0, 0))
+        since = one.since or self._begun.get((client, tab), 0)
         now = Recorded(0, one.time * NANOS, value, buckets)
         verdict, grown = self._book.increase(
             client,
@@ -210,7 +216,7 @@ class Taking:
             now,
             appeared=False,
             settled=one.time > self._first[one.meaning.target],
-            since=(one.since or told_since) * NANOS,
+            since=since * NANOS,
         )
         if verdict is Verdict.REFUSED:
             self._refuse(one, NO_ROOM, "more series than are remembered (agent.series)")
@@ -223,9 +229,11 @@ class Taking:
         if grown.buckets is not None:
             weighed = weigh(grown.buckets, grown.value)
             if weighed.numbers:
-                self._gathered.add(client, at, tab, "percentile", weighed.numbers, weighed.weights, weighed.error)
+                self._gathered.add(
+                    client, at * NANOS, tab, "percentile", weighed.numbers, weighed.weights, weighed.error
+                )
         elif grown.value:
-            self._gathered.add(client, at, tab, "counter", [float(grown.value)])
+            self._gathered.add(client, at * NANOS, tab, "counter", [float(grown.value)])
 
     def _look_up_targets(self, samples: Iterable[Told]) -> None:
         """When each target was heard first; of one that says times of its own, when a page must have been whole."""
@@ -241,25 +249,34 @@ class Taking:
             else:
                 self._first[target] = int(note)
 
-    # Beginnings that come in a request of their own.
+    # Beginnings that are told apart from their series, perhaps in a request of their own.
 
     def _begin(self, client: str, tab: str, now: Recorded) -> None:
         """Counting begins with a series, unless it is known since when it counts."""
         since = self._book.note(client, f"since\n{tab}")
         if since is not None and self._book.counts_whole(client, int(since) * NANOS):
             self._record(client, tab, now.time // NANOS, now)
-            return
+        else:
+            self._keep_uncounted(client, tab, now)
+
+    def _keep_uncounted(self, client: str, tab: str, now: Recorded) -> None:
         buckets = now.buckets and (now.buckets.lows, now.buckets.highs, now.buckets.counts)
         self._book.keep(client, f"begun\n{tab}", _pack(_Uncounted(now.time // NANOS, now.value, buckets)))
 
-    def _begun_elsewhere(self, client: str, tab: str, since: int, at: int) -> None:
-        """It is told since when a series counts of which this request has no sample."""
+    def _count_uncounted(self, client: str, tab: str, since: int) -> None:
+        """It is told since when a series counts: what it stood at as it was first seen counts, where that is new."""
         note = self._book.note(client, f"begun\n{tab}")
         if note is None:
-            self._book.keep(client, f"since\n{tab}", b"%d" % since)
             return
         stood = _uncounted(note)
-        if stood.time == at and self._book.counts_whole(client, since * NANOS):
+        if since <= stood.time and self._book.counts_whole(client, since * NANOS):
             buckets = None if stood.buckets is None else Buckets(*stood.buckets)
-            self._record(client, tab, at, Recorded(since * NANOS, at * NANOS, stood.value, buckets))
-            self._book.keep(client, f"begun\n{tab}", None)
+            self._record(client, tab, stood.time, Recorded(0, stood.time * NANOS, stood.value, buckets))
+        self._book.keep(client, f"begun\n{tab}", None)
+        self._met.add((client, tab))
+
+    def _keep_beginning(self, client: str, tab: str, since: int) -> None:
+        """The series may come in the next request."""
+        name, written = f"since\n{tab}", b"%d" % since
+        if self._book.note(client, name) != written:
+            self._book.keep(client, name, written)
