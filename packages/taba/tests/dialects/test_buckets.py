@@ -91,7 +91,7 @@ def test_a_difference_holds_what_came_since_also_where_bounds_changed(
     assert found is not None
     assert found.count == len(came)
     common = bucketed(came, tuple(bound for bound in BOUNDS if bound in other))
-    assert all(high in {*BOUNDS, math.inf} for high in found.highs)
+    assert all(high in {*BOUNDS, *other, math.inf} for high in found.highs)
     assert less(found, Buckets()) == found
     for low, high in pairwise([-math.inf, *(set(other) & set(BOUNDS) and sorted(set(other) & set(BOUNDS))), math.inf]):
         within = sum(

@@ -19,7 +19,18 @@ from starlette.routing import BaseRoute, Route
 
 from taba import names
 from taba.matching import PatternError
-from taba.server import boards, comparing, formats, live, metrics, noisiest, pages, parameters, prometheus_api
+from taba.server import (
+    boards,
+    comparing,
+    elsewhere,
+    formats,
+    live,
+    metrics,
+    noisiest,
+    pages,
+    parameters,
+    prometheus_api,
+)
 from taba.server.answering import Answering
 from taba.server.called import Called
 from taba.server.events import Events
@@ -93,6 +104,7 @@ def make_app(service: Service) -> Starlette:
     routes += metrics.routes(scraped)
     routes += prometheus_api.routes(service, answering, scraped.exposition.naming)
     routes += watches.routes(service, answering, watching)
+    routes += elsewhere.routes(service)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
     called = Middleware(Called, service)
     return Starlette(routes=routes, middleware=[called], lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ Names are protobuf's, so that both forms are read alike; what differs is asked o
 
 from __future__ import annotations
 
+import json
 from typing import Any, Protocol
 
 import msgspec
@@ -43,8 +44,8 @@ class Value(Struct, rename="camel"):
     bool_value: bool | None = None
     int_value: int | None = None
     double_value: float | None = None
-    array_value: msgspec.Raw | None = None
-    kvlist_value: msgspec.Raw | None = None
+    array_value: dict[str, Any] | None = None
+    kvlist_value: dict[str, Any] | None = None
     bytes_value: str | None = None
 
 
@@ -234,5 +235,25 @@ class JsonReader:
             found = getattr(value, name)
             if found is not None:
                 return str(found)
-        listed = value.array_value or value.kvlist_value
-        return "" if listed is None else bytes(listed).decode(errors="replace")
+        if value.array_value is None and value.kvlist_value is None:
+            return ""
+        told = {"arrayValue": value.array_value} if value.kvlist_value is None else {"kvlistValue": value.kvlist_value}
+        return json.dumps(_plain(told, DEEPEST), separators=(",", ":"))
+
+
+DEEPEST = 10
+"""Lists in an attribute's lists; what is deeper is left out."""
+
+
+def _plain(value: Any, deepest: int) -> Any:
+    """An AnyValue as the JSON that it stands for, numbers as texts; None for what is none."""
+    if not isinstance(value, dict) or not value or not deepest:
+        return None
+    [(kind, told), *_] = value.items()
+    if kind not in ("arrayValue", "kvlistValue"):
+        return str(told)
+    listed = told.get("values") if isinstance(told, dict) else None
+    listed = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    if kind == "arrayValue":
+        return [_plain(one, deepest - 1) for one in listed]
+    return {str(one.get("key", "")): _plain(one.get("value"), deepest - 1) for one in listed}

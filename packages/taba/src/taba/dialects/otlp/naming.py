@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 
 from taba import names
 
 Pairs = Sequence[tuple[str, str]]
 
+KEPT = 5_000
+"""Names that are remembered as they were made: the same ones come with every export."""
 UNNAMED = "unknown_service"
 """What OpenTelemetry calls a service without a name."""
 _INSTANCES = (
@@ -47,6 +50,7 @@ def _all(resource: Mapping[str, str], keys: Iterable[str]) -> bool:
     return all(resource.get(key) for key in keys)
 
 
+@lru_cache(KEPT)
 def metric(written: str) -> str:
     """The name of a metric's tab."""
     name = _UNFIT_IN_NAME.sub("_", written)
@@ -65,6 +69,7 @@ def tags(resource: Mapping[str, str], attributes: Pairs) -> tuple[dict[str, str]
     return found, len(own.keys() - found.keys())
 
 
+@lru_cache(KEPT)
 def key(written: str) -> str:
     """A tag's key."""
     name = _UNFIT_IN_KEY.sub("_", written)
@@ -73,6 +78,7 @@ def key(written: str) -> str:
     return _cut(name, written, names.MAX_TAG_KEY)
 
 
+@lru_cache(KEPT)
 def value(written: str) -> str:
     """A tag's value."""
     if len(written) <= names.MAX_TAG_VALUE:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from taba import names
@@ -61,7 +61,7 @@ class _Refused(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Where:
     """Whose point it is: `tab` and its parts; `series` tells it from all others of the client."""
 
@@ -70,10 +70,10 @@ class _Where:
     tags: Mapping[str, str]
     left_out: int
     identity: str
+    tab: str = field(init=False)
 
-    @property
-    def tab(self) -> str:
-        return names.join(self.name, self.tags)
+    def __post_init__(self) -> None:
+        self.tab = names.join(self.name, self.tags)
 
     @property
     def series(self) -> str:
