@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 
 from taba import names
 from taba.matching import PatternError
-from taba.server import boards, comparing, formats, live, metrics, noisiest, pages, parameters, prometheus_api
+from taba.server import boards, comparing, formats, live, metrics, noisiest, original, pages, parameters, prometheus_api
 from taba.server.answering import Answering
 from taba.server.called import Called
 from taba.server.events import Events
@@ -93,6 +93,7 @@ def make_app(service: Service) -> Starlette:
     routes += metrics.routes(scraped)
     routes += prometheus_api.routes(service, answering, scraped.exposition.naming)
     routes += watches.routes(service, answering, watching)
+    routes += original.routes(service, answering)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
     called = Middleware(Called, service)
     return Starlette(routes=routes, middleware=[called], lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
@@ -217,7 +218,7 @@ def _status(error: Exception) -> int:
 
 async def _refused(service: Service, request: Request, error: Exception) -> Response:
     status = _status(error)
-    if request.url.path == EVENTS:
+    if request.url.path in (EVENTS, *original.POSTED):
         service.intake.note(f"{REFUSED}{{status={status}}}", "counter", 1)
     return _json({"error": str(error)}, status, {"Retry-After": RETRY_AFTER} if status == 503 else None)
 

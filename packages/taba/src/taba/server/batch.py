@@ -69,7 +69,7 @@ def assemble(
     events = _together([_numbers(frames, numbers), _texts(frames, numbers), *_json_events(submissions, numbers)])
     tabs, new = resolve(numbers.unknown, catalogue, registry, rules)
     own_submissions = [number for number, submission in enumerate(submissions) if submission.own]
-    good, bad = check(events, tabs, rules, own_submissions)
+    good, bad = check(events, tabs, registry, rules, own_submissions)
     beyond = client_tabs.beyond(good["tab"], good["client"], rules.limits.client_tabs)
     if beyond is not None:
         bad = pl.concat([bad, beyond_client(good.filter(beyond), tabs, rules)])

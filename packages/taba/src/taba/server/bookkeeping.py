@@ -145,7 +145,10 @@ def _refused_here(submissions: Sequence[Submission], bad: pl.DataFrame) -> Itera
         client = pl.col("client").fill_null("unknown")
         yield from bad.group_by("submission", "reason", lost=name, by=client).len().iter_rows()
     for number, submission in enumerate(submissions):
-        if submission.refused:
+        if submission.lost is not None:
+            for (client, name, reason), count in submission.lost.items():
+                yield number, reason, name, client, count
+        elif submission.refused:
             yield number, "unreadable", "", "unknown", len(submission.refused)
 
 

@@ -293,7 +293,7 @@ def _outcomes(submissions: Sequence[Submission], batch: Batch, duplicates: set[i
     outcomes = [
         Outcome(duplicate=True)
         if number in duplicates
-        else Outcome(batch.accepted.get(number, 0), list(submission.refused), len(submission.refused))
+        else Outcome(batch.accepted.get(number, 0), list(submission.refused), submission.refusals())
         for number, submission in enumerate(submissions)
     ]
     for number, total, indexes, errors in _told(batch.rejected):

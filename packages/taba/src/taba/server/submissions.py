@@ -72,7 +72,8 @@ _parse_tags = msgspec.json.Decoder(dict[str, str | int | float | bool]).decode
 class Submission:
     """What one request brought, or (`own`) what the server says of itself.
 
-    `weight` is its size in bytes; `refused` are (index, error) of single events that could not be read.
+    `weight` is its size in bytes; `refused` are (index, error) of single events that could not be read. Where `lost`
+    counts these, by (client, tab, reason), `refused` may name the first of them alone.
     """
 
     receipts: tuple[Receipt, ...]
@@ -81,6 +82,11 @@ class Submission:
     events: pl.DataFrame | None = None
     refused: list[tuple[int, str]] = field(default_factory=list)
     own: bool = False
+    lost: Mapping[tuple[str, str, str], int] | None = None
+
+    def refusals(self) -> int:
+        """How many events could not be read."""
+        return len(self.refused) if self.lost is None else sum(self.lost.values())
 
 
 def read(
