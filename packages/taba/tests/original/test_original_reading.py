@@ -176,6 +176,13 @@ def test_values_of_gauges_and_buffers():
         ]  # fmt: skip
 
 
+def test_texts_as_the_java_client_writes_them():
+    """It sends ISO 8859-1, whatever it means: what is no UTF-8 is read as that, and what is UTF-8 as UTF-8."""
+    body = encode({"c": {"t": [("Gauge", NOW, "ready")] * 2}})
+    body = body.replace(b"ready", "réady".encode("latin-1"), 1).replace(b"ready", "réady€".encode())
+    assert [block.values for block in read(body).blocks] == [["réady", "réady€"]]
+
+
 @pytest.mark.parametrize(("left", "written"), [(30.00002, "30"), (29.9999, "30"), (0.25, "0.25"), (86_400, "8.64e+04")])
 def test_when_a_gauge_expires_is_its_own_parameter(left, written):
     """What a client works out anew for each event is the same type."""

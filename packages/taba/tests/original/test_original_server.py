@@ -157,6 +157,7 @@ def test_types_that_the_original_did_not_have(server):
     assert found["new.top"]["1d"]["values"] == [{"value": "x", "count": 1}]
     assert found["new.c{k=v}"] == {"count": 1, "total": 2.0, "average": 2.0}
     assert ask(server.url, "/projection", name="new.top")["new.top"]["c1"]["1d"]["count"] == 1
+    assert ask(server.url, "/projection", name="new.top", client="nobody") == {}
 
 
 @pytest.mark.parametrize(

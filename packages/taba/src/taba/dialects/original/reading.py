@@ -186,10 +186,19 @@ def _one_by_one(found: Read, client: str, name: str, lines: Sequence[bytes], lin
     yield from blocks.values()
 
 
+def _in_utf8(raw: bytes) -> bytes:
+    """A line in UTF-8; the original's Java client writes ISO 8859-1."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1").encode()
+    return raw
+
+
 def _one(raw: bytes) -> tuple[float, str, float | str]:
     """One event: time, type here, value. Raises RefusedError."""
     try:
-        event = _decode_event(raw)
+        event = _decode_event(_in_utf8(raw))
         payload: Any = _decode_any(event.value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RefusedError("unreadable", f'not ["type", timestamp, "value as JSON"]: {error}') from None

@@ -99,7 +99,7 @@ class Asking:
         for (kind,), tabs in self._chosen(question).partition_by("type", as_dict=True).items():
             windows = windows_of(str(kind), now, future)
             for handler, table in self._service.query.answers(tabs, selection, windows, INSTEAD):
-                parts.append(written(handler, table, keys))
+                parts += [written(handler, table, keys)] if table.height else []
                 if sum(part.height for part in parts) > most:
                     raise ParameterError(
                         f"name: the answer would have more than {most} rows (limits.answer_rows): ask for fewer tabs"

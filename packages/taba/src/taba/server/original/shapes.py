@@ -87,7 +87,7 @@ def windows_of(kind: str, now: float, future: float) -> list[Window]:
 
 
 def written(handler: Handler, answers: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
-    """The keys, as text, and the `json` of each answer."""
+    """The keys, as text, and the `json` of each answer; there is at least one."""
     texts = [pl.col(key).cast(pl.String) for key in keys]
     match handler.type:
         case "percentile":
