@@ -42,11 +42,15 @@ $(NODE_TESTS)/node_modules/.ready: $(NODE_TESTS)/package.json | .tools/bin/npm
 # Programs of others, which the tests run: Debian's packages, installed where one is missing.
 PROGRAMS := redis-server redis-cli nginx chromium prometheus promtool
 PACKAGES := redis-server nginx-light chromium prometheus
-engines:
+engines: .tools/original
 	@missing=; for one in $(PROGRAMS); do PATH=$$PATH:/usr/sbin command -v $$one >/dev/null || missing="$$missing $$one"; done; \
 	test -z "$$missing" || { echo "installing $(PACKAGES)"; SUDO=$$(test $$(id -u) = 0 || echo sudo); \
 		$$SUDO apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq $(PACKAGES) >/dev/null; } || \
 		{ echo "the tests need$$missing: install what is missing"; exit 1; }
+
+# The original Taba's own client, as it was published: the tests have it post.
+.tools/original: .tools/bin/uv
+	.tools/bin/pip install --quiet --target $@ --no-deps --no-compile taba==0.3.5
 
 demo: setup
 	@$(RUN) taba up --demo

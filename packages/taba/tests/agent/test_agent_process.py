@@ -131,7 +131,7 @@ def test_a_frame_that_is_sent_twice_is_kept_once_and_a_new_one_beside_it_is_not_
         (made_frame("no spaces", 1), {}, 400, "is not a client id"),
         (made_frame("c", 0), {}, 400, "counts from 1"),
         (made_frame("c", 1), {"Content_Encoding": "gzip"}, 400, "is not gzip"),
-        (made_frame("c", 1), {"Content_Encoding": "br"}, 400, "send gzip, zstd, or none"),
+        (made_frame("c", 1), {"Content_Encoding": "br"}, 400, "send gzip, deflate, zstd, or none"),
         (pack(bytes(2 << 20), 1), {"Content_Encoding": "zstd"}, 413, "agent.body_mb"),
         (b"x" * (1 << 20) + b"y", {}, 413, "agent.body_mb"),
     ],

@@ -109,10 +109,10 @@ def test_calls_of_the_client_exist():
 
 def test_the_http_page_has_each_route_and_no_other(tmp_path):
     """The calls of the table are the server's routes."""
-    routes = {operation.path for operation in OPERATIONS if not operation.passes_over}
+    routes = {operation.path for operation in OPERATIONS if not operation.together}
     text = (ROOT / "docs/http.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^## (?:GET|POST) (/\S+)", text, re.MULTILINE)) == routes - {document.PATH}
-    assert [one.path for one in OPERATIONS if one.passes_over and f"`{one.path}`" not in text] == []
+    assert [one.path for one in OPERATIONS if one.together and f"`{one.path}`" not in text] == []
     begins = {re.match(r"/(?:v1/)?[a-z]+", route)[0] for route in {*routes, *ELSEWHERE}}
     assert [path for path in ELSEWHERE if f"`POST {path}`" not in text] == []
     for page in PAGES:

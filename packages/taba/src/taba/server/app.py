@@ -27,6 +27,7 @@ from taba.server import (
     live,
     metrics,
     noisiest,
+    original,
     pages,
     parameters,
     prometheus_api,
@@ -108,6 +109,7 @@ def make_app(service: Service) -> Starlette:
     routes += watches.routes(service, answering, watching)
     routes += sessions.routes(service.gate)
     routes += elsewhere.routes(service)
+    routes += original.routes(service, answering)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
     doors = [Middleware(Called, service), Middleware(Locked, service)]
     return Starlette(routes=routes, middleware=doors, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
@@ -234,7 +236,7 @@ def _status(error: Exception) -> int:
 
 async def _refused(service: Service, request: Request, error: Exception) -> Response:
     status = _status(error)
-    if request.url.path == EVENTS:
+    if request.url.path in (EVENTS, *original.POSTED):
         service.intake.note(f"{REFUSED}{{status={status}}}", "counter", 1)
     return _json({"error": str(error)}, status, {"Retry-After": RETRY_AFTER} if status == 503 else None)
 

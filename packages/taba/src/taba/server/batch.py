@@ -72,7 +72,7 @@ def assemble(
     skipped = () if foreign is None else unused(events, foreign, len(catalogue))
     tabs, new = resolve(numbers.unknown, catalogue, registry, rules, skipped)
     own_submissions = [number for number, submission in enumerate(submissions) if submission.own]
-    good, bad = check(events, tabs, rules, own_submissions, foreign)
+    good, bad = check(events, tabs, registry, rules, own_submissions, foreign)
     beyond = client_tabs.beyond(good["tab"], good["client"], rules.limits.client_tabs)
     if beyond is not None:
         bad = pl.concat([bad, beyond_client(good.filter(beyond), tabs, rules)])

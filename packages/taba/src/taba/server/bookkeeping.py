@@ -148,7 +148,10 @@ def _refused_here(submissions: Sequence[Submission], bad: pl.DataFrame) -> Itera
     for number, submission in enumerate(submissions):
         if submission.denied and submission.denied.count:
             yield number, NOT_ALLOWED, "", submission.denied.client, submission.denied.count
-        if submission.refused:
+        if submission.lost is not None:
+            for (client, name, reason), count in submission.lost.items():
+                yield number, reason, name, client, count
+        elif submission.refused:
             yield number, "unreadable", "", "unknown", len(submission.refused)
 
 

@@ -26,6 +26,25 @@ class Events:
     def __init__(self, service: Service) -> None:
         self._service = service
 
+    def _client(self, query: bytes) -> str | None:
+        """The parameter `client`, the only one there is."""
+        if not query:
+            return None
+        fields = QueryParams(query)
+        parameters.known(fields, "client")
+        return parameters.one(fields, "client")
+
+    def _answer(self, outcome: Outcome) -> bytes:
+        answer: dict[str, object] = {
+            "accepted": outcome.accepted,
+            "rejected": [{"index": index, "error": error} for index, error in outcome.rejected],
+        }
+        if outcome.rejected_total > len(outcome.rejected):
+            answer["rejected_total"] = outcome.rejected_total
+        if outcome.duplicate:
+            answer["duplicate"] = True
+        return msgspec.json.encode(answer)
+
     @property
     def _body_limit(self) -> int:
         """In bytes; it holds before and after decompression."""
@@ -34,7 +53,7 @@ class Events:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises what a request can be refused with; others turn it into an answer."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        client = _client(scope["query_string"])
+        client = self._client(scope["query_string"])
         body = await self._body(headers, receive)
         read = partial(self._read, headers, body, client)
         read_here = len(body) <= INLINE_BYTES
@@ -44,7 +63,7 @@ class Events:
             raise StoppingError(
                 "the server stopped before it knew whether this was stored: send the same again, with its number"
             ) from None
-        answer = _answer(outcome)
+        answer = self._answer(outcome)
         fields = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         await send({"type": "http.response.body", "body": answer})
@@ -73,24 +92,3 @@ class Events:
 
     def _too_large(self) -> TooLarge:
         return TooLarge(f"the body has more than {self._body_limit >> 20} MB (limits.body_mb): send it in parts")
-
-
-def _client(query: bytes) -> str | None:
-    """The parameter `client`, the only one there is."""
-    if not query:
-        return None
-    fields = QueryParams(query)
-    parameters.known(fields, "client")
-    return parameters.one(fields, "client")
-
-
-def _answer(outcome: Outcome) -> bytes:
-    answer: dict[str, object] = {
-        "accepted": outcome.accepted,
-        "rejected": [{"index": index, "error": error} for index, error in outcome.rejected],
-    }
-    if outcome.rejected_total > len(outcome.rejected):
-        answer["rejected_total"] = outcome.rejected_total
-    if outcome.duplicate:
-        answer["duplicate"] = True
-    return msgspec.json.encode(answer)

@@ -328,7 +328,7 @@ def _refused(submission: Submission) -> tuple[list[tuple[int, str]], int]:
     """What was refused of a submission before it was folded: some of it, and how much."""
     denied = submission.denied
     told, count = (denied.told, denied.count) if denied else ([], 0)
-    return [*submission.refused, *told], len(submission.refused) + count
+    return [*submission.refused, *told], submission.refusals() + count
 
 
 def _told(rejected: pl.DataFrame) -> Iterable[tuple[int, int, list[int], list[str]]]:

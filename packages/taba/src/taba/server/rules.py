@@ -18,10 +18,14 @@ Each event that breaks a rule has a `reason`, as it is counted, and an `error`, 
     future          too far ahead of the server's clock
 
 and, of those that break none of these, `client_tab_limit`: one more tab of this client than the limit.
+
+A type whose parameter has a plus sign, `gauge(+30)`, is the event's own and not the tab's: the tab is a `gauge`, or any
+`gauge(…)` that it was before, and this value alone expires after 30 seconds.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections import Counter
@@ -113,6 +117,8 @@ def _discover(
             name, tags = _parsed(written)
             present = catalogue.type_of(name) or types.get(name)
             wanted = _checked_type(full_type or present or "counter", registry)
+            if full_type is not None and _is_own(full_type):
+                wanted = _tabs_own(names.parse_type(full_type)[0], present)
             if present is not None and present != wanted:
                 raise _Fault("type_conflict", f"tab {name} is of type {present}, not {wanted}")
             if written not in new and not re.match(RESERVED, written):
@@ -174,6 +180,36 @@ def _one_form(full_type: str) -> str:
     return base if parameter is None else f"{base}({parameter:.15g})"
 
 
+def _is_own(full_type: str) -> bool:
+    """Whether a type's parameter is the event's own."""
+    return full_type.endswith(")") and "(+" in full_type
+
+
+def _tabs_own(base: str, present: str | None) -> str:
+    """The type of the tab of such an event, which has this one already or none."""
+    return present if present is not None and names.parse_type(present)[0] == base else base
+
+
+def _with_own_parameters(events: pl.DataFrame, registry: Registry) -> pl.DataFrame:
+    """Events that name a parameter of their own have it in the place of the tab's, and are of the tab's type."""
+    own: dict[str, tuple[str, float | None]] = {}
+    for kind in filter(_is_own, events["named"].unique().drop_nulls().cast(pl.String)):
+        with contextlib.suppress(_Fault, names.NameRuleError):
+            _checked_type(kind, registry)
+            own[kind] = names.parse_type(kind)
+    if not own:
+        return events
+    named = pl.col("named").cast(pl.String)
+    base = named.replace_strict({kind: base for kind, (base, _) in own.items()}, default=None, return_dtype=pl.String)
+    parameters = {kind: parameter for kind, (_, parameter) in own.items()}
+    parameter = named.replace_strict(parameters, default=None, return_dtype=pl.Float64)
+    fits = base == pl.col("type").cast(pl.String)
+    return events.with_columns(
+        parameter=pl.when(fits).then(parameter).otherwise("parameter"),
+        named=pl.when(fits).then("full_type_key").otherwise("named"),
+    )
+
+
 def _in_one_form(named: pl.Series) -> pl.Series:
     """Types as events name them, as the catalogue writes them."""
     kinds = named.unique().drop_nulls().cast(pl.String)
@@ -181,7 +217,12 @@ def _in_one_form(named: pl.Series) -> pl.Series:
 
 
 def check(
-    events: pl.DataFrame, tabs: pl.DataFrame, rules: Rules, own: Sequence[int], barred: pl.Series | None = None
+    events: pl.DataFrame,
+    tabs: pl.DataFrame,
+    registry: Registry,
+    rules: Rules,
+    own: Sequence[int],
+    barred: pl.Series | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The events that keep the rules, with what their tabs mean; and those that do not, with `reason` and `error`.
 
@@ -193,6 +234,7 @@ def check(
     )[events["tab_number"]]
     events = events.hstack(meant).with_columns(pl.lit(False).alias("barred") if barred is None else barred)
     if (events["named"] != events["full_type_key"]).any():
+        events = _with_own_parameters(events, registry)
         events = events.with_columns(named=_in_one_form(events["named"]))
     if (meant["value"] == "TEXT").any():
         events = events.with_columns(_as_texts())

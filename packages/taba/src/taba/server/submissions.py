@@ -81,8 +81,9 @@ class Denied:
 class Submission:
     """What one request brought, or (`own`) what the server says of itself.
 
-    `weight` is its size in bytes; `refused` are (index, error) of single events that could not be read. `tabs` are
-    regular expressions of the tabs that its token may write, None where it may write any.
+    `weight` is its size in bytes; `refused` are (index, error) of single events that could not be read. Where `lost`
+    counts these, by (client, tab, reason), `refused` may name the first of them alone. `tabs` are regular expressions
+    of the tabs that its token may write, None where it may write any.
     """
 
     receipts: tuple[Receipt, ...]
@@ -93,6 +94,11 @@ class Submission:
     own: bool = False
     tabs: tuple[str, ...] | None = None
     denied: Denied | None = None
+    lost: Mapping[tuple[str, str, str], int] | None = None
+
+    def refusals(self) -> int:
+        """How many events could not be read."""
+        return len(self.refused) if self.lost is None else sum(self.lost.values())
 
 
 def read(

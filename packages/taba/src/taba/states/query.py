@@ -7,7 +7,7 @@ slice of a series, and the handler's columns. Strings among those hold JSON.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -37,17 +37,22 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is asked for: tabs and clients by globs; `by` groups tabs by these tags (None: each tab alone)."""
+    """What is asked for: tabs and clients by globs; `by` groups tabs by these tags (None: each tab alone).
+
+    `among` is a regular expression, as Polars takes them, that clients have to fit too.
+    """
 
     tabs: Sequence[str]
     client: str | None = None
     by: Sequence[str] | None = None
     per_client: bool = False
+    among: str | None = None
 
     @property
     def view(self) -> str:
         """Whether the fleet's States suffice, or the clients' are needed."""
-        return CLIENTS if self.per_client or self.client not in (None, ALL) else FLEET
+        some = self.per_client or self.client not in (None, ALL) or self.among is not None
+        return CLIENTS if some else FLEET
 
     @property
     def keys(self) -> list[str]:
@@ -65,8 +70,15 @@ class Query:
 
     def windows(self, selection: Selection, windows: Sequence[Window]) -> Iterator[tuple[Handler, pl.DataFrame]]:
         """For each type the answers over `windows`, with the column `window`. Nested windows share their work."""
+        yield from self.answers(self._catalogue.match(selection.tabs), selection, windows, {})
+
+    def answers(
+        self, tabs: pl.DataFrame, selection: Selection, windows: Sequence[Window], instead: Mapping[str, Handler]
+    ) -> Iterator[tuple[Handler, pl.DataFrame]]:
+        """The same of tabs that are given, as in the catalogue; `instead` are handlers that answer for a type's own."""
         start, stop = min(w.start for w in windows), max(w.stop for w in windows)
-        for handler, parts in self.states(selection, start, stop):
+        for own, parts in self.chosen(tabs, selection, start, stop):
+            handler = instead.get(own.type, own)
             answers = [_over_windows(handler, states, selection, windows) for states in parts]
             if answers:
                 yield handler, pl.concat(answers)
@@ -178,7 +190,9 @@ def _selector(tabs: pl.DataFrame, selection: Selection, *, whole: bool) -> Calla
         elif not whole:
             states = states.filter(pl.col("tab").is_in(wanted["tab"].implode()))
         if selection.client is not None and selection.client != ALL:
-            states = _of_clients(states, selection.client)
+            states = _of_clients(states, client_pattern(selection.client))
+        if selection.among is not None:
+            states = _of_clients(states, selection.among)
         if selection.by is not None:
             columns = states.columns
             states = states.join(wanted, on="tab").drop("tab").rename({"group": "tab"}).select(columns)
@@ -187,9 +201,9 @@ def _selector(tabs: pl.DataFrame, selection: Selection, *, whole: bool) -> Calla
     return select
 
 
-def _of_clients(states: pl.DataFrame, glob: str) -> pl.DataFrame:
+def _of_clients(states: pl.DataFrame, pattern: str) -> pl.DataFrame:
     clients = states.select(pl.col("client").unique())
-    fits = pl.col("client").cast(pl.String).str.contains(client_pattern(glob))
+    fits = pl.col("client").cast(pl.String).str.contains(pattern)
     return states.join(clients.filter(fits), on="client", how="semi")
 
 

@@ -100,6 +100,12 @@ NOISE: dict[str, Field] = {
     "most": Field("how many clients and tabs are given", {"type": "integer", "minimum": 1, "maximum": 100}),
 }
 """The parameters of the question who records most."""
+ORIGINAL: dict[str, Field] = {
+    "name": Field("tabs with commas between, or a regular expression; all but Taba's own where it is left out"),
+    "client": Field("clients with commas between, or a regular expression; all where it is left out"),
+    "re": Field("whatever its value: the others are regular expressions, which fit from the beginning"),
+}
+"""The parameters of the original Taba's questions."""
 BOARD_NAME = Field(
     "a board's name",
     TEXT | {"pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$", "examples": ["this-machine"]},

@@ -15,6 +15,7 @@ from taba.server.openapi.fields import (
     FIELDS,
     METRICS_WINDOW,
     NOISE,
+    ORIGINAL,
     RECORDED_BY,
     RULE,
     SEQUENCE,
@@ -25,7 +26,7 @@ from taba.server.openapi.fields import (
     Field,
 )
 from taba.server.openapi.prometheus import PROMETHEUS_CALLS, form
-from taba.server.openapi.schemas import TEXT, Schema, listed, made, named
+from taba.server.openapi.schemas import COUNT, TEXT, Schema, listed, made, named
 
 TABLES = (PLAIN, CSV, ARROW)
 """What nearly every answer may be asked for as, beside JSON."""
@@ -48,12 +49,16 @@ class Operation:
     body: Schema | None = None
     passes_over: bool = False
     """Whether it passes over parameters that it does not know, in the place of refusing them."""
+    together: bool = False
+    """Whether the page that describes all calls does so in one section with others of its kind."""
+    kind: str = ""
+    """What tells its identifier from that of another call, where the paths alone are alike."""
 
     @property
     def name(self) -> str:
         """An identifier of its own, as programs that are made from the description call it."""
         words = self.path.replace("{", "").replace("}", "").replace("/v1/", "/").strip("/") or "page"
-        return f"{self.method}_{words.replace('/', '_').replace('.', '_')}"
+        return f"{self.method}_{self.kind}{words.replace('/', '_').replace('.', '_')}"
 
 
 def common(*names: str) -> dict[str, Field]:
@@ -94,11 +99,49 @@ def prometheus_calls() -> list[Operation]:
     """The part of Prometheus' interface that there is."""
     found = []
     for path, told, fields, posted in PROMETHEUS_CALLS:
-        call = Operation(path, told, named("PrometheusAnswer"), fields, errors=(400, 404, 422, 503), passes_over=True)
+        call = Operation(
+            path, told, named("PrometheusAnswer"), fields, errors=(400, 404, 422, 503), passes_over=True, together=True
+        )
         found.append(call)
         if posted:
             found.append(replace(call, method="post", fields={}, body=form(fields)))
     return found
+
+
+_LINES: Schema = made(
+    {"accepted": COUNT, "rejected": listed(made({"line": COUNT, "error": TEXT}))}, {"rejected_total": COUNT}
+)
+
+
+def original_calls() -> list[Operation]:
+    """What clients, agents and tools of the original Taba call."""
+    posts = [
+        Operation(
+            path, told, _LINES, errors=(400, 413, 503), method="post", body={kind: {"schema": _BYTES}}, together=True
+        )
+        for path, told, kind in (
+            ("/post", "Records events of the original Taba's clients", PLAIN),
+            ("/post_zip", "The same, compressed with zlib, as its agents post", "application/octet-stream"),
+        )
+    ]
+    asked = [
+        Operation(
+            path, told, answer, {name: ORIGINAL[name] for name in fields}, (PLAIN,), together=True, kind="original_"
+        )
+        for path, told, answer, fields in (
+            (
+                "/tabs",
+                "Answers over all clients, in the original's shape",
+                {"type": "object"},
+                ("name", "client", "re"),
+            ),
+            ("/projection", "Answers for each client, in its shape", {"type": "object"}, ("name", "client", "re")),
+            ("/clients", "The clients, in its shape", listed(TEXT), ("client", "re")),
+            ("/names", "The tabs, in its shape", listed(TEXT), ("name", "client", "re")),
+            ("/types", "The tabs with their types, as it called them", {"type": "object"}, ("name", "re")),
+        )
+    ]
+    return [*posts, *asked]
 
 
 OPERATIONS: list[Operation] = [
@@ -190,6 +233,7 @@ OPERATIONS: list[Operation] = [
         (PLAIN, "application/openmetrics-text"),
     ),
     *prometheus_calls(),
+    *original_calls(),
     Operation("/v1/status", "How the server is", named("Status"), others=(PLAIN,)),
     Operation("/ping", "Whether events can be stored", named("Ping")),
     Operation("/v1/openapi.json", "This description", {"type": "object"}, errors=()),
