@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -48,19 +47,16 @@ def test_no_door_is_open_to_others_by_accident(tmp_path, words):
 
 
 def test_what_counts_as_this_machine(tmp_path):
-    """Loopback addresses and unix sockets; all else has to be protected, or to be open by its owner's word."""
+    """Loopback addresses; all else has to be protected, or to be open by its owner's word."""
     closed = Protection(tmp_path / "tokens", locked=False)
-    with socket.socket(socket.AF_UNIX) as unix, socket.socket() as local, socket.socket() as wide:
-        local.bind(("127.0.0.1", 0))
-        wide.bind(("0.0.0.0", 0))
-        assert is_local(unix)
-        assert is_local(local)
+    assert all(map(is_local, ("127.0.0.1", "127.9.9.9", "::1")))
+    check_exposure("localhost", "127.0.0.1", closed)
+    for wide in ("0.0.0.0", "10.1.2.3", "::", "fe80::1%eth0"):
         assert not is_local(wide)
-        check_exposure("127.0.0.1", local, closed)
         with pytest.raises(StartError):
-            check_exposure("0.0.0.0", wide, closed)
-        check_exposure("0.0.0.0", wide, Protection(tmp_path, locked=True))
-        check_exposure("0.0.0.0", wide, Protection(tmp_path, locked=False, insecure=True))
+            check_exposure(wide, wide, closed)
+        check_exposure(wide, wide, Protection(tmp_path, locked=True))
+        check_exposure(wide, wide, Protection(tmp_path, locked=False, insecure=True))
 
 
 def test_the_commands_for_tokens(tmp_path):
