@@ -36,6 +36,7 @@ import msgspec
 
 from taba import durations
 from taba.client.link import parse_address
+from taba.dialects.statsd import addresses as statsd
 from taba.matching import PatternError, glob_pattern
 from taba.settings import (
     PATTERNS,
@@ -226,6 +227,8 @@ def _converted(origin: str, setting: Setting, value: Any, written: bool = False)
         _check_tiers(origin, converted)
     if setting.path == "agent.servers":
         return _addresses(origin, converted)
+    if setting.path == "agent.statsd":
+        _check_statsd(origin, converted)
     return converted
 
 
@@ -244,6 +247,13 @@ def _addresses(origin: str, written: Sequence[str]) -> tuple[str, ...]:
         except ValueError as error:
             raise ConfigError(str(error)) from None
     return tuple(dict.fromkeys(full))
+
+
+def _check_statsd(origin: str, written: Sequence[str]) -> None:
+    try:
+        statsd.parse(written)
+    except ValueError as error:
+        raise ConfigError(f"{origin}: {error}") from None
 
 
 def _patterns(file: Path, raw: Mapping[str, Any]) -> list[TierPattern]:

@@ -174,6 +174,20 @@ class Agent(msgspec.Struct, frozen=True):
     drain_s: Annotated[
         float, Meta(description="how long a stopping agent goes on sending, in seconds", ge=0, le=3600)
     ] = 5.0
+    statsd: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="where StatsD is listened for: udp://HOST:PORT, tcp://HOST:PORT, unixgram:///PATH; auto is "
+            "udp://127.0.0.1:8125 where that is free; off"
+        ),
+    ] = ("auto",)
+    statsd_client_tag: Annotated[
+        str, Meta(description="the tag of StatsD's metrics that names the client; none: the machine that sends does")
+    ] = ""
+    statsd_signs: Annotated[
+        Literal["change", "value"],
+        Meta(description="what + or - before a StatsD gauge's value makes of it: a change, or a value with a sign"),
+    ] = "change"
 
 
 class Watch(msgspec.Struct, frozen=True):

@@ -77,6 +77,8 @@ class Agent:
         self.started = time.time()
         self._being_written: set[tuple[str, str, int]] = set()
         self._report = Report(self.identity, self.started)
+        self.told: dict[str, Callable[[], Any]] = {}
+        """What doors say of themselves in the status, by their names."""
         self._ending = threading.Event()
         self._reporter = threading.Thread(target=self._tell, name="taba-report", daemon=True)
 
@@ -237,7 +239,7 @@ class Agent:
             ],
             "clients": len(self.held),
             "counts": {name: round(total) for name, total in sorted(self.counts.totals().items())},
-        }
+        } | {name: tell() for name, tell in self.told.items()}
 
     def _note_dropped(self, cause: str, events: int) -> None:
         self.counts.add(f"drops{{cause={cause}}}", events)

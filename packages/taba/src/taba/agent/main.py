@@ -110,7 +110,12 @@ class _Process:
         except StartError:
             self._sockets[0].close()
             raise
-        self._doors = made(self.agent)
+        try:
+            self._doors = made(self.agent)
+        except StartError:
+            for one in self._sockets:
+                one.close()
+            raise
         others = {way: handle for one in self._doors for way, handle in one.routes.items()}
         self._guard = Guard(self._gate, settings)
         door = Door(self.agent, self._guard, others)
