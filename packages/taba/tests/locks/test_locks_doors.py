@@ -255,3 +255,15 @@ def test_a_frame_is_written_anew_without_what_is_not_allowed():
 
 def test_a_way_shows_no_secret():
     assert "secret" not in repr(Credentials("secret"))
+
+
+@pytest.mark.parametrize("scheme", ["udp", "tcp"])
+def test_statsd_is_for_this_machine(tmp_path, scheme):
+    """It has no tokens: beyond loopback it is only where everybody may come, whatever tokens there are."""
+    issue(tmp_path / "tokens", write=("*",))
+    common = {"port": 0, "tokens": tmp_path / "tokens", "statsd": (f"{scheme}://0.0.0.0:0",)}
+    with pytest.raises(StartError, match="StatsD has no tokens"):
+        AgentThread(Agent(spool=tmp_path / "spool", **common)).start()
+    agent = AgentThread(Agent(spool=tmp_path / "other", insecure=True, **common))
+    agent.start()
+    agent.stop()
