@@ -141,6 +141,20 @@ def test_an_agent_asks_who_comes(way):
     assert not any(text.split("_")[2].encode() in told for text in texts.values())
 
 
+def test_the_doors_of_other_protocols_ask_who_comes(way):
+    """Each of them, also one that is to come: they need write, and one that is not limited, for they name tabs and
+    clients of their own."""
+    _, agent, texts, _ = way
+    routes = [route for door in agent._process._doors for route in door.routes]
+    assert ("POST", "/v1/metrics") in routes
+    for method, path in routes:
+        assert ask(agent.url, method, path, b"{}")[0] == 401, path
+        assert ask(agent.url, method, path, b"{}", bearer(texts["admin"]))[0] == 403, path
+        status, told, _ = ask(agent.url, method, path, b"{}", bearer(texts["web"]))
+        assert (status, b"is limited to" in told) == (403, True), path
+        assert ask(agent.url, method, path, b"{}", bearer(texts["any"]))[0] not in (401, 403), path
+
+
 def test_pages_from_elsewhere_get_nothing_of_an_agent(way):
     """Neither by a name that means this machine (DNS rebinding), nor by sending what needs no answer (CSRF)."""
     _, agent, texts, _ = way
