@@ -22,7 +22,7 @@ from benchmarks.peers_build import UnavailableError
 from benchmarks.statsd_servers import SERVERS
 
 PACKED = 20
-RATES = {PACKED: (100_000, 250_000, 500_000, 1_000_000), 1: (50_000, 100_000, 200_000, 300_000)}
+RATES = {PACKED: (100_000, 250_000, 500_000, 1_000_000), 1: (25_000, 50_000, 100_000, 200_000)}
 """Lines a second, by how many there are in a packet."""
 COLUMNS = ["server", "lines a packet", "lines/s", "lost", "CPU s per million", "million per CPU s", "peak memory, MB"]
 
