@@ -54,6 +54,7 @@ from taba.settings import (
     default_data,
     default_file,
     default_spool,
+    default_tokens,
 )
 from taba.watches import declared
 
@@ -73,10 +74,23 @@ __all__ = [
     "default_data",
     "default_file",
     "default_spool",
+    "default_tokens",
     "load",
 ]
 
-NOT_SETTINGS = frozenset({"TABA_CLIENT", "TABA_AGENT", "TABA_SERVER", "TABA_TOKEN", "TABA_DISABLED", "TABA_CONFIG"})
+NOT_SETTINGS = frozenset(
+    {
+        "TABA_CLIENT",
+        "TABA_AGENT",
+        "TABA_SERVER",
+        "TABA_TOKEN",
+        "TABA_CA",
+        "TABA_CERT",
+        "TABA_KEY",
+        "TABA_DISABLED",
+        "TABA_CONFIG",
+    }
+)
 """Variables that mean something to the client and the command line, and nothing to the server or the agent."""
 
 
@@ -100,6 +114,8 @@ def load(
         "data": default_data(environ),
         "boards": default_boards(environ),
         "agent.spool": default_spool(environ),
+        "tokens": default_tokens(environ),
+        "agent.tokens": default_tokens(environ),
         **(defaults or {}),
     }
     patterns: list[TierPattern] = []

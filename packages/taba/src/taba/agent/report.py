@@ -10,6 +10,10 @@ taba.agent.retries{cause=…}     counter       requests to servers that were re
 taba.agent.drops{cause=…}       counter       events in frames that had to be given up
 taba.agent.statsd.packets{way=…}  counter     datagrams of StatsD that were received; and .bytes and .lines
 taba.agent.statsd.drops{cause=…}  counter     of StatsD: datagrams lost in the kernel, lines not taken, numbers given up
+taba.agent.otlp.points          counter       points of OpenTelemetry's metrics that came
+taba.agent.otlp.rejected{reason=…}  counter   of them, those that were not taken
+taba.agent.otlp.series{verdict=…}   counter   of them, what became of those of cumulative series
+taba.agent.otlp.tags_left_out   counter       attributes beyond what a tab may have
 taba.agent.spool.bytes          gauge         of frames that no server has yet
 taba.agent.spool.age_s          gauge         for how long there has been a backlog
 taba.agent.commit.ms            percentile    writing and syncing what came together
