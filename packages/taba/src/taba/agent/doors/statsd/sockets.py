@@ -20,6 +20,7 @@ BUFFER_BYTES = 32 << 20
 """Room asked for in the kernel, which counts a small datagram as about a kilobyte."""
 _RCVBUFFORCE, _MEMINFO = 33, 55
 _MEMINFO_WORDS, _DROPS = 9, 8
+OPEN = "other machines reach it, and StatsD knows no tokens: set agent.insecure (--insecure) to let everybody in"
 LINUX = sys.platform == "linux"
 
 
@@ -56,12 +57,17 @@ class Bound:
                 self.address.path.unlink()
 
 
-def bind_all(addresses: list[Address]) -> list[Bound]:
-    """Bind each. One that was not asked for and cannot be had is told of; for others, raises StartError."""
+def bind_all(addresses: list[Address], insecure: bool = False) -> list[Bound]:
+    """Bind each. One that was not asked for and cannot be had is told of; for others, raises StartError.
+
+    So it does for one that other machines reach, since nobody is asked who they are, unless all is to be open.
+    """
     bound: list[Bound] = []
     for address in addresses:
         try:
             bound.append(_bind(address))
+            if not bound[-1].local and not insecure:
+                raise PermissionError(errno.EPERM, OPEN)
         except OSError as error:
             why = "another program has it" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
             if not address.asked:
@@ -69,7 +75,7 @@ def bind_all(addresses: list[Address]) -> list[Bound]:
                 continue
             for one in bound:
                 one.close()
-            raise StartError(f"cannot listen on {address}: {why}; name another in agent.statsd") from error
+            raise StartError(f"cannot listen on {address}: {why}, or name another in agent.statsd") from error
     return bound
 
 
@@ -93,10 +99,7 @@ def _bind(address: Address) -> Bound:
     made.setblocking(False)
     host, port = made.getsockname()[:2]
     local = ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    actual = Address(address.scheme, host, port)
-    if not local:
-        log.warning("%s can be reached from other machines, and anyone who reaches it may write", actual)
-    return Bound(actual, made, local)
+    return Bound(Address(address.scheme, host, port), made, local)
 
 
 def _bind_unix(address: Address) -> Bound:
