@@ -148,7 +148,7 @@ def _intake(settings: Settings) -> Intake:
     from taba.agent.doors.statsd.intake import Intake
     from taba.dialects.statsd.lines import Reader
 
-    return Intake(Reader(settings.statsd_client_tag, settings.statsd_signs == "change"))
+    return Intake(Reader(settings.statsd_client_tag or "", settings.statsd_signs == "change"))
 
 
 def _heard(gathered: Gathered, start: float, stop: float) -> Heard:
