@@ -150,6 +150,10 @@ class Settings(msgspec.Struct, frozen=True):
     hosts: Annotated[
         tuple[str, ...], Meta(description="further names that a server on loopback may be asked by; * is any")
     ] = ()
+    origins: Annotated[
+        tuple[str, ...],
+        Meta(description="origins of pages that may record, as https://shop.example; * is any"),
+    ] = ()
     data: Annotated[Path, Meta(description="folder of the data; made if it is missing")] = msgspec.field(
         default_factory=default_data
     )
@@ -194,7 +198,7 @@ class Settings(msgspec.Struct, frozen=True):
     watches: tuple[Watch, ...] = ()
 
 
-LIVE = ("gather_ms", "hosts", "log_level", "limits", "agent", "boards", "watches")
+LIVE = ("gather_ms", "hosts", "origins", "log_level", "limits", "agent", "boards", "watches")
 """The settings that a running server takes anew, or that are not the server's."""
 
 

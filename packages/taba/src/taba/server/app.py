@@ -22,6 +22,7 @@ from taba.matching import PatternError
 from taba.server import boards, comparing, formats, live, metrics, noisiest, pages, parameters, prometheus_api
 from taba.server.answering import Answering
 from taba.server.called import Called
+from taba.server.cross_origin import CrossOrigin
 from taba.server.events import Events
 from taba.server.intake import REFUSED, OverloadedError, StoppingError, UnfoldableError
 from taba.server.openapi import document
@@ -94,8 +95,8 @@ def make_app(service: Service) -> Starlette:
     routes += prometheus_api.routes(service, answering, scraped.exposition.naming)
     routes += watches.routes(service, answering, watching)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
-    called = Middleware(Called, service)
-    return Starlette(routes=routes, middleware=[called], lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
+    guards = [Middleware(Called, service), Middleware(CrossOrigin, service)]
+    return Starlette(routes=routes, middleware=guards, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
 
 
 class Handlers:
