@@ -26,15 +26,22 @@ function filledIn(client) {
 }
 
 /**
- * Send what was recorded when the page is hidden or left: it may not get another chance.
+ * Send what was recorded when the page is hidden or left: it may not get another chance. Both may happen, one after the
+ * other; each frame is handed to the browser once.
  * @param {Core} client
  */
 function leave(client) {
   const { document } = globalThis;
+  let handed = 0;
   const go = () => {
     client.flusher.flush();
     const { pending, link } = client.sender;
-    pending.sent(/** @type {BrowserLink} */ (link).part(pending.frames.map((one) => one.body)));
+    const rest = pending.frames.filter((one) => one.sequence > handed);
+    const last = rest[/** @type {BrowserLink} */ (link).part(rest.map((one) => one.body)) - 1];
+    if (last) {
+      handed = last.sequence;
+      pending.sent(pending.frames.indexOf(last) + 1);
+    }
   };
   const hide = () => {
     if (document.visibilityState === "hidden") go();
