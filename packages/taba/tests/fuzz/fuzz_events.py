@@ -21,15 +21,18 @@ from taba.headers import parse as parse_fast
 from taba.listed import listed
 from taba.sequences import Seen
 from taba.server.batch import assemble
+from taba.server.client_tabs import ClientTabs
 from taba.server.rules import Rules
 from taba.server.submissions import NDJSON, BadRequest, read
+from taba.settings import Limits
 from taba.states.catalogue import Catalogue
 from taba.states.fold import CLIENT_KEYS, fold, merge, project
 from taba.tombstone import tombstone
 
 NOW = 1_700_000_000.0
-RULES = Rules(1000, 0.0, NOW + 60)
+RULES = Rules(Limits(tabs=1000), 0.0, NOW + 60)
 REGISTRY = Registry()
+CLIENT_TABS = ClientTabs(lambda: 0.0)
 PARTS = 64
 NUMBERED = {"taba-source": "s", "taba-sequence": "1"}
 HEADER = (
@@ -134,7 +137,7 @@ def lines(data: bytes) -> None:
 def check_folds(submissions: list[Any]) -> None:
     """Every event that came is folded or rejected, and what is folded has answers that can be written."""
     catalogue = Catalogue(REGISTRY, 3, [])
-    batch = assemble(submissions, catalogue, REGISTRY, RULES, NOW)
+    batch = assemble(submissions, catalogue, REGISTRY, RULES, CLIENT_TABS, NOW)
     came = sum(
         sum(one.header.counts) + (sum(one.header.texts.counts) if one.header.texts else 0)
         for submission in submissions
@@ -168,12 +171,17 @@ def arrays(data: bytes) -> None:
 
 
 LIMIT = 1 << 16
+GZIP, ZSTD = b"\0", b"\1"
 
 
-@target(b"\0" + zlib.compress(b"x", wbits=31), b"\1" + pack(b"some text" * 9, 3), b"\0" + zlib.compress(bytes(99_999), wbits=31))
+@target(
+    GZIP + zlib.compress(b"x", wbits=31),
+    ZSTD + pack(b"some text" * 9, 3),
+    GZIP + zlib.compress(bytes(99_999), wbits=31),
+)
 def packed(data: bytes) -> None:
     """Any bytes as gzip or zstd: PackingError, or no more than the limit."""
-    encoding = "zstd" if data[:1] == b"\1" else "gzip"
+    encoding = "zstd" if data[:1] == ZSTD else "gzip"
     try:
         plain = unpack(data[1:], encoding, LIMIT)
     except PackedTooLargeError:
@@ -282,6 +290,8 @@ def rules_of_names(data: bytes) -> None:
 def numbers(data: bytes) -> None:
     """Numbers go into a frame and come out of it as they were."""
     floats = array("d", data[: len(data) // 8 * 8])
-    header = frame.Header("c", "e", 1, 1.0, 1.0, ["a"] if floats else [], ["buffer"][: bool(floats)], [len(floats)] * bool(floats))
+    header = frame.Header(
+        "c", "e", 1, 1.0, 1.0, ["a"] if floats else [], ["buffer"][: bool(floats)], [len(floats)] * bool(floats)
+    )
     (one,) = frame.decode(frame.encode(header, frame.pack_values(floats)))
     assert array("d", one.numbers()).tobytes() == floats.tobytes()

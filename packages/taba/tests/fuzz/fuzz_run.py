@@ -75,6 +75,12 @@ def searched(name: str, seconds: int) -> tuple[bool, str]:
     return sound, f"{name:18} {spent:8.0f} {told[0]:>12} {told[1]:>8} {told[2]:>8}  {outcome}"
 
 
+def tell(line: str) -> None:
+    """Write a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main() -> int:
     """Fuzz what is asked for; 1 where something was found."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -90,12 +96,12 @@ def main() -> int:
         asked.error(f"there is no target {', '.join(unknown)}: there are {', '.join(known)}")
     WORK.mkdir(parents=True, exist_ok=True)
     seconds = max(1, round(given.minutes * 60 / len(names)))
-    print(f"{len(names)} targets, {seconds} s each, from {time.strftime('%Y-%m-%d %H:%M:%S')}")
-    print(f"{'target':18} {'cpu s':>8} {'inputs':>12} {'covered':>8} {'memory':>8}  found", flush=True)
+    tell(f"{len(names)} targets, {seconds} s each, from {time.strftime('%Y-%m-%d %H:%M:%S')}")
+    tell(f"{'target':18} {'cpu s':>8} {'inputs':>12} {'covered':>8} {'memory':>8}  found")
     all_sound = True
     for name in names:
         sound, line = searched(name, seconds)
-        print(line, flush=True)
+        tell(line)
         all_sound &= sound
     return 0 if all_sound else 1
 

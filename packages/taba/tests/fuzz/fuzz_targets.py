@@ -1,7 +1,7 @@
 """What is fuzzed: each parser with what must hold, whatever bytes come. One function for each, registered by its name.
 
 A target takes any bytes. It raises where a promise is broken: an error that is not the parser's own, an answer that a
-reference contradicts, or (by the limits that the process has) too much memory or time. `seeds` are where a search begins.
+reference contradicts, or (by the limits that the process has) too much memory or time. A search begins at `seeds`.
 """
 
 from __future__ import annotations
