@@ -53,7 +53,10 @@ def promql(data: bytes) -> None:
     except QueryError as error:
         assert str(error)
         return
-    assert str(parse_query(str(expression))) == str(expression)
+    try:
+        assert str(parse_query(str(expression))) == str(expression)
+    except QueryError as error:
+        assert "nested more than" in str(error)  # what is written has more parentheses
     with contextlib.suppress(QueryError):
         evaluate(expression, SOURCE, TIMES)
 
