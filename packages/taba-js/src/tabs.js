@@ -9,8 +9,8 @@ import { checkName, written } from "./names.js";
 export const OVERFLOW = "taba.client.tab_limit";
 /** The name under which events of tabs beyond the limit are counted as dropped. */
 
-/** Characters of a text that take as much room as one number. */
-const CHARACTERS = 8;
+/** A text takes as much room as a number for each 2^3 of its characters. */
+const CHARACTERS_SHIFT = 3;
 
 /**
  * What all handles of a client share: how much may still be recorded before the next flush.
@@ -44,7 +44,7 @@ export class Handle {
       this.lost++;
       return;
     }
-    room.left -= typeof value === "string" ? 1 + value.length / CHARACTERS : 1;
+    room.left -= typeof value === "string" ? 1 + (value.length >> CHARACTERS_SHIFT) : 1;
     this.events.push(value);
   }
 

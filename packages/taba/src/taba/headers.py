@@ -45,7 +45,9 @@ _plain = msgspec.json.Decoder(_Plain).decode
 def parse(text: bytes | memoryview) -> Header:
     """A header from its JSON. Raises ValueError that says what is wrong and where."""
     try:
-        found = _plain(text)
+        if not (plain := bytes(text)).isascii():
+            plain.decode()  # texts that are passed over, or come twice, are of no interest to the decoder
+        found = _plain(plain)
     except ValueError:
         return _whole(text)
     names, types = listed(found.names), listed(found.types)
