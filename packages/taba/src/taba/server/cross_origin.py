@@ -34,17 +34,21 @@ class CrossOrigin:
         elif scope["method"] == "OPTIONS":
             await Response(status_code=204, headers=origins.preflight(origin))(scope, receive, send)
         else:
-            await self._app(_as_frames(scope), receive, _telling(send, origin))
+            await self._app(_admitted(scope), receive, _telling(send, origin))
 
 
-def _as_frames(scope: Scope) -> Scope:
-    """The request, its body frames where it says that it is plain text."""
+JUDGED = (b"origin", b"sec-fetch-site", b"cookie")
+"""What says which page a request is from, and for whom it speaks: nobody behind need ask again, nor believe it."""
+
+
+def _admitted(scope: Scope) -> Scope:
+    """The request as a program's would be, its body frames where it says that it is plain text."""
 
     def meant(name: bytes, value: bytes) -> bytes:
         plain = name == b"content-type" and origins.is_plain(value.decode("latin-1"))
         return CONTENT_TYPE.encode() if plain else value
 
-    return {**scope, "headers": [(name, meant(name, value)) for name, value in scope["headers"]]}
+    return {**scope, "headers": [(name, meant(name, value)) for name, value in scope["headers"] if name not in JUDGED]}
 
 
 def _telling(send: Send, origin: str) -> Send:
