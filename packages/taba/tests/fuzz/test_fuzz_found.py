@@ -8,6 +8,9 @@ import random
 import fuzz_targets
 import pytest
 
+from taba import frame
+from taba.agent import salvage
+
 TARGETS = fuzz_targets.load_all()
 CHANGED = 60
 """How many changed seeds are tried of each target: a smoke test of the targets, no search."""
@@ -46,3 +49,22 @@ def test_every_kept_input_has_a_target():
     """An input that was found is run, and not forgotten when a target gets another name."""
     folders = {path.name for path in fuzz_targets.FOUND.glob("*")} if fuzz_targets.FOUND.is_dir() else set()
     assert folders <= set(TARGETS)
+
+
+def test_made_up_beginnings_cost_bounded_work(monkeypatch):
+    """Bytes in which large frames seem to begin everywhere are not checked whole for each of them."""
+    checked = []
+
+    def counted(view):
+        *_, header, values, _ = frame.PREFIX.unpack_from(view)
+        checked.append(header + values)
+        return frame.split(view)
+
+    small = frame.encode(frame.Header("c", "e", 1, 1.0, 2.0))
+    count = 5000
+    sizes = [20 * (count - place) // 8 * 8 for place in range(1, count + 1)]
+    made_up = b"".join(frame.PREFIX.pack(frame.MAGIC, frame.VERSION, 0, 0, size, 1) for size in sizes)
+    monkeypatch.setattr(salvage, "VAIN_BYTES", 1 << 20)
+    monkeypatch.setattr(salvage, "split", counted)
+    assert [one.header is not None for one in salvage.pieces(made_up + small)] == [False, True]
+    assert sum(size for size in checked if size > salvage.SMALL_BYTES) <= 1 << 20
