@@ -25,6 +25,11 @@ function filledIn(client) {
   return checkClient(client.replaceAll("{slot}", slot).replaceAll("{site}", globalThis.location?.hostname || "page"));
 }
 
+function randomEpoch() {
+  const bytes = globalThis.crypto.getRandomValues(new Uint8Array(8));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 /**
  * Send what was recorded when the page is hidden or left: it may not get another chance. Both may happen, one after the
  * other; each frame is handed to the browser once.
@@ -67,6 +72,7 @@ export class Client extends Core {
         disabled: false,
       }),
       {
+        epoch: randomEpoch(),
         link: new BrowserLink(options.agent || options.server || globalThis.location.origin, options.token),
         frameBytes: FRAME_BYTES,
         beats: false,

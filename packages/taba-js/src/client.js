@@ -7,9 +7,9 @@
  *   log: (text: string) => void,
  * }} Settings
  * @typedef {{
- *   link: import("./sender.js").Link, frameBytes: number, beats: boolean, longestPause: number,
+ *   epoch: string, link: import("./sender.js").Link, frameBytes: number, beats: boolean, longestPause: number,
  *   unref: (timer: any) => void, leave: (client: Client) => () => void,
- * }} Platform  `leave` has the client told when the program ends, and returns what undoes that
+ * }} Platform  `epoch` is another one for each start: 16 random hexadecimal digits. `leave` has the client told when the program ends, and returns what undoes that
  */
 
 import { Flusher, clock } from "./flusher.js";

@@ -17,12 +17,12 @@ export class Flusher {
    * @param {string} client
    * @param {import("./tabs.js").Registry} registry
    * @param {import("./sender.js").Sender} sender
-   * @param {{ frameBytes: number, beats: boolean, log: (text: string) => void }} how  one that does not beat is
-   *   silent while nothing is recorded, and each of its frames says that it may be the last
+   * @param {{ epoch: string, frameBytes: number, beats: boolean, log: (text: string) => void }} how  one that does not
+   *   beat is silent while nothing is recorded, and each of its frames says that it may be the last
    */
-  constructor(client, registry, sender, { frameBytes, beats, log }) {
+  constructor(client, registry, sender, { epoch, frameBytes, beats, log }) {
     this.client = client;
-    this.epoch = randomEpoch();
+    this.epoch = epoch;
     this.registry = registry;
     this.sender = sender;
     this.beats = beats;
@@ -88,10 +88,4 @@ export class Flusher {
     const body = encode(header, packValues(numbers.length === 1 ? numbers[0] : numbers.flat()));
     this.sender.put({ sequence: this.sequence, body, isTombstone: false });
   }
-}
-
-/** Another one for each start: 16 hexadecimal digits. */
-function randomEpoch() {
-  const bytes = globalThis.crypto.getRandomValues(new Uint8Array(8));
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

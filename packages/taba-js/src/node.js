@@ -8,6 +8,7 @@
  *               TABA_DISABLED                            1: nothing is kept and nothing is sent
  */
 
+import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { threadId } from "node:worker_threads";
 import { Client as Core } from "./client.js";
@@ -53,6 +54,7 @@ export class Client extends Core {
         disabled: !["", "0"].includes(env.TABA_DISABLED ?? ""),
       }),
       {
+        epoch: randomBytes(8).toString("hex"),
         link: new NodeLink(address, options.token ?? env.TABA_TOKEN),
         frameBytes: FRAME_BYTES,
         beats: true,

@@ -1,7 +1,8 @@
 """A frame's header as agents and servers read it: the names and the types of its tabs stay the JSON that came.
 
 To an agent only their number matters, and a server takes those of a whole batch apart in columns, so nobody makes a
-text for each event. What is read here is what the full decoder takes, and what it refuses is refused with its words.
+text for each event. What is read here is what the full decoder takes, and what it refuses is refused with its words;
+only where `names` or `types` come twice, the last ones count, and nobody looks at the others.
 
 Not for the client, which has the standard library alone.
 """

@@ -63,6 +63,9 @@ def parted(data: bytes) -> tuple[bytes, bytes]:
 def frames(data: bytes) -> None:
     """Any bytes as a body: FrameError or frames, however headers are read; encoding what is read says it again."""
     plain, whole_read, fast = decoded(data, frame.parse_header), decoded(data, read_whole), decoded(data, parse_fast)
+    if whole_read is None and fast is not None:
+        assert max(data.count(b'"names"'), data.count(b'"types"')) > 1  # of a field that comes twice, the last counts
+        whole_read = fast = None
     assert (whole_read is None) == (fast is None)
     for one, other in zip(whole_read or (), fast or (), strict=True):
         assert [list(other.header.names), list(other.header.types)] == [one.header.names, one.header.types]
