@@ -17,12 +17,12 @@ from taba import durations, matching
 from taba.cli import access_log
 from taba.config import ConfigError, load
 from taba.names import MAX_TEXT
-from taba.origins import is_listed
 from taba.prometheus.promql.evaluate import evaluate
 from taba.prometheus.promql.parser import parse as parse_query
 from taba.prometheus.promql.parser import parse_selector
 from taba.prometheus.promql.tokens import QueryError
 from taba.server import parameters
+from taba.server.cross_origin import is_listed
 from taba.watches import rule
 
 sys.path.append(str(TESTS / "prometheus"))
