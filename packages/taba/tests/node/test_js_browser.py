@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 from browser import launch
+from keyring import bearer, issue
 from node_program import PACKAGE
 from playwright.sync_api import sync_playwright
 from server_process import FRAME, ServerProcess, wait_until
@@ -148,14 +149,33 @@ def test_pages_share_a_few_clients(server, opened):
     assert all(one["processes"] == 0 for one in server.get("/v1/ledger", client="browser-*")["ledger"].values())
 
 
-def test_a_browser_that_asks_first_is_answered(server, opened):
-    """With a token the browser asks before it sends, and what is sent at parting goes with it."""
-    page = opened(token="secret", client="shop@{site}")
-    assert page.evaluate("taba.id") == "shop@127.0.0.1"
-    record(page, "asked", 5)
-    assert page.evaluate("taba.flush(20)")
-    record(page, "asked", 2, LEAVE)
-    wait_until(lambda: total(server, "asked") == 7, 30)
+def test_a_page_needs_a_token_where_programs_do(site, opened, tmp_path):
+    """The browser asks before it sends a token, and is answered; it goes too with what is sent at parting."""
+    text = issue(tmp_path / "tokens", write=("asked*",), clients=("shop@*",))
+    reading = bearer(issue(tmp_path / "tokens", read=True))
+    server = ServerProcess(tmp_path, gather_ms=10, origins=[site.origin], tokens=str(tmp_path / "tokens"))
+
+    def recorded():
+        tabs = server.request("GET", "/v1/aggregates?tab=asked&window=1d", headers=reading).content["tabs"]
+        return tabs["asked"]["1d"]["total"] if tabs else 0
+
+    try:
+        page = opened(server=server.url, token=text, client="shop@{site}")
+        assert page.evaluate("taba.id") == "shop@127.0.0.1"
+        record(page, "asked", 5)
+        assert page.evaluate("taba.flush(20)")
+        assert recorded() == 5
+        record(page, "asked", 2, LEAVE)
+        wait_until(lambda: recorded() == 7, 30)
+        without = opened(server=server.url, client="shop@{site}")
+        record(without, "asked", 3)
+        without.wait_for_function("() => said.length > 0")
+        assert "status 401" in without.evaluate("said[0]")
+        cookie = {"Origin": site.origin, "Cookie": f"taba_session={text}", "Content-Type": "text/plain"}
+        assert server.request("POST", "/v1/events", b"", cookie).status == 401
+        assert recorded() == 7
+    finally:
+        server.close()
 
 
 def test_what_is_handed_over_at_parting_is_bounded(server, opened):
