@@ -61,6 +61,8 @@ def text_of(data: bytes) -> str:
 MODULES = {
     "fuzz_events": "taba.agent",
     "fuzz_questions": "taba.server",
+    "fuzz_locks": "taba.locks",
+    "fuzz_original": "taba.dialects.original",
     "fuzz_statsd": "taba.dialects.statsd",
     "fuzz_otlp": "taba.dialects.otlp",
     "fuzz_prometheus": "taba.dialects.prometheus",
