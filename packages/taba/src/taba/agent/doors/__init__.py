@@ -38,7 +38,9 @@ class Door(Protocol):
 
 def made(agent: Agent) -> list[Door]:
     """The doors that an agent's settings ask for. Raises StartError."""
-    doors: list[Door] = []
+    from taba.agent.doors.otlp import Otlp
+
+    doors: list[Door] = [Otlp(agent)]
     if addresses := parse(agent.settings.statsd):
         from taba.agent.doors.statsd.door import StatsD
 
