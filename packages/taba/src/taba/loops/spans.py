@@ -324,7 +324,7 @@ def _measuring() -> Turns | None:
 
 def _in_task() -> bool:
     asyncio = sys.modules.get("asyncio")
-    if asyncio is None or has_hub():
+    if asyncio is None:
         return False
     try:
         return asyncio.current_task() is not None

@@ -189,7 +189,7 @@ class Judge:
     def _record_lags(self, late: float) -> None:
         """Also for the beats that did not come meanwhile: a timer set for any of those times would have been late."""
         step = max(self._pulse.period, late / LAGS_AT_ONCE)
-        while late > 0:
+        while late > step / 2:
             self._report.lag(late)
             late -= step
 
