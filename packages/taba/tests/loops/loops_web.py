@@ -11,6 +11,7 @@ from pathlib import Path
 from server_process import ServerProcess, wait_until
 
 HERE = Path(__file__).parent
+EXAMPLES = Path(__file__).parents[4] / "docs" / "examples"
 
 
 class Answers:
@@ -64,9 +65,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(taba_server: ServerProcess, client: str, command: list[str], port: int):
+def serving(taba_server: ServerProcess, client: str, command: list[str], port: int, folder: Path = HERE):
     variables = os.environ | {"TABA_SERVER": taba_server.url, "TABA_CLIENT": f"{client}-{{pid}}"}
-    process = subprocess.Popen(command, env=variables, cwd=HERE, start_new_session=True)
+    process = subprocess.Popen(command, env=variables, cwd=folder, start_new_session=True)
     try:
         web = Web(taba_server, client, port)
         wait_until(lambda: _answers(port), 30)

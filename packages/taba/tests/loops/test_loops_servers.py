@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from loops_server import GUNICORN
-from loops_web import HERE, free_port, serving
+from loops_web import EXAMPLES, HERE, free_port, serving
 from server_process import wait_until
 
 PROGRAM = str(HERE / "loops_server.py")
@@ -42,7 +42,7 @@ def test_what_waits_and_what_rests_is_no_stall(web):
     """Twenty requests that wait, at a time; then nothing to do at all."""
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(web.get, ["/wait"] * 20))
-    time.sleep(2)
+    time.sleep(1)
     assert [stack for stack in web.stacks() if "stand_in_the_way" not in stack and "loops_server" in stack] == []
 
 
@@ -86,3 +86,22 @@ def test_each_worker_of_gunicorn_is_watched(taba_server, tmp_path, how):
             for name in clients
         }
         assert {f"{client}-{pid}" for pid in pids} <= workers
+
+
+@pytest.mark.parametrize("example", ["uvicorn", "gunicorn"])
+def test_the_examples_do_what_their_page_says(taba_server, example):
+    """As they stand in the documentation, started as it says."""
+    port = free_port()
+    told = {
+        "uvicorn": ["uvicorn", "--port", str(port), "--log-level", "warning", "loops_asgi:app"],
+        "gunicorn": ["gunicorn", "-k", "gevent", "-b", f"127.0.0.1:{port}", "--no-control-socket", "loops_gevent:app"],
+    }
+    command = [sys.executable, "-m", *told[example]]
+    with serving(taba_server, f"example-{example}", command, port, EXAMPLES) as (web, _):
+        wait_until(web.beats, 20)
+        web.get("/slow")
+        with ThreadPoolExecutor(40) as pool:
+            list(pool.map(web.get, ["/patient"] * 120))
+        wait_until(lambda: any("look_up_price" in stack for stack in web.stacks()))
+        wait_until(lambda: web.count("request.wait_ms{route=/patient}"))
+        assert web.answers("request.wait_ms*")["request.wait_ms{route=/patient}"]["min"] > 290

@@ -24,6 +24,9 @@ SAID = {
     "unseen": "was blocked, unseen",
 }
 
+STACKLESS = {"gil": "(another thread held the interpreter)", "unseen": "(not seen)"}
+"""What stands in the place of a stack that is not to blame."""
+
 
 class Tabs:
     """Records into tabs that were all made at the beginning: a watchdog must not wait for a greenlet's lock."""
@@ -44,12 +47,11 @@ class Tabs:
     def stall(self, cause: str, sample: Sample | None, lasted: float) -> None:
         """Count a stall, and tell its stack."""
         self._stalls[cause](1)
-        stack = sample.stack if sample is not None else None
-        if sample is not None and stack and cause != "gil":
-            self._stack(compact(stack, sample.who))
+        stack, who = ((), "") if sample is None else (sample.stack or (), sample.who)
+        self._stack(STACKLESS.get(cause) or compact(stack, who))
         if self._log:
-            who = f" ({sample.who})" if sample is not None and sample.who else ""
-            _tell(f"the loop{who} {SAID[cause]}, for {lasted * 1000:.0f} ms until now\n{whole(stack or ())}".rstrip())
+            named = f" ({who})" if who else ""
+            _tell(f"the loop{named} {SAID[cause]}, for {lasted * 1000:.0f} ms until now\n{whole(stack)}".rstrip())
 
     def ended(self, lasted: float) -> None:
         """Record how long a stall was."""

@@ -1,12 +1,13 @@
 """Stacks as short texts, of which many alike can be counted: the innermost frame of the program's own code first.
 
-    shop/prices.py:42 price → socket.py:706 SocketIO.readinto
+    shop/prices.py:42 price → requests/api.py get
     shop/orders.py:17 checkout
     task import-*
 
-The first line says which function of the program it was, on which line, and where that was inside a library. Then come
-its callers, the program's own alone. A task or greenlet that was given a name is told last, its numbers as `*`: what
-differs from request to request would make each stack one of its own.
+The first line says which function of the program it was, on which line, and what it had called of a library; where
+exactly in there would differ from look to look. Then come its callers, the program's own alone. A task or greenlet
+that was given a name is told last, its numbers as `*`: what differs from request to request would make each stack one
+of its own.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ SHOWN_FRAMES = 10
 SHOWN_LIBRARY_FRAMES = 4
 """Where none of the program's own code is on the stack."""
 PATH_PARTS = 3
+COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 
 _LIBRARIES = tuple(
     {f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib", "purelib", "platlib")}
@@ -74,14 +76,24 @@ def is_debugged(stack: Iterable[Entry]) -> bool:
     return any(_DEBUGGERS.search(entry.code.co_filename) for entry in stack)
 
 
+def own(stack: Sequence[Entry]) -> tuple[Entry, ...]:
+    """The program's own frames; a comprehension belongs to the function that it stands in."""
+    return tuple(
+        entry
+        for entry, caller in zip(stack, [*stack[1:], None], strict=True)
+        if is_own(entry.code.co_filename)
+        and not (caller and entry.code.co_name in COMPREHENSIONS and is_own(caller.code.co_filename))
+    )
+
+
 def compact(stack: Sequence[Entry], who: str = "") -> str:
     """A stack, innermost first, as a text of at most MAX_TEXT characters; `who` is its task or greenlet."""
-    own = [entry for entry in stack if is_own(entry.code.co_filename)]
-    if own:
-        first = _said(own[0]) if own[0] is stack[0] else f"{_said(own[0])} → {_said(stack[0])}"
-        said = [first, *map(_said, own[1:SHOWN_FRAMES])]
-    else:
-        said = [*map(_said, stack[:SHOWN_LIBRARY_FRAMES])]
+    frames = own(stack)[:SHOWN_FRAMES]
+    said = [*map(_said, frames or stack[:SHOWN_LIBRARY_FRAMES])]
+    first = next((at for at, entry in enumerate(stack) if is_own(entry.code.co_filename)), 0)
+    if frames and first > 0:
+        called = stack[first - 1].code
+        said[0] += f" → {_short(called.co_filename)} {called.co_qualname}"
     last = [_NUMBERS.sub("*", who)] if who else []
     while len(text := "\n".join(said + last)) > MAX_TEXT and len(said) > 1:
         said.pop()

@@ -1,9 +1,10 @@
 """What a watchdog makes of what it sees: which loops stall, for how long, and because of what. Pure: time is passed in.
 
-A loop is overdue when its beat is. From then on its stack is sampled. A stall is counted once, when it is over or has
-lasted CONFIRM seconds, with the stack that was seen most often; how long it lasted is known when the beat comes. The
-loop may have begun to block at any time in the period before the beat was due, so half a period is added, and a
-duration is right to within half a period.
+A loop is overdue when its beat is. It is looked at half a period after each beat was due: mostly the next one is due by
+then; where it is not, the stack is sampled, again and again. A stall is counted once, when it is over or has
+lasted CONFIRM seconds, with the stack that was seen most often; how long it lasted is known when the beat comes. It may
+have begun at any time in the period before the beat was due. The look in the middle of that period tells in which half,
+by whether the same callback ran then, so a duration is right to within a quarter of a period.
 
 The watchdog may be late itself, for one of two reasons:
 
@@ -26,7 +27,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from taba.loops.pulse import Pulse
-from taba.loops.stacks import Entry, is_debugged
+from taba.loops.stacks import Entry, is_debugged, own
 
 CAUSES = ("blocked", "crowded", "gil", "unseen")
 CONFIRM = 1.0
@@ -85,10 +86,11 @@ class Report(Protocol):
 
 
 class Stall:
-    """A time in which the loop does not come to its beat, which was due at `due`."""
+    """A time in which the loop does not come to its beat, which was due at `due`; `begun` is when it began, about."""
 
-    def __init__(self, due: float) -> None:
+    def __init__(self, due: float, begun: float) -> None:
         self.due = due
+        self.begun = begun
         self.told = False
         self.debugged = False
         self.by_another = False
@@ -105,8 +107,11 @@ class Stall:
 
     @property
     def sample(self) -> Sample | None:
-        """What was seen most often; of those alike, what was seen first."""
-        return max(self._seen, key=self._seen.__getitem__, default=None)
+        """What was seen most often of what the program itself had called; of those alike, what was seen first."""
+        seen: Counter[tuple[Entry, ...]] = Counter()
+        for sample, times in self._seen.items():
+            seen[own(sample.stack or ())] += times
+        return max(self._seen, key=lambda sample: (seen[own(sample.stack or ())], self._seen[sample]), default=None)
 
     @property
     def cause(self) -> str | None:
@@ -131,6 +136,8 @@ class Judge:
         self._away: deque[tuple[float, float]] = deque(maxlen=ABSENCES)
         self._held: tuple[float, float] = (0.0, 0.0)
         """When another thread held the interpreter last."""
+        self._before: tuple[float, object] = (0.0, None)
+        """When a loop was looked at that was not overdue, and what ran then."""
         self._last: Moment | None = None
         self._expected = 0.0
 
@@ -145,40 +152,50 @@ class Judge:
 
     def _watch(self, now: float) -> float:
         pulse = self._pulse
-        quiet = self._threshold / 2
+        patience = pulse.period / 2
         due = pulse.due
         if due is None or pulse.paused:
-            return quiet
+            return pulse.period
         overdue = self._lateness(due, now)
-        if overdue <= pulse.period:
-            return quiet
-        stall = self._stall if self._stall is not None and self._stall.due == due else Stall(due)
         sample = self._sample()
         if pulse.due != due:  # it beat meanwhile
-            return pulse.period
+            return patience
+        if overdue < patience:
+            self._before = now, sample.run
+            return max(patience - overdue, patience / 4)
+        stall = self._stall_of(due, sample.run)
         stall.add(sample)
         stall.by_another = stall.by_another or _overlap(self._held, due, now) > overdue / 2
         self._stall = stall
-        lasted = overdue + pulse.period / 2
+        lasted = overdue + due - stall.begun
         if lasted >= max(CONFIRM, self._threshold):
             self._tell(stall, lasted)
-        return min(max(pulse.period, overdue / 10), SLOWEST_LOOKS)
+        return min(max(patience, overdue / 10), SLOWEST_LOOKS)
 
     def _take_late_beats(self) -> None:
         pulse = self._pulse
         while pulse.late:
             due, came = pulse.late.popleft()
-            stall = self._stall if self._stall is not None and self._stall.due == due else Stall(due)
+            stall = self._stall_of(due, None)
             if stall.debugged:
                 continue
             late = self._lateness(due, came)
             self._record_lags(late)
-            lasted = late + pulse.period / 2
+            lasted = late + due - stall.begun
             if lasted >= self._threshold:
                 stall.by_another = stall.by_another or _overlap(self._held, due, came) > late / 2
                 self._tell(stall, lasted)
                 if stall.told:
                     self._report.ended(lasted)
+
+    def _stall_of(self, due: float, run: object) -> Stall:
+        """The one that is looked at already, or a new one, in which `run` is seen to run."""
+        if self._stall is not None and self._stall.due == due:
+            return self._stall
+        earliest, (looked, ran) = due - self._pulse.period, self._before
+        if run is None or not earliest < looked < due:
+            return Stall(due, due - self._pulse.period / 2)
+        return Stall(due, (looked + (earliest if run == ran else due)) / 2)
 
     def _tell(self, stall: Stall, lasted: float) -> None:
         cause = stall.cause

@@ -22,7 +22,7 @@ from taba.loops.stalls import Judge, Moment, Sample
 THRESHOLD = 0.1
 LEAST_THRESHOLD = 0.01
 MOST_THRESHOLD = 60.0
-BEATS = 4
+BEATS = 2
 """Beats in the time of a threshold."""
 LONGEST_PERIOD = 0.25
 ABSENT_LOOKS = 50

@@ -22,9 +22,10 @@ export function drawBars(root, answer, { most, compact, colour, before }) {
   values.forEach((/** @type {any} */ one, /** @type {number} */ index) => {
     const row = /** @type {HTMLElement} */ (rows.children[index] ?? rows.appendChild(bar(colour)));
     const share = answer.count ? one.count / answer.count : 0;
-    setText(row.children[1], one.value);
+    const [first, ...further] = String(one.value).split("\n");
+    setText(row.children[1], compact && further.length ? `${first} …` : one.value);
     row.children[1].setAttribute("title", one.value);
-    row.children[1].classList.toggle("several-lines", !compact && String(one.value).includes("\n"));
+    row.children[1].classList.toggle("several-lines", !compact && further.length > 0);
     setText(row.children[2], number(one.count));
     const was = earlier?.get(one.value);
     setText(row.children[3], earlier ? (was ? difference(one.count / was - 1) : "new") : `${number(Math.round(share * 1000) / 10)}\u202f%`);
