@@ -118,7 +118,7 @@ def test_a_loop_that_hangs_is_seen_while_it_does(started, loop):
 def test_a_hub_that_hangs_is_told_to_standard_error(started):
     """Where gevent patched first, the client's frames wait for the hub too, and so would a log's lock."""
     process, _ = started("gevent", "tells", "watch(log=True); sleep(0.3); time.sleep(1000)")
-    assert "the loop blocks in, for 1" in process.stderr.readline()
+    assert "the loop has been blocked for 1" in process.stderr.readline()
     assert 'File "<string>"' in process.stderr.readline()
 
 
@@ -228,7 +228,7 @@ def test_the_log_has_the_whole_stack_and_the_names(started, loop):
     """
     process, answers = started(loop, "names", body)
     _, err = ended(process)
-    assert f"the loop ({kind} import-7) blocks in, for " in err
+    assert f"the loop ({kind} import-7) has been blocked for " in err
     assert ", in job" in err
     wait_until(lambda: any(stack.endswith(f"\n{kind} import-*") for stack in answers.stacks()))
 

@@ -18,12 +18,11 @@ from taba.loops.stacks import compact, whole
 from taba.loops.stalls import CAUSES, Sample
 
 SAID = {
-    "blocked": "blocks in",
-    "crowded": "has too much to do at once, most of it in",
-    "gil": "waits while another thread holds the interpreter; the loop was in",
-    "unseen": "was blocked, unseen",
+    "blocked": "has been blocked for {:.0f} ms, in",
+    "crowded": "has had more to do at once than it can, for {:.0f} ms, most of it in",
+    "gil": "has waited {:.0f} ms while another thread held the interpreter; it stands in",
+    "unseen": "has been blocked for {:.0f} ms, unseen",
 }
-
 STACKLESS = {"gil": "(another thread held the interpreter)", "unseen": "(not seen)"}
 """What stands in the place of a stack that is not to blame."""
 
@@ -51,7 +50,7 @@ class Tabs:
         self._stack(STACKLESS.get(cause) or compact(stack, who))
         if self._log:
             named = f" ({who})" if who else ""
-            _tell(f"the loop{named} {SAID[cause]}, for {lasted * 1000:.0f} ms until now\n{whole(stack)}".rstrip())
+            _tell(f"the loop{named} {SAID[cause].format(lasted * 1000)}\n{whole(stack)}".rstrip())
 
     def ended(self, lasted: float) -> None:
         """Record how long a stall was."""
