@@ -43,7 +43,7 @@ MEANINGS = {
     "p95": "95 % of the values are at most this",
     "p99": "99 % of the values are at most this",
     "p99.9": "999 of 1,000 values are at most this",
-    "percentile.error": "the greatest relative error of a percentile",
+    "percentile.error": "the greatest relative error of a percentile; more where what came was inexact itself",
     "gauge.value": "the last value, a number or a text",
     "gauge.time": "when it was recorded, in seconds since 1970",
     "gauge.sum": "the sum of the clients' last values, of those that are numbers",

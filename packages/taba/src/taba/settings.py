@@ -18,6 +18,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from taba.names import MAX_TAGS
+
 DEFAULT_SERVER = "http://127.0.0.1:8300"
 
 
@@ -76,6 +78,13 @@ class Limits(msgspec.Struct, frozen=True):
 
     body_mb: Annotated[int, Meta(description="largest request, in megabytes", ge=1, le=4096)] = 64
     tabs: Annotated[int, Meta(description="tabs in all", ge=1)] = 1_000_000
+    client_tabs: Annotated[
+        int, Meta(description="tabs that one client records to within an hour, for each server process", ge=1)
+    ] = 100_000
+    name_tabs: Annotated[int, Meta(description="tabs of one name: each combination of tags' values is one", ge=1)] = (
+        100_000
+    )
+    tab_tags: Annotated[int, Meta(description="tags of one tab", ge=0, le=MAX_TAGS)] = MAX_TAGS
     pending_mb: Annotated[
         int, Meta(description="requests that wait to be folded, in megabytes; more are told to retry", ge=1)
     ] = 256

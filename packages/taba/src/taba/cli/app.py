@@ -16,6 +16,7 @@ from taba.cli.comparing import compare
 from taba.cli.failure import Failure
 from taba.cli.importing import import_files
 from taba.cli.ledger import ledger
+from taba.cli.noisy import noisy
 from taba.cli.recording import record
 from taba.cli.screen import messages
 from taba.cli.server import server
@@ -157,6 +158,13 @@ app.command(
     rich_help_panel=ASKING,
     epilog=_examples("taba ledger # all clients", "taba ledger 'web-*' --json # for a program"),
 )(ledger)
+app.command(
+    rich_help_panel=ASKING,
+    epilog=_examples(
+        "taba noisy # who records most, and who was refused",
+        "taba noisy --by states --window 10m # what costs most",
+    ),
+)(noisy)
 app.command(
     rich_help_panel=ASKING,
     epilog=_examples(

@@ -132,7 +132,7 @@ def _dropped(lost: Sequence[_Lost], catalogue: Catalogue, rules: Rules, now: flo
     """Events lost, by client, reason and name: by the rules here, or in the client before."""
     # Of names that have no tab only as many are told as there may be tabs; the others are unnamed.
     strange = sorted({name for _, _, name, _, _ in lost if catalogue.type_of(name) is None})
-    beyond = set(strange[max(rules.tabs - len(catalogue), 0) :])
+    beyond = set(strange[max(rules.limits.tabs - len(catalogue), 0) :])
     for number, reason, name, client, count in lost:
         shown = name if name not in beyond and re.fullmatch(names.NAME_PATTERN, name) else "unnamed"
         entry = TabEntry(names.join(DROPPED, {"reason": reason, "tab": shown}), DROPPED, "counter")

@@ -23,12 +23,14 @@ import polars as pl
 
 from taba.handlers.registry import Registry
 from taba.server.batch import Batch, assemble
+from taba.server.client_tabs import ClientTabs
 from taba.server.completeness import LIVE_SECONDS
 from taba.server.freshness import Freshness
 from taba.server.rules import Rules
 from taba.server.submissions import Submission
 from taba.server.submissions import own as submission_of_notes
 from taba.server.writing import TypeTakenError, Writer
+from taba.settings import Limits
 from taba.states.catalogue import Catalogue
 from taba.states.reading import ChunkCache
 from taba.store.protocol import Receipt, Store, StoreError
@@ -75,13 +77,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Limits of the intake: seconds of gathering, bytes that may wait, tabs, how old and how new events may be."""
+    """Seconds of gathering, how old an event may be, and the limits that the settings say."""
 
     gather: float
-    pending: int
-    tabs: int
     past: float
-    future: float
+    limits: Limits
+
+    @property
+    def pending(self) -> int:
+        """Bytes that may wait."""
+        return self.limits.pending_mb << 20
 
 
 class Intake:
@@ -105,6 +110,7 @@ class Intake:
         self.listeners: list[Callable[[], None]] = []
         """Called on the event loop whenever a batch is in the store."""
         self._clock = clock
+        self._client_tabs = ClientTabs(time.monotonic)
         self._waiting: list[tuple[Submission, asyncio.Future[Outcome]]] = []
         self._weight = 0
         self._since = 0.0
@@ -267,9 +273,10 @@ class Intake:
     def _assemble(self, submissions: Sequence[Submission]) -> Batch:
         self._freshness.look()
         now = self._clock()
-        rules = Rules(self.bounds.tabs, max(now - self.bounds.past, 0.0), now + self.bounds.future)
+        bounds = self.bounds
+        rules = Rules(bounds.limits, max(now - bounds.past, 0.0), now + bounds.limits.future_s)
         with self._catalogue.changing:
-            return assemble(submissions, self._catalogue, self._registry, rules, now)
+            return assemble(submissions, self._catalogue, self._registry, rules, self._client_tabs, now)
 
 
 def _together(outcomes: Sequence[Outcome]) -> Outcome:

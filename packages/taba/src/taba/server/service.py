@@ -127,13 +127,7 @@ class Service:
         return self.settings.limits.future_s
 
     def _bounds(self, settings: Settings) -> Bounds:
-        return Bounds(
-            gather=settings.gather_ms / 1000,
-            pending=settings.limits.pending_mb << 20,
-            tabs=settings.limits.tabs,
-            past=self.tiers.reach(FLEET),
-            future=settings.limits.future_s,
-        )
+        return Bounds(settings.gather_ms / 1000, self.tiers.reach(FLEET), settings.limits)
 
     def reload(self, settings: Settings) -> list[str]:
         """Take other settings; the names of those that changed and need a restart."""
