@@ -43,8 +43,8 @@ SAID = {
 }
 SETTLE_SECONDS = 0.05
 HEAD = (
-    "| server | switched on | µs of a request, without | ratio, median of rounds | 95 % of it |\n"
-    "|---|---|---:|---:|---:|"
+    "| server | switched on | µs of a request, without | ratio, median of rounds | 95 % of it | of a core | 95 % |\n"
+    "|---|---|---:|---:|---:|---:|---:|"
 )
 IDLE_HEAD = "\n| server, at rest | without, of a core | with the detector |\n|---|---:|---:|"
 TOLD = """# What watching a loop costs
@@ -52,8 +52,10 @@ TOLD = """# What watching a loop costs
 Python {python} on {cores} cores, at a load of {load:.1f} by this and other work. {rounds} rounds, in one process of
 each server, in which each mode has a turn of {seconds:g} s, and between any two there is one without; {connections}
 connections, each with one request at a time, from another process. A request makes a JSON text of 20 items and lets
-others run twice. The ratio is of processor time for a request, to the mean of the turns without before and after it; its interval
-by bootstrap over the rounds. `python -m benchmarks stalls --write`.
+others run twice. The ratio is of processor time for a request, to the mean of the turns without before and after it.
+"Of a core" is what that adds in a second: what is done by the clock and not by request weighs the more in the ratio,
+the less of a core the server gets; here it got {share:.0%}. Intervals by bootstrap over the rounds.
+`python -m benchmarks stalls --write`.
 
 """
 
@@ -66,6 +68,10 @@ class Server:
     port: int
     without: list[float] = field(default_factory=list)
     ratios: dict[str, list[float]] = field(default_factory=lambda: {mode: [] for mode in MODES[1:]})
+    extras: dict[str, list[float]] = field(default_factory=lambda: {mode: [] for mode in MODES[1:]})
+    """What each mode adds, in processor seconds for a second."""
+    shares: list[float] = field(default_factory=list)
+    """Of a core, what the server got."""
 
     def get(self, path: str) -> list[float]:
         """The answer to a control request."""
@@ -75,22 +81,27 @@ class Server:
 
     def round(self, seconds: float) -> None:
         """A turn of each mode, and of none before and after it."""
-        before = self.turn("off", seconds)
+        before, _ = self.turn("off", seconds)
         for mode, ratios in self.ratios.items():
-            cost = self.turn(mode, seconds)
-            after = self.turn("off", seconds)
-            ratios.append(2 * cost / (before + after))
+            cost, rate = self.turn(mode, seconds)
+            after, _ = self.turn("off", seconds)
+            usual = (before + after) / 2
+            ratios.append(cost / usual)
+            self.extras[mode].append((cost - usual) * rate)
+            self.shares.append(cost * rate)
             self.without.append(after)
             before = after
 
-    def turn(self, mode: str, seconds: float) -> float:
-        """Processor seconds for a request."""
+    def turn(self, mode: str, seconds: float) -> tuple[float, float]:
+        """Processor seconds for a request, and requests a second."""
         self.get(f"/mode/{mode}")
         time.sleep(SETTLE_SECONDS)
+        begun = time.monotonic()
         computed, answered = self.get("/cpu")
         time.sleep(seconds)
         computed_then, answered_then = self.get("/cpu")
-        return (computed_then - computed) / (answered_then - answered)
+        requests = answered_then - answered
+        return (computed_then - computed) / requests, requests / (time.monotonic() - begun)
 
     def rest(self, mode: str, seconds: float) -> float:
         """Of a core, without load."""
@@ -104,9 +115,11 @@ class Server:
         """The table's."""
         for mode, ratios in self.ratios.items():
             low, high = interval(ratios)
+            least, most = interval(self.extras[mode])
             yield (
                 f"| {KINDS[self.kind]} | {SAID[mode]} | {statistics.median(self.without) * 1e6:.0f} | "
-                f"{statistics.median(ratios):.4f} | {low:.4f}–{high:.4f} |"
+                f"{statistics.median(ratios):.4f} | {low:.4f}–{high:.4f} | "
+                f"{statistics.median(self.extras[mode]):.2%} | {least:.2%}–{most:.2%} |"
             )
 
 
@@ -151,11 +164,12 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    lines, resting = [HEAD], [IDLE_HEAD]
+    lines, resting, shares = [HEAD], [IDLE_HEAD], []
     with sinks() as (sink, _):
         for kind, name in KINDS.items():
             server, (off, watched) = measured(kind, sink, options)
             lines += server.lines()
+            shares += server.shares
             resting.append(f"| {name} | {off:.2%} | {watched:.2%} |")
     table = "\n".join(lines + resting)
     print(table)
@@ -167,6 +181,7 @@ def main() -> None:
             rounds=options.rounds,
             seconds=options.seconds,
             connections=options.connections,
+            share=statistics.median(shares),
         )
         RESULT.write_text(f"{told}{table}\n")
 

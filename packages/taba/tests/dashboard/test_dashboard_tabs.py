@@ -259,4 +259,5 @@ def test_a_value_of_several_lines_is_read_line_by_line(look, server):
     assert page.wait_for_selector(".bar-name.several-lines").inner_text() == stack
     seen.picture("stack")
     page = seen.open("#/tabs?match=loop.*")
-    assert page.wait_for_selector("li.card[data-tab='loop.stalls.stack'] .bar-name").inner_text() == "shop.py:42 price …"
+    first = page.wait_for_selector("li.card[data-tab='loop.stalls.stack'] .bar-name")
+    assert first.inner_text() == "shop.py:42 price …"

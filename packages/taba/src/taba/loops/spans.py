@@ -132,14 +132,19 @@ class Wsgi:
                 unchosen.over = True
                 _around.reset(token)
         root = _Root()
+        tag: dict[str, str] = {}
+
+        def starts(*response: Any) -> Any:
+            tag.update(_route_tag(self._route, environ))  # while Flask still remembers its request
+            return start_response(*response)
 
         def ended() -> None:
             now = perf_counter()
             if root.end(now):
-                self._tabs.record(root.work, now, _route_tag(self._route, environ))
+                self._tabs.record(root.work, now, tag or _route_tag(self._route, environ))
 
         try:
-            answer = self.app(environ, start_response)
+            answer = self.app(environ, starts)
         except BaseException:
             ended()
             raise
@@ -303,7 +308,8 @@ class _Parts:
         self._ended = ended
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._answer)
+        yield from self._answer
+        self._ended()
 
     def close(self) -> None:
         """The server has taken all, or wants no more."""
