@@ -26,6 +26,11 @@ class Answers:
         found = self._taba.get("/v1/aggregates", tab=tab, client=f"{self._client}*", window="1h")["tabs"]
         return {name: windows["1h"] for name, windows in found.items()}
 
+    def clients(self, tab: str) -> set[str]:
+        """Who recorded a tab."""
+        found = self._taba.get("/v1/projections", tab=tab, client=f"{self._client}*", window="1h")["tabs"]
+        return {name for clients in found.values() for name in clients}
+
     def count(self, tab: str) -> int:
         return sum(answer["count"] for answer in self.answers(tab).values())
 

@@ -103,8 +103,8 @@ def test_a_stopped_process_has_no_stall(started, loop):
     process.send_signal(signal.SIGCONT)
     wait_until(lambda: answers.count("loop.away_ms") > 0)
     assert max(answer["max"] for answer in answers.answers("loop.away_ms").values()) > 1300
-    assert answers.count("loop.stall_ms") == 0
-    assert answers.answers("loop.lag_ms")["loop.lag_ms"]["max"] < 1300
+    for tab in ("loop.stall_ms", "loop.lag_ms"):  # a busy machine may have had shorter ones
+        assert all((answer["max"] or 0) < 1300 for answer in answers.answers(tab).values())
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop", "gevent, patched late"])
@@ -122,7 +122,7 @@ def test_a_hub_that_hangs_is_told_to_standard_error(started):
     while 'File "<string>"' not in told:  # a busy machine may have stalled the client's own greenlets before
         told += (line := process.stderr.readline())
         assert line, told
-    assert "the loop has been blocked for 1" in told
+    assert "the loop has been blocked for " in told
 
 
 @pytest.mark.parametrize("loop", LOOPS)
