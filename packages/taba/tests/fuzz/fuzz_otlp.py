@@ -11,6 +11,7 @@ from fuzz_heard import check_heard
 from fuzz_targets import target
 from google.protobuf.json_format import Parse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
 from taba.agent.book import Book
 from taba.dialects.otlp import messages, protobuf
 from taba.dialects.otlp.translation import Translation

@@ -11,14 +11,14 @@ import cramjam
 from fuzz_events import NOW
 from fuzz_heard import check_heard
 from fuzz_targets import target, text_of
+
 from taba.agent.book import Book
 from taba.agent.doors.prometheus.taking import Taking, Told
+from taba.compression import PackingError
 from taba.dialects.buckets import BucketsError
 from taba.dialects.prometheus import native, requests, snappy, text
 from taba.dialects.prometheus.kinds import Kinds, meaning
 from taba.dialects.prometheus.naming import LabelError, checked
-
-from taba.compression import PackingError
 
 NANOS = int(NOW) * 1_000_000_000
 MILLIS = int(NOW) * 1000

@@ -9,6 +9,7 @@ from typing import Any
 
 from fuzz_heard import check_heard
 from fuzz_targets import target
+
 from taba.dialects.statsd.gathering import Gatherer
 from taba.dialects.statsd.lines import Line, Reader
 from taba.dialects.statsd.naming import UnfitError
