@@ -1,9 +1,11 @@
 """What frameworks leave behind, in shapes that no server here makes; bounds; an app that nothing here can break."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -118,3 +120,12 @@ def test_nothing_but_pythons_own_library_is_imported():
         "print(sorted(name for name in new if name not in sys.stdlib_module_names))"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_the_examples_that_no_page_runs_can_be_imported():
+    """Their frameworks take them as they stand."""
+    examples = Path(__file__).parents[4] / "docs/examples"
+    program = "import shop, tasks; print(shop.app.test_client().get('/users/7').text, tasks.resize('four'))"
+    environment = os.environ | {"PYTHONPATH": str(examples), "TABA_DISABLED": "1"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.stdout == "hello 7 4\n", done.stderr
