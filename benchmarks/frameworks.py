@@ -34,8 +34,8 @@ def main() -> None:
         taba.stop()
     heading = (
         "# What a recorded request costs\n\n"
-        f"{machine()}. CPU microseconds per request, of the thread that handles it, median of {ROUNDS} rounds with and without in turn, in brackets the "
-        "middle half; no socket and no server around, which would take several times as long as the smallest apps."
+        f"{machine()}. CPU microseconds per request, of the thread that handles it, median of {ROUNDS} rounds with "
+        "and without in turn, in brackets the middle half; no socket and no server around, which would take several times as long as the smallest apps."
     )
     write("frameworks", f"{heading}\n\n{table(['app', 'without', 'with', 'added', 'times'], rows)}")
 

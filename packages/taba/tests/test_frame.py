@@ -18,7 +18,7 @@ fuzz = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """Machines differ in speed, and the first text that hypothesis makes takes a second."""
 
 GOLDEN = Path(__file__).parent / "golden"
-GOLDEN_NAMES = ["closing", "counters", "drops", "heartbeat", "recorded", "texts", "tombstone", "two"]
+GOLDEN_NAMES = ["closing", "counters", "drops", "heartbeat", "recorded", "texts", "tombstone", "two", "weights"]
 
 
 def to_frame(meaning):
@@ -27,7 +27,7 @@ def to_frame(meaning):
     for part, kind in (("texts", Texts), ("drops", Drops)):
         if part in fields:
             fields[part] = kind(**fields[part])
-    return Frame(Header(**fields), pack_values(array("d", meaning["numbers"])))
+    return Frame(Header(**fields), pack_values(array("d", meaning["numbers"] + meaning.get("weights", []))))
 
 
 def packed(text, values=b"", magic=b"TABA", version=1, flags=0, checksum=None):
@@ -43,6 +43,9 @@ def test_golden_bytes_mean_what_their_json_says(name):
     decoded = list(decode((GOLDEN / f"{name}.frame").read_bytes()))
     assert [one.header for one in decoded] == [to_frame(meaning).header for meaning in meanings]
     assert [one.numbers() for one in decoded] == [meaning["numbers"] for meaning in meanings]
+    ones = [[1.0] * len(meaning["numbers"]) for meaning in meanings]
+    weights = [meaning.get("weights", one) for meaning, one in zip(meanings, ones, strict=True)]
+    assert [one.weights() for one in decoded] == weights
 
 
 @pytest.mark.parametrize("name", GOLDEN_NAMES)
@@ -92,6 +95,8 @@ def frames(draw):
         began=draw(st.none() | st.floats(0, 4e9)),
         recorded=draw(st.none() | st.integers(0, 2**63 - 1)),
         first=draw(st.none() | st.integers(1, sequence)),
+        weights=draw(st.booleans()),
+        errors=draw(st.none() | st.lists(st.floats(0, 1), min_size=len(numbers), max_size=len(numbers))),
     )
     if texts is not None:
         header.texts = Texts(
@@ -102,7 +107,9 @@ def frames(draw):
         )
     if drops is not None:
         header.drops = Drops(*(list(column) for column in zip(*drops, strict=True)))
-    return Frame(header, pack_values(array("d", [value for _, _, values in numbers for value in values])))
+    values = [value for _, _, values in numbers for value in values]
+    weights = draw(st.lists(finite, min_size=len(values), max_size=len(values))) if header.weights else []
+    return Frame(header, pack_values(array("d", values + weights)))
 
 
 @given(st.lists(frames(), max_size=3))
@@ -239,6 +246,11 @@ def test_an_error_says_what_is_wrong(body, said):
         ({"texts": {"names": ["a"], "types": ["top"], "counts": [1], "values": []}}, "texts.counts add up"),
         ({"texts": []}, "texts is not an object"),
         ({"drops": {"names": ["a"], "reasons": [], "counts": [1]}}, "drops.lists are not parallel"),
+        ({"weights": True}, "weights: one follows for each value, but there are 1 of both"),
+        ({"weights": 1}, "weights is not of type bool"),
+        ({"errors": []}, "errors are not parallel to its names"),
+        ({"errors": [1.5]}, "not all from 0 to 1"),
+        ({"errors": [float("nan")]}, "not all from 0 to 1"),
     ],
 )
 def test_a_header_whose_parts_disagree_is_refused(change, said):

@@ -1,4 +1,4 @@
-"""Bodies that were compressed on their way, as gzip or zstd: unpacked within bounds, and packed. No I/O."""
+"""Bodies that were compressed on their way, as gzip, deflate or zstd: unpacked within bounds, and packed. No I/O."""
 
 from __future__ import annotations
 
@@ -62,6 +62,7 @@ def unpack(body: bytes, encoding: str, limit: int) -> bytes:
 
 _UNPACKERS: dict[str, Callable[[], Any]] = {
     "gzip": lambda: zlib.decompressobj(wbits=31),
+    "deflate": zlib.decompressobj,
     "zstd": lambda: zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG}),
 }
-"""Both kinds of file may follow one another in a body."""
+"""Several files of one kind may follow one another in a body."""

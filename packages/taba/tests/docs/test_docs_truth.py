@@ -19,14 +19,16 @@ import taba
 from taba import config
 from taba.cli.app import app
 from taba.client.settings import resolve
+from taba.dialects.otlp import translation
 from taba.frame import decode
 from taba.server import bookkeeping, rules
+from taba.server.elsewhere import ELSEWHERE
 from taba.server.openapi import document
 from taba.server.openapi.operations import OPERATIONS
 
 COMMANDS: dict[str, click.Command] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 CODE = ("console", "sh", "text", "ini", "")
-NO_SETTINGS = {"TABA_SERVER", "TABA_TOKEN", "TABA_AGENT", "TABA_CLIENT", "TABA_DISABLED", "TABA_CONFIG"}
+NO_SETTINGS = config.NOT_SETTINGS
 
 
 def prose_and_code(page: Path) -> list[str]:
@@ -43,7 +45,10 @@ def prose_and_code(page: Path) -> list[str]:
 
 
 def flags_of(command: click.Command) -> set[str]:
-    """The options that `--help` lists."""
+    """The options that `--help` lists; of a command that has commands, theirs."""
+    within = getattr(command, "commands", None)
+    if within is not None:
+        return set().union(*map(flags_of, within.values()))
     return {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)} | {"--help"}
 
 
@@ -108,7 +113,8 @@ def test_the_http_page_has_each_route_and_no_other(tmp_path):
     text = (ROOT / "docs/http.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^## (?:GET|POST) (/\S+)", text, re.MULTILINE)) == routes - {document.PATH}
     assert [one.path for one in OPERATIONS if one.passes_over and f"`{one.path}`" not in text] == []
-    begins = {re.match(r"/(?:v1/)?[a-z]+", route)[0] for route in routes}
+    begins = {re.match(r"/(?:v1/)?[a-z]+", route)[0] for route in {*routes, *ELSEWHERE}}
+    assert [path for path in ELSEWHERE if f"`POST {path}`" not in text] == []
     for page in PAGES:
         assert set(re.findall(r"(?<!/api)/v1/[a-z]+", page.read_text(encoding="utf-8"))) <= begins, name_of(page)
 
@@ -119,8 +125,19 @@ def test_reasons_and_own_tabs_are_those_of_the_code():
     reasons = re.findall(r"^    ([a-z_]+)  +\S", rules.__doc__ or "", re.MULTILINE)
     assert len(reasons) > 8
     assert [reason for reason in reasons if f"`{reason}`" not in text] == []
+    told = re.findall(r"^    ([a-z_]+)  +[a-z]", translation.__doc__ or "", re.MULTILINE)
+    text_of_otlp = (ROOT / "docs/opentelemetry.md").read_text(encoding="utf-8")
+    assert [reason for reason in told[told.index("reason") + 1 :] if f"`{reason}`" not in text_of_otlp] == []
     assert bookkeeping.DROPPED in text
     assert bookkeeping.EVENTS in text
+
+
+def test_each_claim_of_the_security_page_has_its_test():
+    """The tests that it names are there."""
+    named = set(re.findall(r"`(test_[a-z0-9_]+)`", (ROOT / "docs/security.md").read_text(encoding="utf-8")))
+    tests = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "packages/taba/tests").rglob("test_*.py"))
+    assert len(named) > 30
+    assert [name for name in sorted(named) if f"def {name}(" not in tests] == []
 
 
 def test_generated_parts_are_up_to_date():

@@ -62,6 +62,12 @@ def table(events: Iterable[Event], parameter: float | None = None) -> pl.DataFra
     return pl.DataFrame(rows, schema=EVENT_SCHEMA, orient="row")
 
 
+def inexact(events: Iterable[Event], weights: Sequence[int], errors: Sequence[float]) -> pl.DataFrame:
+    """Events that stand for as many as their weights say, with numbers that are so far from what they stand for."""
+    added = {"weight": pl.Series(weights, dtype=pl.UInt64), "error": pl.Series(errors, dtype=pl.Float64)}
+    return table(events).with_columns(**added)
+
+
 def folded(handler: Handler, events: Iterable[Event], parameter: float | None = None) -> pl.DataFrame:
     """The events' States."""
     return fold(handler, table(events, parameter))

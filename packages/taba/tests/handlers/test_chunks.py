@@ -69,8 +69,14 @@ def test_chunks_are_read_by_another_process(tmp_path):
     ("name", "info", "body", "expected"), [pytest.param(*case, id=case[0]) for case in chunk_cases.stored(GOLDEN)]
 )
 def test_chunks_of_every_older_version_are_read(name, info, body, expected):
-    """The chunks in `golden`, written by each version that there was, still give the answers of then."""
-    alike(chunk_cases.plain_answers(handler_of(info.type), info, body), expected)
+    """The chunks in `golden`, written by each version that there was, still give the answers of then; and their States
+    merge with those of today."""
+    handler = handler_of(info.type)
+    alike(chunk_cases.plain_answers(handler, info, body), expected)
+    if info.view == "raw":
+        ours = folded(handler, chunk_cases.sample(handler, seed=2))
+        together = folded(handler, chunk_cases.sample(handler) + chunk_cases.sample(handler, seed=2))
+        same(merged(handler, chunks.read(handler, info, body), ours), together)
 
 
 @pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.type)

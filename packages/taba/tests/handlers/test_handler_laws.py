@@ -14,6 +14,7 @@ from handler_cases import (
     event_lists,
     folded,
     handler_of,
+    inexact,
     merged,
     same,
     table,
@@ -21,7 +22,7 @@ from handler_cases import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taba.handlers.base import EVENT_SCHEMA, Value
+from taba.handlers.base import EVENT_SCHEMA, Handler, Measure, Value, counted
 from taba.handlers.registry import Registry
 from taba.states.fold import CLIENT_KEYS, FLEET_KEYS, coarsen, fold, merge, project, verify
 
@@ -116,6 +117,68 @@ def test_no_events_are_no_states_and_no_answers(handler):
             for states in (nothing, something)
         ]
         assert gives[0] == gives[1]
+
+
+@pytest.mark.parametrize("type_name", ["counter", "percentile", "top", "uniques", "gauge"])
+@given(data=st.data())
+def test_an_event_of_a_weight_is_as_many_events(type_name, data):
+    """Folding events with weights gives what folding each as often as its weight says gives."""
+    handler = handler_of(type_name)
+    events = data.draw(event_lists(handler))
+    weights = data.draw(st.lists(st.integers(1, 9), min_size=len(events), max_size=len(events)))
+    repeated = [event for event, weight in zip(events, weights, strict=True) for _ in range(weight)]
+    states = fold(handler, inexact(events, weights, [0.0] * len(events)))
+    same(states, folded(handler, repeated))
+    same(states, fold(handler, inexact(repeated, [1] * len(repeated), [0.0] * len(repeated))))
+
+
+@every_handler
+@given(data=st.data())
+def test_weights_and_errors_of_parts_merge(handler, data):
+    """fold(a + b) = merge(fold(a), fold(b)) with weights and errors too, also where only one part has them."""
+    one, other = data.draw(event_lists(handler)), data.draw(event_lists(handler))
+    many = st.lists(st.integers(1, 2**40), min_size=len(one), max_size=len(one))
+    inaccurate = st.lists(st.sampled_from([0.0, 0.125, 1.0]), min_size=len(one), max_size=len(one))
+    weights, errors = data.draw(many), data.draw(inaccurate)
+    ones, zeros = [1] * len(other), [0.0] * len(other)
+    apart = merged(handler, fold(handler, inexact(one, weights, errors)), folded(handler, other))
+    same(fold(handler, inexact(one + other, weights + ones, errors + zeros)), apart)
+
+
+def test_the_errors_of_values_and_of_the_sketch_are_combined():
+    """`error` bounds how far a percentile lies from what was measured: a value's own error, and the sketch's of it."""
+    handler = handler_of("percentile")
+    events = [("t", "c", START, value) for value in (10.0, 20.0)]
+    exact = merged(handler, folded(handler, events), keys=["tab"])
+    said = merged(handler, fold(handler, inexact(events, [1, 1], [0.05, 0.02])), folded(handler, events), keys=["tab"])
+    assert answers(handler, exact)["t",]["error"] == 0.01
+    alike(answers(handler, said)["t",]["error"], 1.01 * 1.05 - 1)
+
+
+@pytest.mark.parametrize("weights", [[1, 2**53 - 1], [2**53 - 1] * 1000])
+def test_great_weights_are_counted_exactly(weights):
+    """Whole numbers stay whole numbers, beyond what a float64 can tell apart."""
+    events = [("t", "c", START, 1.0)] * len(weights)
+    for type_name in ("counter", "percentile"):
+        (found,) = answers(
+            handler_of(type_name), fold(handler_of(type_name), inexact(events, weights, [0.0] * len(weights)))
+        ).values()
+        assert found["count"] == sum(weights)
+
+
+def test_a_handler_may_use_weights_wherever_it_likes():
+    """An own type that asks for weights and errors finds them where no frame brought any: 1, and 0."""
+
+    class Spread(Handler):
+        type = "spread"
+        cells = {"weight": pl.col("weight") % 2}
+        measures = {"count": counted(), "off": Measure((pl.col("number") * pl.col("error")).sum(), "sum")}
+        projection = {"count": pl.col("count").sum(), "off": pl.col("off").sum()}
+
+    verify(Spread())
+    events = [("t", "c", START, 4.0)] * 2
+    assert answers(Spread(), folded(Spread(), events))["t",] == {"count": 2, "off": 0.0}
+    assert answers(Spread(), fold(Spread(), inexact(events, [2, 3], [0.5, 0.0])))["t",] == {"count": 5, "off": 2.0}
 
 
 @every_handler

@@ -183,9 +183,10 @@ def frame_bytes(
     kind: str | Mapping[str, str] = "counter",
     start: float | None = None,
     stop: float | None = None,
+    weights: Sequence[float] | None = None,
     **more: Any,
 ) -> bytes:
-    """A frame of numbers by tab; `more` are further fields of its header."""
+    """A frame of numbers by tab, and the weights of all of them; `more` are further fields of its header."""
     now = time.time()
     header = frame.Header(
         client,
@@ -196,9 +197,10 @@ def frame_bytes(
         list(events),
         [kind if isinstance(kind, str) else kind[name] for name in events],
         [len(values) for values in events.values()],
+        weights=weights is not None,
         **more,
     )
-    numbers = array("d", [value for values in events.values() for value in values])
+    numbers = array("d", [*(value for values in events.values() for value in values), *(weights or ())])
     return frame.encode(header, frame.pack_values(numbers))
 
 

@@ -14,13 +14,15 @@ from polars.testing import assert_frame_equal
 from taba import frame
 from taba.handlers.registry import Registry
 from taba.server.batch import Batch, assemble
+from taba.server.client_tabs import ClientTabs
 from taba.server.rules import Rules
 from taba.server.submissions import read
+from taba.settings import Limits
 from taba.states.catalogue import Catalogue
 from taba.store.protocol import TabEntry
 
 NOW = 1_700_000_000.0
-RULES = Rules(1000, 0.0, NOW + 60)
+RULES = Rules(Limits(tabs=1000), 0.0, NOW + 60)
 TYPES = st.sampled_from(["counter", "percentile", "gauge", "gauge(30)", "nothing", 'odd"type'])
 
 
@@ -42,7 +44,7 @@ def assembled(written: list[bytes], known: int) -> Batch:
     entries = [TabEntry(f"tab.{number}", f"tab.{number}", "counter") for number in range(known)]
     catalogue = Catalogue(Registry(), 3, entries)
     submissions = [one for body in written for one in read(frame.CONTENT_TYPE, body, {}, None, NOW)]
-    return assemble(submissions, catalogue, catalogue.registry, RULES, NOW)
+    return assemble(submissions, catalogue, catalogue.registry, RULES, ClientTabs(lambda: 0.0), NOW)
 
 
 TABS = st.tuples(st.sampled_from([*(f"tab.{number}" for number in range(40)), "bad name", 'a"b', "é"]), TYPES)

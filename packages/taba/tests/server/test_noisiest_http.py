@@ -76,6 +76,7 @@ def test_events_lost_are_beside_those_counted(server):
     clients = named(server.get("/v1/noisiest")["noisiest"]["clients"], "client")
     assert (clients["wrong"]["events"], clients["wrong"]["dropped"]) == (1, 1)
     assert (clients["lossy"]["events"], clients["lossy"]["dropped"]) == (1, 7)
+    assert (clients["wrong"]["reasons"], clients["lossy"]["reasons"]) == ({"wrong_type": 1}, {"memory": 7})
     assert (clients["hopeless"]["events"], clients["hopeless"]["dropped"]) == (0, 1)
     assert clients["loud"]["dropped"] == 0
 
@@ -112,7 +113,7 @@ def test_nothing_recorded_is_an_empty_answer(tmp_path):
     server = ServerProcess(tmp_path, gather_ms=2)
     try:
         answer = server.get("/v1/noisiest")
-        assert answer["noisiest"] == {"clients": [], "tabs": []}
+        assert answer["noisiest"] == {"clients": [], "tabs": [], "names": []}
         assert answer["total"] == {"events": 0, "counted": 0, "states": 0, "clients": 0, "tabs": 0}
     finally:
         server.close()

@@ -9,9 +9,11 @@ from server_process import FRAME, ServerProcess, frame_bytes
 from taba import frame
 from taba.handlers.registry import Registry
 from taba.server.batch import assemble
+from taba.server.client_tabs import ClientTabs
 from taba.server.rules import Rules
 from taba.server.submissions import read
 from taba.server.writing import Writer
+from taba.settings import Limits
 from taba.states.catalogue import Catalogue
 from taba.states.reading import ChunkCache
 from taba.store.address import parse
@@ -57,7 +59,14 @@ def begun(address, body, shards):
     catalogue = Catalogue(registry, store.shards)
     writer = Writer(Halfway(store, shards), registry, catalogue, ChunkCache(1 << 20), time.time)
     submissions = read(FRAME, body, {}, None, time.time())
-    batch = assemble(submissions, catalogue, registry, Rules(1000, 0.0, time.time() + 60), time.time())
+    batch = assemble(
+        submissions,
+        catalogue,
+        registry,
+        Rules(Limits(), 0.0, time.time() + 60),
+        ClientTabs(time.monotonic),
+        time.time(),
+    )
     with pytest.raises(HalfwayError):
         writer.write(submissions, batch, set())
     store.close()

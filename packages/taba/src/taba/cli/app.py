@@ -16,10 +16,12 @@ from taba.cli.comparing import compare
 from taba.cli.failure import Failure
 from taba.cli.importing import import_files
 from taba.cli.ledger import ledger
+from taba.cli.noisy import noisy
 from taba.cli.recording import record
 from taba.cli.screen import messages
 from taba.cli.server import server
 from taba.cli.tailing import tail
+from taba.cli.tokens import app as token
 from taba.cli.up import up
 from taba.cli.watches import watches
 from taba.cli.watching import watch
@@ -108,6 +110,18 @@ app.command(
         "TABA_AGENT_SPOOL_MB=4096 taba agent # any setting is a variable",
     ),
 )(agent)
+app.add_typer(
+    token,
+    name="token",
+    rich_help_panel=SERVING,
+    help="Make, list and revoke the tokens that servers and agents ask for.",
+    epilog=_examples(
+        "taba token create --write '*' # for agents",
+        "taba token create --write 'web.*' --client 'web-*'",
+        "taba token create --read --expires 90d --note ann",
+        "taba token revoke k3x9ab",
+    ),
+)
 app.command(
     rich_help_panel=RECORDING,
     # A number below zero is a value and no option.
@@ -187,6 +201,13 @@ app.command(
     rich_help_panel=ASKING,
     epilog=_examples("taba ledger # all clients", "taba ledger 'web-*' --json # for a program"),
 )(ledger)
+app.command(
+    rich_help_panel=ASKING,
+    epilog=_examples(
+        "taba noisy # who records most, and who was refused",
+        "taba noisy --by states --window 10m # what costs most",
+    ),
+)(noisy)
 app.command(
     rich_help_panel=ASKING,
     epilog=_examples(

@@ -1,6 +1,6 @@
 """The types: what each keeps of its events, and what it answers. A type is a Handler."""
 
-from taba.handlers.base import Compared, Handler, Measure, Value, json_list, json_text, json_value
+from taba.handlers.base import Compared, Handler, Measure, Value, counted, json_list, json_text, json_value, summed
 from taba.handlers.registry import HandlerError, Registry
 
 __all__ = [
@@ -10,7 +10,9 @@ __all__ = [
     "Measure",
     "Registry",
     "Value",
+    "counted",
     "json_list",
     "json_text",
     "json_value",
+    "summed",
 ]

@@ -7,6 +7,11 @@ Events reach `cells` and `fold` as columns:
     number        float64, null where the value is text
     text          string, null where the value is a number
     parameter     float64: what the type was given, 30 in gauge(30); null without
+    weight        uint64: for how many equal events this one stands; nearly always 1
+    error         float64: how far the number may lie from what it stands for, relative to that; nearly always 0
+
+The last two are in the table only where a frame brought any, so that nobody else pays for them. `Measure` says how a
+handler takes weights into account; one that says nothing folds each event once.
 
 States have the keys (tab, client, slice), a column for each cell and one for each measure. `merge`
 sees the measures' columns of several States with the same keys and cells, and gives one.
@@ -36,6 +41,8 @@ CLIENT = pl.col("client")
 PARAMETER = pl.col("parameter")
 SECONDS = pl.col("seconds").first()
 UNTIL = pl.col("until").first()
+WEIGHT = pl.col("weight")
+ERROR = pl.col("error")
 COUNT_EVENTS = pl.len().cast(pl.UInt64)
 
 EVENT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -46,6 +53,10 @@ EVENT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "text": pl.String,
     "parameter": pl.Float64,
 }
+INEXACT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {"weight": pl.UInt64, "error": pl.Float64}
+"""What events have besides, all of a table or none."""
+EXACT = {"weight": pl.lit(1, dtype=pl.UInt64), "error": pl.lit(0.0)}
+"""What stands for them where they are not there."""
 
 
 class Value(Enum):
@@ -67,17 +78,34 @@ class Compared(Enum):
 class Measure:
     """A column of a State: how events make it, and how two States' columns become one.
 
-    `merge` is "sum", "min", "max", or an expression over all of the States' columns.
+    `merge` is "sum", "min", "max", or an expression over all of the States' columns. `inexact` takes the place of
+    `fold` where events have a weight and an error; None: these make no difference.
     """
 
     fold: pl.Expr
     merge: str | pl.Expr
+    inexact: pl.Expr | None = None
+
+    def folded(self, name: str, *, inexact: bool) -> pl.Expr:
+        """The fold as an expression that gives the column `name`."""
+        expression = self.inexact if inexact and self.inexact is not None else self.fold
+        return expression.alias(name)
 
     def merged(self, name: str) -> pl.Expr:
         """The merge as an expression that gives the column `name`."""
         if isinstance(self.merge, str):
             return getattr(pl.col(name), self.merge)()
         return self.merge.alias(name)
+
+
+def counted() -> Measure:
+    """How many events there were, weights and all."""
+    return Measure(COUNT_EVENTS, "sum", inexact=WEIGHT.sum())
+
+
+def summed(value: pl.Expr) -> Measure:
+    """The sum of a value over all events, each as often as its weight says."""
+    return Measure(value.sum(), "sum", inexact=(value * WEIGHT).sum())
 
 
 class Handler:

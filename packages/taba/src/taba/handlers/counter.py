@@ -2,14 +2,14 @@
 
 import polars as pl
 
-from taba.handlers.base import COUNT_EVENTS, NUMBER, SECONDS, Compared, Handler, Measure
+from taba.handlers.base import NUMBER, SECONDS, Compared, Handler, Measure, counted, summed
 
 COUNT = pl.col("count").sum()
 TOTAL = pl.col("total").sum()
 
 SUMMARY = {
-    "count": Measure(COUNT_EVENTS, "sum"),
-    "total": Measure(NUMBER.sum(), "sum"),
+    "count": counted(),
+    "total": summed(NUMBER),
     "min": Measure(NUMBER.min(), "min"),
     "max": Measure(NUMBER.max(), "max"),
 }

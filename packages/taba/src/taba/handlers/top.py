@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from taba.handlers.base import COUNT_EVENTS, TEXT, Handler, Measure, Value, first, json_list, json_text
+from taba.handlers.base import TEXT, Handler, Measure, Value, counted, first, json_list, json_text
 
 CAPACITY = 1000
 SHOWN = 20
@@ -25,7 +25,7 @@ class Top(Handler):
     type = "top"
     value = Value.TEXT
     cells = {"label": TEXT}
-    measures = {"count": Measure(COUNT_EVENTS, "sum"), "bound": Measure(pl.lit(0, dtype=pl.UInt64), "sum")}
+    measures = {"count": counted(), "bound": Measure(pl.lit(0, dtype=pl.UInt64), "sum")}
     projection = {
         "count": COUNT.sum(),
         "values": json_list(

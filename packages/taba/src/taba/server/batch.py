@@ -6,6 +6,7 @@ an event of a JSON body is an entry of one value. An entry says which tab it mea
 
 from __future__ import annotations
 
+import struct
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,13 @@ from typing import Any
 import polars as pl
 
 from taba.frame import Frame
+from taba.handlers.base import EXACT, INEXACT_SCHEMA
 from taba.handlers.registry import Registry
 from taba.listed import Listed
+from taba.server.allowed import barred, unused
 from taba.server.bookkeeping import LATE_SECONDS, Entries, own_events
-from taba.server.rules import Rules, check, resolve
+from taba.server.client_tabs import ClientTabs
+from taba.server.rules import Rules, beyond_client, check, resolve
 from taba.server.submissions import Submission
 from taba.states.catalogue import Catalogue
 from taba.store.protocol import TabEntry
@@ -33,11 +37,13 @@ _EVENT_SCHEMA: dict[str, Any] = {
     "number": pl.Float64,
     "text": pl.String,
 }
+_ONE = struct.pack("<d", 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Events to fold (EVENT_SCHEMA with submission, type and shard), new tabs by how they were written, refusals.
+    """Events to fold (EVENT_SCHEMA with submission, type and shard; INEXACT_SCHEMA where any frame has weights or
+    errors), new tabs by how they were written, refusals.
 
     `accepted` has the number of events by submission; `rejected` the columns submission, index, error; `entries` what
     each submission adds to accounts.
@@ -51,15 +57,26 @@ class Batch:
 
 
 def assemble(
-    submissions: Sequence[Submission], catalogue: Catalogue, registry: Registry, rules: Rules, now: float
+    submissions: Sequence[Submission],
+    catalogue: Catalogue,
+    registry: Registry,
+    rules: Rules,
+    client_tabs: ClientTabs,
+    now: float,
 ) -> Batch:
     """All submissions' events as one batch, with Taba's own events about them."""
     frames = [(number, one) for number, submission in enumerate(submissions) for one in submission.frames]
     numbers = TabNumbers(catalogue)
-    events = pl.concat([_numbers(frames, numbers), _texts(frames, numbers), *_json_events(submissions, numbers)])
-    tabs, new = resolve(numbers.unknown, catalogue, registry, rules)
+    events = _together([_numbers(frames, numbers), _texts(frames, numbers), *_json_events(submissions, numbers)])
+    foreign = barred(events, submissions, catalogue, numbers.unknown)
+    skipped = () if foreign is None else unused(events, foreign, len(catalogue))
+    tabs, new = resolve(numbers.unknown, catalogue, registry, rules, skipped)
     own_submissions = [number for number, submission in enumerate(submissions) if submission.own]
-    good, bad = check(events, tabs, rules, own_submissions)
+    good, bad = check(events, tabs, rules, own_submissions, foreign)
+    beyond = client_tabs.beyond(good["tab"], good["client"], rules.limits.client_tabs)
+    if beyond is not None:
+        bad = pl.concat([bad, beyond_client(good.filter(beyond), tabs, rules)])
+        good = good.filter(~beyond)
     # A tab comes to be with the first of its events that is taken, and not with one that is refused.
     used = set(good.filter(pl.col("tab_number") >= len(catalogue))["tab"].cast(pl.String)) if new else set()
     new = {written: entry for written, entry in new.items() if entry.tab in used}
@@ -67,7 +84,18 @@ def assemble(
     counts, late = _by_client(good, accepted, submissions), _late(good, own_submissions, now)
     own, own_tabs, entries = own_events(submissions, counts, late, bad, catalogue, rules, now)
     rejected = bad.select("submission", "index", "error")
+    if "weight" in good.columns:
+        own = own.with_columns(**EXACT)
     return Batch(pl.concat([good.select(own.columns), own]), new | own_tabs, accepted, rejected, entries)
+
+
+def _together(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """All events in one table; weights and errors are columns of it where any part has them."""
+    if not any("weight" in part.columns for part in parts):
+        return pl.concat(parts)
+    return pl.concat(parts, how="diagonal").with_columns(
+        pl.col("weight").fill_null(1.0), pl.col("error").fill_null(0.0)
+    )
 
 
 def _by_client(
@@ -129,13 +157,27 @@ class TabNumbers:
 
 def _numbers(frames: Sequence[tuple[int, Frame]], numbers: TabNumbers) -> pl.DataFrame:
     """The events of frames whose values are numbers."""
-    raw = b"".join(one.values for _, one in frames)
-    if not raw:
+    if not any(one.values for _, one in frames):
         return pl.DataFrame(schema=_EVENT_SCHEMA)
-    shape = pl.Array(pl.Float64, len(raw) // 8)
-    values = pl.Series([raw]).bin.reinterpret(dtype=shape, endianness="little").explode()
     entries = _entries([(number, one.header, one.header) for number, one in frames if one.header.names], numbers)
-    return _expanded(entries, number=values, text=pl.lit(None, dtype=pl.String))
+    text = pl.lit(None, dtype=pl.String)
+    if not any(one.header.weights or one.header.errors for _, one in frames):
+        return _expanded(entries, number=_floats(one.values for _, one in frames), text=text)
+    errors = chain.from_iterable(one.header.errors or [0.0] * len(one.header.names) for _, one in frames)
+    entries = entries.with_columns(error=pl.Series(list(errors), dtype=pl.Float64))
+    values = _floats(one.values[: 8 * one.count] for _, one in frames)
+    return _expanded(entries, number=values, text=text, weight=_floats(_weights(one) for _, one in frames))
+
+
+def _floats(parts: Iterable[bytes | memoryview]) -> pl.Series:
+    """Little-endian floats in as many pieces, one below the other."""
+    raw = b"".join(parts)
+    shape = pl.Array(pl.Float64, len(raw) // 8)
+    return pl.Series([raw]).bin.reinterpret(dtype=shape, endianness="little").explode()
+
+
+def _weights(one: Frame) -> bytes | memoryview:
+    return one.values[8 * one.count :] if one.header.weights else _ONE * one.count
 
 
 def _texts(frames: Sequence[tuple[int, Frame]], numbers: TabNumbers) -> pl.DataFrame:
@@ -202,7 +244,8 @@ def _expanded(entries: pl.DataFrame, **values: pl.Series | pl.Expr) -> pl.DataFr
         entries = entries.with_columns(place=pl.int_ranges(pl.col("count"), dtype=pl.UInt32)).explode("place")
         place = (pl.col("place") + 0.5) / pl.col("count")
     time = pl.col("start") + (pl.col("stop") - pl.col("start")) * place
-    return entries.with_columns(**values, time=time).select(list(_EVENT_SCHEMA))
+    rows = entries.with_columns(**values, time=time)
+    return rows.select(*_EVENT_SCHEMA, *(name for name in INEXACT_SCHEMA if name in rows.columns))
 
 
 def _json_events(submissions: Sequence[Submission], numbers: TabNumbers) -> Iterator[pl.DataFrame]:

@@ -17,6 +17,7 @@ import polars as pl
 
 from taba import names
 from taba.frame import Frame
+from taba.locks.patterns import NOT_ALLOWED
 from taba.server.rules import Rules
 from taba.server.submissions import Submission
 from taba.states.catalogue import Catalogue
@@ -132,7 +133,7 @@ def _dropped(lost: Sequence[_Lost], catalogue: Catalogue, rules: Rules, now: flo
     """Events lost, by client, reason and name: by the rules here, or in the client before."""
     # Of names that have no tab only as many are told as there may be tabs; the others are unnamed.
     strange = sorted({name for _, _, name, _, _ in lost if catalogue.type_of(name) is None})
-    beyond = set(strange[max(rules.tabs - len(catalogue), 0) :])
+    beyond = set(strange[max(rules.limits.tabs - len(catalogue), 0) :])
     for number, reason, name, client, count in lost:
         shown = name if name not in beyond and re.fullmatch(names.NAME_PATTERN, name) else "unnamed"
         entry = TabEntry(names.join(DROPPED, {"reason": reason, "tab": shown}), DROPPED, "counter")
@@ -145,6 +146,8 @@ def _refused_here(submissions: Sequence[Submission], bad: pl.DataFrame) -> Itera
         client = pl.col("client").fill_null("unknown")
         yield from bad.group_by("submission", "reason", lost=name, by=client).len().iter_rows()
     for number, submission in enumerate(submissions):
+        if submission.denied and submission.denied.count:
+            yield number, NOT_ALLOWED, "", submission.denied.client, submission.denied.count
         if submission.refused:
             yield number, "unreadable", "", "unknown", len(submission.refused)
 

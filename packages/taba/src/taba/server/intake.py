@@ -22,13 +22,18 @@ from itertools import accumulate, count, takewhile
 import polars as pl
 
 from taba.handlers.registry import Registry
+from taba.locks import limits
+from taba.locks.gate import Gate
+from taba.server.allowed import HOLDER, events_in, within
 from taba.server.batch import Batch, assemble
+from taba.server.client_tabs import ClientTabs
 from taba.server.completeness import LIVE_SECONDS
 from taba.server.freshness import Freshness
 from taba.server.rules import Rules
 from taba.server.submissions import Submission
 from taba.server.submissions import own as submission_of_notes
 from taba.server.writing import TypeTakenError, Writer
+from taba.settings import Limits
 from taba.states.catalogue import Catalogue
 from taba.states.reading import ChunkCache
 from taba.store.protocol import Receipt, Store, StoreError
@@ -75,13 +80,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Limits of the intake: seconds of gathering, bytes that may wait, tabs, how old and how new events may be."""
+    """Seconds of gathering, how old an event may be, and the limits that the settings say."""
 
     gather: float
-    pending: int
-    tabs: int
     past: float
-    future: float
+    limits: Limits
+
+    @property
+    def pending(self) -> int:
+        """Bytes that may wait."""
+        return self.limits.pending_mb << 20
 
 
 class Intake:
@@ -96,7 +104,10 @@ class Intake:
         cache: ChunkCache,
         bounds: Bounds,
         clock: Callable[[], float] = time.time,
+        gate: Gate | None = None,
     ) -> None:
+        """`gate` counts the events of tokens."""
+        self._gate = gate
         self._registry = registry
         self._catalogue = catalogue
         self._freshness = freshness
@@ -105,6 +116,7 @@ class Intake:
         self.listeners: list[Callable[[], None]] = []
         """Called on the event loop whenever a batch is in the store."""
         self._clock = clock
+        self._client_tabs = ClientTabs(time.monotonic)
         self._waiting: list[tuple[Submission, asyncio.Future[Outcome]]] = []
         self._weight = 0
         self._since = 0.0
@@ -137,7 +149,10 @@ class Intake:
 
     async def submit(self, submissions: Sequence[Submission]) -> Outcome:
         """The outcome of a request's submissions, once they are in the store. Raises OverloadedError, StoreError, and
-        UnfoldableError where a handler fails on one of them; others of the same request may be stored then."""
+        UnfoldableError where a handler fails on one of them; others of the same request may be stored then.
+
+        Whose request this is (HOLDER) decides what of it may be written, whichever call it came by."""
+        submissions = self._permitted(submissions)
         weight = sum(submission.weight for submission in submissions)
         if self._weight + weight > self.bounds.pending:
             raise OverloadedError("more events wait to be folded than may wait (limits.pending_mb): send this again")
@@ -149,6 +164,15 @@ class Intake:
         self._weight += weight
         self._arrived.set()
         return _together(await asyncio.gather(*futures))
+
+    def _permitted(self, submissions: Sequence[Submission]) -> Sequence[Submission]:
+        """What the token of this request may write; its events are taken from the token's allowance."""
+        holder = HOLDER.get()
+        if holder is None:
+            return submissions
+        if self._gate is not None and holder.events_per_s is not None:
+            self._gate.meters.charge(holder, limits.EVENTS, events_in(submissions))
+        return within(submissions, holder)
 
     async def run(self) -> None:
         """Take batch after batch, until cancelled; then what still waits."""
@@ -267,9 +291,10 @@ class Intake:
     def _assemble(self, submissions: Sequence[Submission]) -> Batch:
         self._freshness.look()
         now = self._clock()
-        rules = Rules(self.bounds.tabs, max(now - self.bounds.past, 0.0), now + self.bounds.future)
+        bounds = self.bounds
+        rules = Rules(bounds.limits, max(now - bounds.past, 0.0), now + bounds.limits.future_s)
         with self._catalogue.changing:
-            return assemble(submissions, self._catalogue, self._registry, rules, now)
+            return assemble(submissions, self._catalogue, self._registry, rules, self._client_tabs, now)
 
 
 def _together(outcomes: Sequence[Outcome]) -> Outcome:
@@ -286,7 +311,7 @@ def _outcomes(submissions: Sequence[Submission], batch: Batch, duplicates: set[i
     outcomes = [
         Outcome(duplicate=True)
         if number in duplicates
-        else Outcome(batch.accepted.get(number, 0), list(submission.refused), len(submission.refused))
+        else Outcome(batch.accepted.get(number, 0), *_refused(submission))
         for number, submission in enumerate(submissions)
     ]
     for number, total, indexes, errors in _told(batch.rejected):
@@ -297,6 +322,13 @@ def _outcomes(submissions: Sequence[Submission], batch: Batch, duplicates: set[i
     for outcome in outcomes:
         outcome.rejected = sorted(outcome.rejected)[:TOLD]
     return outcomes
+
+
+def _refused(submission: Submission) -> tuple[list[tuple[int, str]], int]:
+    """What was refused of a submission before it was folded: some of it, and how much."""
+    denied = submission.denied
+    told, count = (denied.told, denied.count) if denied else ([], 0)
+    return [*submission.refused, *told], len(submission.refused) + count
 
 
 def _told(rejected: pl.DataFrame) -> Iterable[tuple[int, int, list[int], list[str]]]:

@@ -7,11 +7,13 @@ Two figures, because either can be what is too much:
     states    that are kept for the window: a row for each client, each slice of time, and each cell of a sketch. It is
               what folding, storing and asking cost
 
+Besides, which names have most tabs, because each combination of tags' values is one: that is what grows unnoticed.
 Servers and agents are left out, as the tabs that they record to are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,11 +47,14 @@ _CLIENTS = {"client": pl.String, **_COUNTS, "tabs": pl.UInt64}
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """Tables with a row for each client and each tab: (client, events, states, tabs, dropped), (tab, type, events,
-    states, clients). `events` is null where it is not known."""
+    """Tables with a row for each client, tab and name: (client, events, states, tabs, dropped), (tab, type, events,
+    states, clients), (name, tabs, events, states). `events` is null where it is not known; a name's `tabs` are all that
+    there are. `lost` has a client's events that were lost, by reason: (client, reason, total)."""
 
     clients: pl.DataFrame
     tabs: pl.DataFrame
+    names: pl.DataFrame
+    lost: pl.DataFrame
 
     def total(self) -> dict[str, int]:
         """Over all of them. `events` are those of the clients, `counted` those that the tabs know of."""
@@ -90,9 +95,10 @@ def routes(service: Service, answering: Answering) -> list[BaseRoute]:
 def noise(service: Service, window: Window) -> Noise:
     """Who records what in a window."""
     clients, tabs = _states(service.query, window)
-    types = service.catalogue.match(["*"]).select("tab", type="full_type")
+    types = service.catalogue.match(["*"]).select("tab", "name", type="full_type")
     counted = _own(service.query, Selection((EVENTS,), per_client=True), window).rename({"total": "events"})
-    lost = _own(service.query, Selection((DROPPED,), by=(), per_client=True), window).rename({"total": "dropped"})
+    by_reason = _own(service.query, Selection((DROPPED,), by=("reason",), per_client=True), window, "tab")
+    lost = by_reason.group_by("client").agg(dropped=pl.col("total").sum())
     zero = [pl.col(name).fill_null(0) for name in ("events", "states", "tabs", "dropped")]
     joined = counted.join(clients.drop("events"), on="client", how="full", coalesce=True)
     joined = joined.join(lost, on="client", how="full", coalesce=True).with_columns(zero)
@@ -101,7 +107,21 @@ def noise(service: Service, window: Window) -> Noise:
     return Noise(
         joined.select("client", "events", "states", "tabs", "dropped"),
         known.select("tab", "type", "events", "states", "clients"),
+        _names(known, types),
+        by_reason.select("client", "total", reason=pl.col("tab").str.extract(r"\{reason=(.*)\}$")),
     )
+
+
+def _names(known: pl.DataFrame, types: pl.DataFrame) -> pl.DataFrame:
+    """The names that were recorded to, with all the tabs that each has."""
+    recorded = known.group_by("name").agg(_summed("events"), pl.col("states").sum())
+    spread = types.group_by("name").agg(tabs=pl.len().cast(pl.UInt64))
+    return recorded.join(spread, on="name").select("name", "tabs", "events", "states")
+
+
+def _summed(column: str) -> pl.Expr:
+    """In a group: the sum, or null where nothing is known."""
+    return pl.when(pl.col(column).is_not_null().any()).then(pl.col(column).sum())
 
 
 def _states(query: Query, window: Window) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -127,24 +147,39 @@ def _events(handler: Handler) -> pl.Expr:
     return _COUNT if whole else pl.lit(None, dtype=pl.UInt64)
 
 
-def _own(query: Query, selection: Selection, window: Window) -> pl.DataFrame:
-    """What Taba counts of its clients in a window: (client, total)."""
-    parts = [pl.DataFrame(schema={"client": pl.String, "total": pl.UInt64})]
+def _own(query: Query, selection: Selection, window: Window, *by: str) -> pl.DataFrame:
+    """What Taba counts of its clients in a window: (client, further columns `by`, total)."""
+    keys = ["client", *by]
+    parts = [pl.DataFrame(schema=dict.fromkeys(keys, pl.String) | {"total": pl.UInt64})]
     for _, table in query.windows(selection, [window]):
-        parts.append(table.select(pl.col("client").cast(pl.String), pl.col("total").cast(pl.UInt64)))
-    return pl.concat(parts).group_by("client").agg(pl.col("total").sum()).filter(pl.col("total") > 0)
+        parts.append(table.select(pl.col(keys).cast(pl.String), pl.col("total").cast(pl.UInt64)))
+    return pl.concat(parts).group_by(keys).agg(pl.col("total").sum()).filter(pl.col("total") > 0)
 
 
 def _written(form: str, head: dict[str, object], found: Noise, order: str, most: int) -> bytes:
     clients, tabs = (_first(table, order, most) for table in (found.clients, found.tabs))
     if form == formats.JSON:
-        lists = {"clients": clients.to_dicts(), "tabs": tabs.to_dicts()}
+        lists = {
+            "clients": list(_with_reasons(clients, found.lost)),
+            "tabs": tabs.to_dicts(),
+            "names": found.names.sort("tabs", "name", descending=[True, False]).head(most).to_dicts(),
+        }
         return msgspec.json.encode({**head, "total": found.total(), "noisiest": lists})
     rows = [
         table.select(pl.lit(kind).alias("kind"), pl.col(kind).alias("name"), "events", "states")
         for kind, table in (("client", clients), ("tab", tabs))
     ]
     return formats.rows(form, head, "noisiest", pl.concat(rows))
+
+
+def _with_reasons(clients: pl.DataFrame, lost: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """Clients as the answer has them, each with its lost events by reason, the most frequent first."""
+    of_those = lost.filter(pl.col("client").is_in(clients["client"].implode())).sort("total", "reason", descending=True)
+    reasons: dict[str, dict[str, int]] = {}
+    for client, total, reason in of_those.select("client", "total", "reason").iter_rows():
+        reasons.setdefault(client, {})[reason] = total
+    for row in clients.to_dicts():
+        yield row | {"reasons": reasons.get(row["client"], {})}
 
 
 def _first(table: pl.DataFrame, order: str, most: int) -> pl.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import polars as pl
@@ -53,6 +54,7 @@ class Catalogue:
         self.tabs = 0
         """How many tabs there are, each counted once in however many ways it was written."""
         self._types: dict[str, str] = {}
+        self._spread: Counter[str] = Counter()
         self.frame = _with_keys(pl.DataFrame(schema=_SCHEMA))
         self.add({entry.tab: entry for entry in entries})
 
@@ -62,6 +64,10 @@ class Catalogue:
     def type_of(self, name: str) -> str | None:
         """The type of the tabs with this name, as in `gauge(30)`; None where there are none."""
         return self._types.get(name)
+
+    def spread(self, name: str) -> int:
+        """How many tabs have this name."""
+        return self._spread[name]
 
     def knows(self, tab: str) -> bool:
         """Whether the tab, as written with its tags sorted, is in the catalogue."""
@@ -83,6 +89,7 @@ class Catalogue:
             if new:
                 self.frame = pl.concat([self.frame, self.described(new)])
                 self.tabs += sum(written == entry.tab for written, entry in new.items())
+                self._spread.update(entry.name for written, entry in new.items() if written == entry.tab)
                 for written, entry in new.items():
                     self.rows[written] = len(self.rows)
                     self._types.setdefault(entry.name, entry.type)

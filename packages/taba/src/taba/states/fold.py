@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 
 import polars as pl
 
-from taba.handlers.base import EVENT_SCHEMA, Handler
+from taba.handlers.base import EVENT_SCHEMA, EXACT, INEXACT_SCHEMA, Handler
 from taba.handlers.registry import HandlerError
 
 CLIENT_KEYS = ("tab", "client", "slice")
@@ -22,11 +22,19 @@ SLICE = pl.col("slice")
 
 
 def fold(handler: Handler, events: pl.DataFrame, keys: Sequence[str] = ()) -> pl.DataFrame:
-    """States of one second each, from events (columns as EVENT_SCHEMA) and further `keys` that they carry."""
+    """States of one second each, from events (columns as EVENT_SCHEMA) and further `keys` that they carry.
+
+    Events may have the columns of INEXACT_SCHEMA too.
+    """
     keys = [*keys, *CLIENT_KEYS]
     cells = [expression.alias(name) for name, expression in handler.cells.items()]
-    measures = [measure.fold.alias(name) for name, measure in handler.measures.items()]
+    inexact = "weight" in events.columns
+    measures = [measure.folded(name, inexact=inexact) for name, measure in handler.measures.items()]
     rows = events.with_columns(pl.col("time").floor().cast(pl.UInt32).alias("slice"))
+    if not inexact:
+        # A type may ask for weights wherever it likes.
+        asked = {name for expression in (*cells, *measures) for name in expression.meta.root_names()}
+        rows = rows.with_columns(value.alias(name) for name, value in EXACT.items() if name in asked)
     if not cells:
         return handler.trim(rows.group_by(keys).agg(measures), keys)
     # A cell may have the name of an event's column, which the measures still mean.
@@ -75,6 +83,7 @@ def project(
 def verify(handler: Handler) -> None:
     """Raise HandlerError unless the handler's expressions fold, merge and project (no events at all)."""
     try:
+        fold(handler, pl.DataFrame(schema={**EVENT_SCHEMA, **INEXACT_SCHEMA}))
         states = fold(handler, pl.DataFrame(schema=EVENT_SCHEMA))
         for fleet in (False, True):
             project(handler, states, ["tab"], seconds=60.0, until=0.0, fleet=fleet)

@@ -50,6 +50,7 @@ export function open(root, place) {
         name: "dropped", label: "Lost", numeric: true, spare: true, value: (row) => row.dropped,
         draw(cell, row) {
           cell.classList.toggle("bad", row.dropped > 0);
+          cell.title = Object.entries(row.reasons).map(([reason, count]) => `${reason}: ${number(count)}`).join("\n");
           setText(cell, number(row.dropped));
         },
       },
@@ -66,10 +67,19 @@ export function open(root, place) {
       trendColumn("tab", trends),
     ],
   });
+  const names = new Table({
+    caption: "The names with most tabs", key: (row) => row.name, sort: "", nothing: "Nothing was recorded in this time.",
+    columns: [
+      { name: "name", label: "Name", value: (row) => row.name, draw: (cell, row) => link(cell, row.name, href([""], { q: row.name })) },
+      { name: "tabs", label: "Tabs", numeric: true, value: (row) => row.tabs, text: (row) => number(row.tabs), hint: "Each combination of tags' values is a tab" },
+      ...figures(() => ({ events: total.counted, states: total.states })),
+    ],
+  });
   fill(root, h("div", { class: "head-row" }, h("h1", {}, title), orders.element, windows.element), lead, trouble,
     h("div", { class: "two" },
       h("section", {}, h("h2", {}, "Clients"), h("div", { class: "panel table-panel" }, clients.element)),
-      h("section", {}, h("h2", {}, "Tabs"), h("div", { class: "panel table-panel" }, tabs.element))));
+      h("section", {}, h("h2", {}, "Tabs"), h("div", { class: "panel table-panel" }, tabs.element)),
+      h("section", {}, h("h2", {}, "Names with most tabs"), h("div", { class: "panel table-panel" }, names.element))));
 
   const mark = () => {
     orders.mark(order());
@@ -81,6 +91,7 @@ export function open(root, place) {
     setText(lead, told(total, window()));
     clients.show(found.noisiest.clients);
     tabs.show(found.noisiest.tabs);
+    names.show(found.noisiest.names);
     if (!trends.size) trending.again();
   }, trouble);
   const trending = every(TREND_SECONDS, async (signal) => {

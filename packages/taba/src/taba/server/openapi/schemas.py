@@ -69,6 +69,7 @@ _COMPARED = made(
 )
 
 _NOISE_OF_CLIENT = ("events", "states", "tabs", "dropped")
+_NOISY_CLIENT = {"client": TEXT, "reasons": each(COUNT, "by reason")}
 _STATE: Schema = TEXT | {"enum": ["firing", "pending", "unknown", "ok"]}
 _ACTION: Schema = TEXT | {"enum": ["webhook", "command"]}
 _MAYBE_TEXT: Schema = {"type": ["string", "null"]}
@@ -182,13 +183,14 @@ SCHEMAS: dict[str, Schema] = {
             "total": made(dict.fromkeys(("events", "counted", "states", "clients", "tabs"), COUNT)),
             "noisiest": made(
                 {
-                    "clients": listed(made({"client": TEXT} | dict.fromkeys(_NOISE_OF_CLIENT, COUNT))),
+                    "clients": listed(made(_NOISY_CLIENT | dict.fromkeys(_NOISE_OF_CLIENT, COUNT))),
                     "tabs": listed(
                         made(
                             {"tab": TEXT, "type": TEXT, "events": MAYBE_NUMBER}
                             | dict.fromkeys(("states", "clients"), COUNT)
                         )
                     ),
+                    "names": listed(made({"name": TEXT, "tabs": COUNT, "events": MAYBE_NUMBER, "states": COUNT})),
                 }
             ),
         }
