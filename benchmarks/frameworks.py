@@ -35,9 +35,11 @@ def main() -> None:
     heading = (
         "# What a recorded request costs\n\n"
         f"{machine()}. CPU microseconds per request, of the thread that handles it, median of {ROUNDS} rounds with "
-        "and without in turn, in brackets the middle half; no socket and no server around, which would take several times as long as the smallest apps."
+        "and without in turn, in brackets the middle half; no socket and no server around, which would take several "
+        "times as long as the smallest apps."
     )
-    write("frameworks", f"{heading}\n\n{table(['app', 'without', 'with', 'added', 'times'], rows)}")
+    columns = ["app", "without", "with", "added", "times"]
+    write("frameworks", f"{heading}\n\n{table(columns, rows)}")
 
 
 Timed = Callable[[int], float]

@@ -161,7 +161,7 @@ def test_latency_ends_with_the_body_and_not_with_the_background(serve, sink):
     ("wrapped", "bare", "how"),
     [
         ("starlette", "bare_starlette", "uvicorn"),
-        ("flask", "bare_flask", "gunicorn-sync"),
+        pytest.param("flask", "bare_flask", "gunicorn-sync", marks=pytest.mark.slow),
         ("flask", "bare_flask", "pywsgi"),
     ],
     ids=lambda name: name,
