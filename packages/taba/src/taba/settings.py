@@ -174,6 +174,10 @@ class Agent(msgspec.Struct, frozen=True):
     series: Annotated[
         int, Meta(description="cumulative series of other protocols that are remembered, of each", ge=1, le=10_000_000)
     ] = 200_000
+    scrape: Annotated[
+        tuple[str, ...], Meta(description="pages of Prometheus exporters to fetch, each as URL or JOB=URL")
+    ] = ()
+    scrape_s: Annotated[float, Meta(description="how often each page is fetched, in seconds", ge=0.1, le=3600)] = 15.0
     otlp_tags: Annotated[
         tuple[str, ...], Meta(description="attributes of an OpenTelemetry resource that become tags")
     ] = ("service.name",)

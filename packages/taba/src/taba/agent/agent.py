@@ -43,6 +43,8 @@ LIVE = (
     "drain_s",
     "body_mb",
     "series",
+    "scrape",
+    "scrape_s",
     "otlp_tags",
 )
 """The settings that a running agent can take anew."""
