@@ -8,6 +8,7 @@
     outbox(id, body)                          frames that the spool may not have yet
     requests(digest, answer, seen)            what was answered lately, so that a repeated request changes nothing
     notes(name, value)                        when the book began, which is when a sender could first be heard
+    kept(key, note, seen)                     what a door keeps besides; `key` is client, line feed, a name of its own
 
 Times are in nanoseconds since 1970, `seen` and `heard` by the agent's clock, `start` and `time` by the senders'.
 
@@ -16,7 +17,8 @@ series, and one that starts anew is another. A series that was never seen counts
 
     - where its process began since the book did, and not longer ago than anything is remembered: nobody else has
       counted it;
-    - or where its client is known for longer than STRANGER, and told nothing of it: it is new in that process.
+    - or where its client is known for longer than STRANGER, and told nothing of it: it is new in that process. A door
+      that knows better when a client has told all of its series says so (`settled`).
 
 Otherwise counting begins with it. What was recorded before is not known to be new, and may have been counted elsewhere.
 """
@@ -46,6 +48,8 @@ FOLLOWED = 600 * SECOND
 """A series of a process that another followed is forgotten after so long."""
 REPEAT = 600 * SECOND
 """A request's answer is kept for so long."""
+LOOKED = 3600 * SECOND
+"""So often it is noted that somebody looked for a note."""
 SWEEP = 60 * SECOND
 MOST_REQUESTS = 20_000
 MOST_CLIENTS = 100_000
@@ -58,6 +62,7 @@ CREATE TABLE IF NOT EXISTS clients (client TEXT PRIMARY KEY, epoch TEXT, began R
 CREATE TABLE IF NOT EXISTS outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB);
 CREATE TABLE IF NOT EXISTS requests (digest BLOB PRIMARY KEY, answer BLOB, seen INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, note BLOB, seen INTEGER) WITHOUT ROWID;
 """
 
 
@@ -155,12 +160,13 @@ class Book:
     # For requests.
 
     def increase(
-        self, client: str, tab: str, now: Recorded, *, appeared: bool = True
+        self, client: str, tab: str, now: Recorded, *, appeared: bool = True, settled: bool = False, since: int = 0
     ) -> tuple[Verdict, Recorded | None]:
         """What a cumulative series grew by, and remember where it stands.
 
         `tab` may be followed by a line feed and what else tells the series from others of its client.
-        `appeared` says that a series of a client that is known counts whole where the client told nothing of it before.
+        `appeared` says that a series of a client that is known counts whole where the client told nothing of it before;
+        `settled` that it told all others. `since` is the start of a series that is known without it.
         """
         key = f"{client}\n{tab}"
         before = self._series(key, now.start)
@@ -169,7 +175,7 @@ class Book:
                 return Verdict.REPEATED, None
             if not self._room():
                 return Verdict.REFUSED, None
-        whole = before is None and self._counts_whole(client, now.start, appeared)
+        whole = before is None and (settled or self._counts_whole(client, now.start or since, appeared))
         verdict, grown = increase(before, now, whole)
         if verdict is not Verdict.REPEATED:
             self._remember(key, now, new=before is None)
@@ -191,6 +197,28 @@ class Book:
             value += before.value or 0
         self._remember(key, Recorded(0, now.time, value), new=before is None)
         return value
+
+    def counts_whole(self, client: str, since: int) -> bool:
+        """Whether all of a series that was never seen counts, that began then."""
+        return self._counts_whole(client, since, appeared=False)
+
+    def note(self, client: str, name: str) -> bytes | None:
+        """What a door kept under a name of its own; it is forgotten once nobody looked for so long as for a series."""
+        key = f"{client}\n{name}"
+        row = self._database.execute("SELECT note, seen FROM kept WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            return None
+        if self._now - row[1] > LOOKED:
+            self._database.execute("UPDATE kept SET seen = ? WHERE key = ?", (self._now, key))
+        return row[0]
+
+    def keep(self, client: str, name: str, note: bytes | None) -> None:
+        """Keep a note, or no longer. Of as many as series are remembered, and no more."""
+        key = f"{client}\n{name}"
+        if note is None:
+            self._database.execute("DELETE FROM kept WHERE key = ?", (key,))
+        else:
+            self._database.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", (key, note, self._now))
 
     def _series(self, key: str, start: int) -> Recorded | None:
         row = self._database.execute("SELECT time, state FROM series WHERE key = ? AND start = ?", (key, start))
@@ -327,7 +355,13 @@ class Book:
         self._count -= run("DELETE FROM series WHERE seen < ?", silent).rowcount
         run("DELETE FROM clients WHERE seen < ?", silent)
         run("DELETE FROM requests WHERE seen < ?", (self._now - REPEAT,))
-        for table, key, most in (("requests", "digest", MOST_REQUESTS), ("clients", "client", MOST_CLIENTS)):
+        run("DELETE FROM kept WHERE seen < ?", silent)
+        bounds = (
+            ("requests", "digest", MOST_REQUESTS),
+            ("clients", "client", MOST_CLIENTS),
+            ("kept", "key", self.most),
+        )
+        for table, key, most in bounds:
             run(
                 f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} ORDER BY seen DESC LIMIT -1 OFFSET ?)",  # noqa: S608
                 (most,),

@@ -92,7 +92,7 @@ class Outlet:
     def numbered(self, heard: Heard) -> Frame:
         """Its frame. What is numbered has to be written."""
         place = self._places.setdefault(heard.client, Place(heard.start))
-        return numbered(heard, place, self._epoch, self._closing)
+        return numbered(heard, place, self._epoch, self._closing or heard.closing)
 
     def write(
         self, frames: Sequence[Frame], written: Callable[[], None] = lambda: None, body: bytes | None = None

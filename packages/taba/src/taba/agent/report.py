@@ -14,6 +14,7 @@ taba.agent.otlp.series{verdict=…}   counter   of them, what became of those of
 taba.agent.otlp.tags_left_out   counter       attributes beyond what a tab may have
 taba.agent.spool.bytes          gauge         of frames that no server has yet
 taba.agent.spool.age_s          gauge         for how long there has been a backlog
+taba.agent.scrapes{result=ok|failed}   counter   pages of exporters that were fetched
 taba.agent.commit.ms            percentile    writing and syncing what came together
 taba.agent.lane.ms{lane=…}      percentile    from a frame's arrival to a server's answer
 """

@@ -18,9 +18,11 @@ from taba.cli.importing import import_files
 from taba.cli.ledger import ledger
 from taba.cli.noisy import noisy
 from taba.cli.recording import record
+from taba.cli.scraping import scrape
 from taba.cli.screen import messages
 from taba.cli.server import server
 from taba.cli.tailing import tail
+from taba.cli.tokens import app as token
 from taba.cli.up import up
 from taba.cli.watches import watches
 from taba.cli.watching import watch
@@ -90,6 +92,18 @@ app.command(
         "TABA_AGENT_SPOOL_MB=4096 taba agent # any setting is a variable",
     ),
 )(agent)
+app.add_typer(
+    token,
+    name="token",
+    rich_help_panel=SERVING,
+    help="Make, list and revoke the tokens that servers and agents ask for.",
+    epilog=_examples(
+        "taba token create --write '*' # for agents",
+        "taba token create --write 'web.*' --client 'web-*'",
+        "taba token create --read --expires 90d --note ann",
+        "taba token revoke k3x9ab",
+    ),
+)
 app.command(
     rich_help_panel=RECORDING,
     # A number below zero is a value and no option.
@@ -116,6 +130,14 @@ app.command(
         "taba tail access.log --once --prefix shop # what is there, as shop.*",
     ),
 )(tail)
+app.command(
+    rich_help_panel=RECORDING,
+    epilog=_examples(
+        "taba scrape http://127.0.0.1:9100 # every 15 s, until Ctrl-C",
+        "taba scrape node=http://10.0.0.7:9100/metrics --every 1m # as job node",
+        "taba scrape http://127.0.0.1:9100 --once # from cron: what came since the last time",
+    ),
+)(scrape)
 app.command(
     rich_help_panel=ASKING,
     epilog=_examples("taba tabs # all of them", "taba tabs 'bids.*' # by a glob"),

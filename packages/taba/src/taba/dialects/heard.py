@@ -26,6 +26,8 @@ class Heard:
     errors: list[float] | None = None
     texts: Texts | None = None
     drops: Drops | None = None
+    closing: bool = False
+    """Whether the client is heard no more, for the time being: it is not waited for."""
 
     def events(self) -> int:
         """How many events it holds or says were lost."""
