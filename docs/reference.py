@@ -1,4 +1,4 @@
-"""Writes the generated parts of `docs/types.md` and `docs/configuration.md` from what the code declares.
+"""Writes the generated parts of `types.md`, `configuration.md` and `security.md` from what the code declares.
 
     python docs/reference.py            writes them
     python docs/reference.py --check    ends with 1, and says which page, where a part is not as the code declares
@@ -22,10 +22,12 @@ from taba.config import Setting
 from taba.handlers import Handler
 from taba.handlers.base import EVENT_SCHEMA
 from taba.handlers.registry import BUILT_IN
+from taba.locks.gate import Scope
+from taba.server.scopes import SCOPES
 from taba.states.fold import fold, project
 
 DOCS = Path(__file__).parent
-PAGES = (DOCS / "types.md", DOCS / "configuration.md")
+PAGES = (DOCS / "types.md", DOCS / "configuration.md", DOCS / "security.md")
 WINDOW = 60
 BEGIN = 1_700_000_000
 
@@ -201,6 +203,8 @@ def default(setting: Setting) -> str:
         value = config.default_data({"HOME": "~"})
     if setting.path == "boards":
         value = config.default_boards({"HOME": "~"})
+    if setting.path.endswith("tokens"):
+        value = config.default_tokens({"HOME": "~"})
     if setting.path == "agent.spool":
         value = config.default_spool({"HOME": "~"})
     if value is None:
@@ -214,6 +218,19 @@ def default(setting: Setting) -> str:
     return f"`{value:_}`" if isinstance(value, int) and value >= 10_000 else f"`{value}`"
 
 
+def scopes() -> str:
+    """What each call of a server needs."""
+    asked: dict[str, dict[Scope, list[str]]] = {}
+    for (method, path), scope in SCOPES.items():
+        asked.setdefault(path.replace(":path", ""), {}).setdefault(scope, []).append(method)
+    rows = [
+        (f"`{path}`", " ".join(methods), scope.value)
+        for path, scopes in asked.items()
+        for scope, methods in scopes.items()
+    ]
+    return table(("call of a server", "methods", "needs"), rows)
+
+
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [heads, ["---"] * len(heads), *rows]
@@ -224,7 +241,9 @@ def parts() -> Mapping[str, Callable[[], str]]:
     """What can be generated, by name."""
     types = {kind.type: lambda kind=kind: type_part(kind) for kind in BUILT_IN}
     groups = {"settings": "", "tiers": "tiers", "limits": "limits", "agent": "agent"}
-    return types | {name: lambda group=group: settings_part(group) for name, group in groups.items()}
+    return (
+        types | {name: lambda group=group: settings_part(group) for name, group in groups.items()} | {"scopes": scopes}
+    )
 
 
 def written(page: str) -> str:

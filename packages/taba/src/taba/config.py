@@ -36,6 +36,7 @@ import msgspec
 
 from taba import durations
 from taba.client.link import parse_address
+from taba.dialects.statsd import addresses as statsd
 from taba.matching import PatternError, glob_pattern
 from taba.settings import (
     PATTERNS,
@@ -53,6 +54,7 @@ from taba.settings import (
     default_data,
     default_file,
     default_spool,
+    default_tokens,
 )
 from taba.watches import declared
 
@@ -72,10 +74,23 @@ __all__ = [
     "default_data",
     "default_file",
     "default_spool",
+    "default_tokens",
     "load",
 ]
 
-NOT_SETTINGS = frozenset({"TABA_CLIENT", "TABA_AGENT", "TABA_SERVER", "TABA_TOKEN", "TABA_DISABLED", "TABA_CONFIG"})
+NOT_SETTINGS = frozenset(
+    {
+        "TABA_CLIENT",
+        "TABA_AGENT",
+        "TABA_SERVER",
+        "TABA_TOKEN",
+        "TABA_CA",
+        "TABA_CERT",
+        "TABA_KEY",
+        "TABA_DISABLED",
+        "TABA_CONFIG",
+    }
+)
 """Variables that mean something to the client and the command line, and nothing to the server or the agent."""
 
 
@@ -99,6 +114,8 @@ def load(
         "data": default_data(environ),
         "boards": default_boards(environ),
         "agent.spool": default_spool(environ),
+        "tokens": default_tokens(environ),
+        "agent.tokens": default_tokens(environ),
         **(defaults or {}),
     }
     patterns: list[TierPattern] = []
@@ -210,6 +227,8 @@ def _converted(origin: str, setting: Setting, value: Any, written: bool = False)
         _check_tiers(origin, converted)
     if setting.path == "agent.servers":
         return _addresses(origin, converted)
+    if setting.path == "agent.statsd":
+        _check_statsd(origin, converted)
     return converted
 
 
@@ -228,6 +247,13 @@ def _addresses(origin: str, written: Sequence[str]) -> tuple[str, ...]:
         except ValueError as error:
             raise ConfigError(str(error)) from None
     return tuple(dict.fromkeys(full))
+
+
+def _check_statsd(origin: str, written: Sequence[str]) -> None:
+    try:
+        statsd.parse(written)
+    except ValueError as error:
+        raise ConfigError(f"{origin}: {error}") from None
 
 
 def _patterns(file: Path, raw: Mapping[str, Any]) -> list[TierPattern]:

@@ -62,9 +62,9 @@ class Collector:
         self._thread: threading.Thread | None = None
         self._stopping = threading.Lock()
 
-    def start(self, server: str) -> None:
+    def start(self, server: str, token: str | None = None) -> None:
         """Record to the server at this URL from now on, as the client named for this machine."""
-        taba.start(client="{host}", server=server)
+        taba.start(client="{host}", server=server, token=token)
         self._thread = threading.Thread(target=self._run, name="taba-host", daemon=True)
         self._thread.start()
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -21,12 +22,52 @@ class StartError(Exception):
     """It cannot start; the text says why and what to do."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket. Raises StartError."""
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What keeps others from a door: whether it asks for tokens, speaks TLS, or is to be open (`insecure`).
+
+    `group` is what the settings' names begin with, as `agent.`, and `tokens` the file that is looked for.
+    """
+
+    tokens: Path
+    locked: bool
+    encrypted: bool = False
+    insecure: bool = False
+    group: str = ""
+
+
+def listen(host: str, port: int, protection: Protection) -> socket.socket:
+    """A listening TCP socket. Raises StartError, also where anyone could come and nothing would keep them out."""
     listening = _listening(host, port, socket.SO_REUSEADDR)
-    if not ipaddress.ip_address(listening.getsockname()[0]).is_loopback:
-        log.warning("%s can be reached from other machines, and anyone who reaches it may read and write", host)
+    try:
+        check_exposure(host, listening, protection)
+    except StartError:
+        listening.close()
+        raise
     return listening
+
+
+def check_exposure(host: str, opened: socket.socket, protection: Protection) -> None:
+    """Raise StartError where other machines reach a socket, and it neither asks for tokens nor is to be open."""
+    if is_local(opened):
+        return
+    if not protection.locked and not protection.insecure:
+        raise StartError(
+            f"{host} can be reached from other machines, and without tokens anyone who reaches it could read and "
+            f"write: make one with `taba token create --write '*' --read --file {protection.tokens}`, or set "
+            f"{protection.group}insecure (--insecure) to let everybody in"
+        )
+    if not protection.locked:
+        log.warning("%s can be reached from other machines, and anyone who reaches it may read and write", host)
+    elif not protection.encrypted:
+        log.warning("%s can be reached from other machines without TLS, so that tokens can be read on the way", host)
+
+
+def is_local(opened: socket.socket) -> bool:
+    """Whether only this machine reaches a socket: it is a unix socket, or bound to a loopback address."""
+    if opened.family == socket.AF_UNIX:
+        return True
+    return ipaddress.ip_address(opened.getsockname()[0].partition("%")[0]).is_loopback
 
 
 def listen_shared(host: str, port: int) -> socket.socket:
@@ -71,10 +112,10 @@ def listen_unix(path: Path) -> socket.socket:
     return listening
 
 
-def url(listening: socket.socket) -> str:
+def url(listening: socket.socket, scheme: str = "http") -> str:
     """The address of a TCP socket, as `http://127.0.0.1:8300`."""
     host, port = listening.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def at_hangup(act: Callable[[], None]) -> None:

@@ -43,6 +43,11 @@ def default_boards(environ: Mapping[str, str] = os.environ) -> Path:
     return _home(environ, "XDG_CONFIG_HOME", ".config") / "taba" / "boards"
 
 
+def default_tokens(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the tokens lie that a door asks for, unless told otherwise."""
+    return _home(environ, "XDG_CONFIG_HOME", ".config") / "taba" / "tokens"
+
+
 def _home(environ: Mapping[str, str], variable: str, otherwise: str) -> Path:
     return Path(environ.get(variable) or Path(environ.get("HOME") or Path.home()) / otherwise)
 
@@ -101,6 +106,16 @@ class Limits(msgspec.Struct, frozen=True):
         float,
         Meta(description="how long a watcher may read nothing before it is dropped, in seconds", ge=0.1, le=3600),
     ] = 30.0
+    connections: Annotated[
+        int, Meta(description="connections at once, of each server process; more are closed", ge=1, le=1_000_000)
+    ] = 4000
+    head_s: Annotated[
+        float, Meta(description="how long a request's headers may take to come, in seconds", ge=0.1, le=3600)
+    ] = 10.0
+    body_s: Annotated[
+        float,
+        Meta(description="how long its body may take, in seconds; a second more for each 16 KB", ge=0.1, le=3600),
+    ] = 30.0
 
 
 class Agent(msgspec.Struct, frozen=True):
@@ -108,13 +123,35 @@ class Agent(msgspec.Struct, frozen=True):
 
     host: Annotated[str, Meta(description="address to listen on", min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(description="port to listen on; 0 takes any free one", ge=0, le=65535)] = 8279
+    hosts: Annotated[
+        tuple[str, ...], Meta(description="further names that an agent on loopback may be asked by; * is any")
+    ] = ()
     socket: Annotated[Path | None, Meta(description="a unix socket to listen on as well")] = None
+    tokens: Annotated[
+        Path, Meta(description="file of the tokens that are asked for; where there is none, everybody may come")
+    ] = msgspec.field(default_factory=default_tokens)
+    insecure: Annotated[
+        bool, Meta(description="listen where other machines can come, although no token is asked for")
+    ] = False
+    tls_cert: Annotated[Path | None, Meta(description="certificate to serve with (PEM, its chain too): https")] = None
+    tls_key: Annotated[Path | None, Meta(description="the certificate's key (PEM)")] = None
+    tls_client_ca: Annotated[
+        Path | None, Meta(description="authorities (PEM) of which every client needs a certificate")
+    ] = None
     spool: Annotated[Path, Meta(description="folder of the spool; made if it is missing")] = msgspec.field(
         default_factory=default_spool
     )
     servers: Annotated[tuple[str, ...], Meta(description="where frames go; several share the load", min_length=1)] = (
         DEFAULT_SERVER,
     )
+    token_file: Annotated[
+        Path | None, Meta(description="file that holds the token for the servers; else TABA_TOKEN holds it")
+    ] = None
+    ca: Annotated[
+        Path | None, Meta(description="authorities (PEM) that are trusted with servers; else the system's")
+    ] = None
+    cert: Annotated[Path | None, Meta(description="certificate (PEM) for servers that ask for one")] = None
+    key: Annotated[Path | None, Meta(description="that certificate's key (PEM)")] = None
     spool_mb: Annotated[int, Meta(description="largest size of the spool, in megabytes", ge=1, le=1_000_000)] = 1024
     full: Annotated[
         Literal["refuse", "drop_oldest"],
@@ -137,6 +174,20 @@ class Agent(msgspec.Struct, frozen=True):
     drain_s: Annotated[
         float, Meta(description="how long a stopping agent goes on sending, in seconds", ge=0, le=3600)
     ] = 5.0
+    statsd: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="where StatsD is listened for: udp://HOST:PORT, tcp://HOST:PORT, unixgram:///PATH; auto is "
+            "udp://127.0.0.1:8125 where that is free; off"
+        ),
+    ] = ("auto",)
+    statsd_client_tag: Annotated[
+        str, Meta(description="the tag of StatsD's metrics that names the client; none: the machine that sends does")
+    ] = ""
+    statsd_signs: Annotated[
+        Literal["change", "value"],
+        Meta(description="what + or - before a StatsD gauge's value makes of it: a change, or a value with a sign"),
+    ] = "change"
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -159,6 +210,17 @@ class Settings(msgspec.Struct, frozen=True):
     hosts: Annotated[
         tuple[str, ...], Meta(description="further names that a server on loopback may be asked by; * is any")
     ] = ()
+    tokens: Annotated[
+        Path, Meta(description="file of the tokens that are asked for; where there is none, everybody may come")
+    ] = msgspec.field(default_factory=default_tokens)
+    insecure: Annotated[
+        bool, Meta(description="listen where other machines can come, although no token is asked for")
+    ] = False
+    tls_cert: Annotated[Path | None, Meta(description="certificate to serve with (PEM, its chain too): https")] = None
+    tls_key: Annotated[Path | None, Meta(description="the certificate's key (PEM)")] = None
+    tls_client_ca: Annotated[
+        Path | None, Meta(description="authorities (PEM) of which every client needs a certificate")
+    ] = None
     data: Annotated[Path, Meta(description="folder of the data; made if it is missing")] = msgspec.field(
         default_factory=default_data
     )

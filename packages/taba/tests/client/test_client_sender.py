@@ -8,7 +8,7 @@ from event_sink import EventSink
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taba.client.link import Link, parse_address
+from taba.client.link import NONE, Link, parse_address
 from taba.client.pending import Encoded
 from taba.client.recorder import Recorder
 from taba.client.sender import LONGEST_PAUSE, Sender, pause
@@ -174,7 +174,7 @@ def test_after_an_outage_everything_arrives_in_order_and_fast(caplog):
 
 def test_a_server_that_hangs_is_given_up_in_time_and_tried_again(sink, monkeypatch):
     monkeypatch.setattr("taba.client.link.TIMEOUT", 0.3)
-    monkeypatch.setattr("taba.client.link.Link.__init__.__defaults__", (0.3,))
+    monkeypatch.setattr("taba.client.link.Link.__init__.__defaults__", (0.3, NONE))
     sink.script.append("hang")
     sender = sender_to(sink)
     put(sender, 1)

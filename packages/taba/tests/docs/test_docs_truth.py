@@ -26,7 +26,7 @@ from taba.server.openapi.operations import OPERATIONS
 
 COMMANDS: dict[str, click.Command] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 CODE = ("console", "sh", "text", "ini", "")
-NO_SETTINGS = {"TABA_SERVER", "TABA_TOKEN", "TABA_AGENT", "TABA_CLIENT", "TABA_DISABLED", "TABA_CONFIG"}
+NO_SETTINGS = config.NOT_SETTINGS
 
 
 def prose_and_code(page: Path) -> list[str]:
@@ -43,7 +43,10 @@ def prose_and_code(page: Path) -> list[str]:
 
 
 def flags_of(command: click.Command) -> set[str]:
-    """The options that `--help` lists."""
+    """The options that `--help` lists; of a command that has commands, theirs."""
+    within = getattr(command, "commands", None)
+    if within is not None:
+        return set().union(*map(flags_of, within.values()))
     return {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)} | {"--help"}
 
 
@@ -121,6 +124,14 @@ def test_reasons_and_own_tabs_are_those_of_the_code():
     assert [reason for reason in reasons if f"`{reason}`" not in text] == []
     assert bookkeeping.DROPPED in text
     assert bookkeeping.EVENTS in text
+
+
+def test_each_claim_of_the_security_page_has_its_test():
+    """The tests that it names are there."""
+    named = set(re.findall(r"`(test_[a-z0-9_]+)`", (ROOT / "docs/security.md").read_text(encoding="utf-8")))
+    tests = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "packages/taba/tests").rglob("test_*.py"))
+    assert len(named) > 30
+    assert [name for name in sorted(named) if f"def {name}(" not in tests] == []
 
 
 def test_generated_parts_are_up_to_date():

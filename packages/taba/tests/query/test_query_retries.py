@@ -133,10 +133,10 @@ def test_the_token_goes_along_and_is_not_shown(both, scripted, monkeypatch):
     scripted.script = [GOOD]
     both(token="secret").aggregates("a")
     both().aggregates("a")
-    monkeypatch.setenv("TABA_TOKEN", "of the environment")
+    monkeypatch.setenv("TABA_TOKEN", "of-the-environment")
     both().aggregates("a")
     told = [headers.get("authorization") for _, _, headers in scripted.requests]
-    assert told == ["Bearer secret", None, "Bearer of the environment"]
+    assert told == ["Bearer secret", None, "Bearer of-the-environment"]
     assert "secret" not in repr(exchange.target("http://a", "secret", 0))
     assert "secret" not in repr(Client("http://a", token="secret"))
 

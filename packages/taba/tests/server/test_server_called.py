@@ -5,7 +5,7 @@ import http.client
 import pytest
 from server_process import ServerProcess
 
-from taba.server.called import is_loopback, is_own
+from taba.locks.origins import is_loopback, is_own
 
 
 @pytest.mark.parametrize(

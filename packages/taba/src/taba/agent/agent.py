@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from taba.agent.servers import Servers
 from taba.agent.spool import Bounds, Spool
 from taba.agent.writer import BusyError, WriteError, Writer
 from taba.frame import Frame, encode
+from taba.locks.outgoing import Credentials
 from taba.settings import Agent as Settings
 
 log = logging.getLogger(__name__)
@@ -31,18 +32,21 @@ REPORT_SECONDS = 1.0
 POLL_SECONDS = 0.02
 REST_SECONDS = 0.02
 """For how long at most nothing is read."""
-LIVE = ("servers", "spool_mb", "full", "commit_ms", "pending_mb", "retry_s", "drain_s", "body_mb")
+LIVE = ("hosts", "servers", "spool_mb", "full", "commit_ms", "pending_mb", "retry_s", "drain_s", "body_mb")
 """The settings that a running agent can take anew."""
 
 
 class Agent:
     """Everything behind the agent's door."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Open the spool and read what is in it. Raises SpoolError, and ValueError for an address that is none."""
+    def __init__(self, settings: Settings, credentials: Credentials | None = None) -> None:
+        """Open the spool and read what is in it. Raises SpoolError, and ValueError for an address that is none.
+
+        `credentials` are for the servers, in the place of those that the settings and TABA_TOKEN say.
+        """
         self.settings = settings
         self.counts = Counts()
-        self.servers = Servers(settings.servers)
+        self.servers = Servers(settings.servers, credentials=credentials or _credentials(settings))
         self._lock = identity.lock(settings.spool)
         try:
             self.identity = identity.begin(settings.spool)
@@ -73,6 +77,8 @@ class Agent:
         self.started = time.time()
         self._being_written: set[tuple[str, str, int]] = set()
         self._report = Report(self.identity, self.started)
+        self.told: dict[str, Callable[[], Any]] = {}
+        """What doors say of themselves in the status, by their names."""
         self._ending = threading.Event()
         self._reporter = threading.Thread(target=self._tell, name="taba-report", daemon=True)
 
@@ -233,7 +239,7 @@ class Agent:
             ],
             "clients": len(self.held),
             "counts": {name: round(total) for name, total in sorted(self.counts.totals().items())},
-        }
+        } | {name: tell() for name, tell in self.told.items()}
 
     def _note_dropped(self, cause: str, events: int) -> None:
         self.counts.add(f"drops{{cause={cause}}}", events)
@@ -250,6 +256,12 @@ class Agent:
         except (BusyError, WriteError):
             return  # the same frame is written next time
         self._report.written()
+
+
+def _credentials(settings: Settings, environ: Mapping[str, str] = os.environ) -> Credentials:
+    """What the servers are sent and trusted by. Raises ValueError."""
+    token = None if settings.token_file else environ.get("TABA_TOKEN") or None
+    return Credentials(token, settings.ca, settings.cert, settings.key, settings.token_file)
 
 
 def _rest(settings: Settings) -> float:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from math import ceil
 from typing import Protocol, cast
 
 import httptools
@@ -31,13 +32,17 @@ REASONS = {
     403: b"Forbidden",
     404: b"Not Found",
     405: b"Method Not Allowed",
+    408: b"Request Timeout",
     413: b"Content Too Large",
     415: b"Unsupported Media Type",
     429: b"Too Many Requests",
+    431: b"Request Header Fields Too Large",
     500: b"Internal Server Error",
     503: b"Service Unavailable",
 }
-RETRY_AFTER = b"1"
+SAFE = b"x-content-type-options: nosniff\r\ncross-origin-resource-policy: same-origin\r\n"
+BYTES_A_SECOND = 16 << 10
+"""A body may take a second longer for each so many bytes of it."""
 
 
 @dataclass(slots=True)
@@ -56,9 +61,12 @@ JSON = b"application/json"
 
 
 class Respond(Protocol):
-    """To be called once, on the event loop, with a status and a body."""
+    """To be called once, on the event loop, with a status and a body.
 
-    def __call__(self, status: int, body: bytes, content_type: bytes = JSON) -> None: ...
+    `wait` is how many seconds to stay away, after a 429 or 503.
+    """
+
+    def __call__(self, status: int, body: bytes, content_type: bytes = JSON, *, wait: float = 0.0) -> None: ...
 
 
 Handle = Callable[[Request, Respond], None]
@@ -87,6 +95,9 @@ class Listener:
     limit: Callable[[], int]
     handled: Callable[[], float]
     most: int
+    head_seconds: float = 10.0
+    body_seconds: float = 30.0
+    """How long a request's head may take to come, and its body."""
     connections: set[Connection] = field(default_factory=set)
     closing: bool = False
     waiting: int = 0
@@ -125,9 +136,10 @@ class Listener:
             connection.finish()
 
     def sweep(self, seconds: float) -> None:
-        """End the connections on which nothing was asked or answered for so long."""
-        oldest = asyncio.get_running_loop().time() - seconds
-        for connection in [one for one in self.connections if one.active < oldest]:
+        """End the connections on which nothing was asked or answered for so long, or on which a request comes slowly:
+        who sends a byte now and then would have them for ever."""
+        now = asyncio.get_running_loop().time()
+        for connection in [one for one in self.connections if one.active < now - seconds or one.is_slow(now)]:
             connection.abandon()
 
 
@@ -146,6 +158,9 @@ class Connection(asyncio.Protocol):
         self.active = self._loop.time()
 
     def _begin(self) -> None:
+        self._begun: float | None = None
+        """When the request began that is not whole yet; None between two."""
+        self._has_head = False
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
         self._parts: list[bytes] = []
@@ -190,6 +205,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         self._begin()
+        self._begun = self._loop.time()
 
     def on_url(self, url: bytes) -> None:
         """The path, in parts where it is long."""
@@ -203,6 +219,7 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """A body may follow, if the other side thinks that it is welcome."""
+        self._has_head = True
         if self._headers.get(b"expect", b"").lower() == b"100-continue" and self._transport and not self._slots:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -218,6 +235,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """A request is whole; the next one's head may begin."""
+        self._begun = None
         self._head_bytes = 0
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         raw_path, _, query = self._url.partition(b"?")
@@ -236,8 +254,8 @@ class Connection(asyncio.Protocol):
 
     # Answers.
 
-    def _respond(self, slot: _Slot, status: int, body: bytes, content_type: bytes = JSON) -> None:
-        slot.answer = _head(status, len(body), slot.keeps, content_type) + (b"" if slot.bare else body)
+    def _respond(self, slot: _Slot, status: int, body: bytes, content_type: bytes = JSON, *, wait: float = 0.0) -> None:
+        slot.answer = _head(status, len(body), slot.keeps, content_type, wait) + (b"" if slot.bare else body)
         self._listener.waiting -= 1
         self.active = self._loop.time()
         ready = []
@@ -281,6 +299,16 @@ class Connection(asyncio.Protocol):
             self._reads = reads
             (self._transport.resume_reading if reads else self._transport.pause_reading)()
 
+    def is_slow(self, now: float) -> bool:
+        """Whether the request that is coming takes too long; what we do not read meanwhile is no fault of its own."""
+        if self._begun is None or not self._reads:
+            return False
+        shared = self._listener
+        allowed = shared.head_seconds
+        if self._has_head:
+            allowed += shared.body_seconds + self._size / BYTES_A_SECOND
+        return now - self._begun > allowed
+
     def finish(self) -> None:
         """End once all that was asked is answered."""
         if self._transport and not self._slots:
@@ -292,9 +320,10 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
 
-def _head(status: int, length: int, keeps: bool, content_type: bytes = JSON) -> bytes:
-    retry = b"retry-after: %b\r\n" % RETRY_AFTER if status in (429, 503) else b""
+def _head(status: int, length: int, keeps: bool, content_type: bytes = JSON, wait: float = 0.0) -> bytes:
+    retry = b"retry-after: %d\r\n" % max(ceil(wait), 1) if status in (429, 503) else b""
+    retry += b'www-authenticate: Bearer realm="taba"\r\n' if status == 401 else b""
     connection = b"" if keeps else b"connection: close\r\n"
     # An answer without content says nothing of it (RFC 9110, 8.6).
     content = b"" if status == 204 else b"content-type: %b\r\ncontent-length: %d\r\n" % (content_type, length)
-    return b"HTTP/1.1 %d %b\r\n%b%b%b\r\n" % (status, REASONS[status], content, retry, connection)
+    return b"HTTP/1.1 %d %b\r\n%b%b%b%b\r\n" % (status, REASONS[status], content, retry, connection, SAFE)

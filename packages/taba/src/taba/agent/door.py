@@ -17,30 +17,40 @@ import msgspec
 from taba import names
 from taba.agent.agent import Agent
 from taba.agent.connection import Handle, Request, Respond
+from taba.agent.guard import EVENTS, PING, STATUS, Guard
+from taba.agent.permitted import Permitted, permitted
 from taba.agent.writer import BusyError, WriteError
 from taba.compression import PackedTooLargeError, PackingError, in_words, unpack
 from taba.frame import CONTENT_TYPE, Frame, FrameError, decode
 from taba.headers import parse
+from taba.locks import limits
+from taba.locks.gate import LockedError
+from taba.locks.patterns import NOT_ALLOWED, patterns
+from taba.locks.tokens import Token
 
 _encode = msgspec.json.encode
 _CONTENT_TYPE = CONTENT_TYPE.encode()
+TOLD = 100
+"""Frames of one request that are told of one by one."""
 
 
 class _RefusedError(Exception):
     """Why a request is not taken, with the status that says so."""
 
-    def __init__(self, status: int, cause: str, why: str) -> None:
+    def __init__(self, status: int, cause: str, why: str, seconds: float = 0.0) -> None:
         super().__init__(why)
         self.status = status
         self.cause = cause
+        self.seconds = seconds
 
 
 class Door:
     """Answers requests; nothing that comes in harms what comes beside it."""
 
-    def __init__(self, agent: Agent, others: Mapping[tuple[str, str], Handle] | None = None) -> None:
+    def __init__(self, agent: Agent, guard: Guard, others: Mapping[tuple[str, str], Handle] | None = None) -> None:
         """`others` are what further doors answer, by method and path."""
         self._agent = agent
+        self._guard = guard
         self._others = others or {}
 
     def body_limit(self) -> int:
@@ -50,8 +60,9 @@ class Door:
     def handle(self, request: Request, respond: Respond) -> None:
         """Answer one request, now or once its frames are on the disk."""
         try:
+            holder = self._entered(request)
             if request.path == EVENTS and request.method == "POST":
-                self._events(request, respond)
+                self._events(request, respond, holder)
                 return
             other = self._others.get((request.method, request.path))
             if other is not None:
@@ -61,9 +72,19 @@ class Door:
             if request.method not in (method, "HEAD" if method == "GET" else method):
                 raise _RefusedError(405, "method", f"{request.path} does not take {request.method}")
             status, answer = give(self._agent)
+            if request.path != STATUS and not self._guard.tells(request):
+                # Everybody may ask this; why it is as it is, is for those who may read.
+                answer = {"status": "ok" if status == 200 else "failing"}
             respond(status, _encode(answer))
         except _RefusedError as refusal:
             self._refuse(refusal, respond)
+
+    def _entered(self, request: Request) -> Token | None:
+        """Whose request it is. Raises _RefusedError."""
+        try:
+            return self._guard.enter(request)
+        except LockedError as error:
+            raise _RefusedError(error.status, error.cause, str(error), error.seconds) from None
 
     def _missing(self, path: str) -> NoReturn:
         """Raises what says that there is no such path, or not for such a method."""
@@ -75,27 +96,42 @@ class Door:
 
     def _refuse(self, refusal: _RefusedError, respond: Respond) -> None:
         self._agent.counts.add(f"refused{{cause={refusal.cause}}}")
-        respond(refusal.status, _encode({"error": str(refusal)}))
+        respond(refusal.status, _encode({"error": str(refusal)}), wait=refusal.seconds)
 
-    def _events(self, request: Request, respond: Respond) -> None:
+    def _events(self, request: Request, respond: Respond, holder: Token | None) -> None:
         body = _unpacked(request, self.body_limit)
         frames = _frames(body)
+        found = self._permitted(frames, body, holder)
+        frames, body = found.frames, found.body
+        rejected = b',"rejected":%b}' % _rejected(found)
+        if not frames:
+            respond(200, b'{"accepted":0' + rejected)
+            return
 
         def done(error: Exception | None, events: int, duplicates: int) -> None:
             if error is not None:
                 self._refuse(_unwritten(error), respond)
             elif duplicates == len(frames):
-                respond(200, b'{"accepted":%d,"rejected":[],"duplicate":true}' % events)
+                respond(200, b'{"accepted":%d,"duplicate":true' % events + rejected)
             else:
-                respond(200, b'{"accepted":%d,"rejected":[]}' % events)
+                respond(200, b'{"accepted":%d' % events + rejected)
 
         try:
             self._agent.take(frames, body, b"taba-source" in request.headers, done)
         except (BusyError, WriteError) as error:
             raise _unwritten(error) from None
 
-
-EVENTS = "/v1/events"
+    def _permitted(self, frames: list[Frame], body: bytes, holder: Token | None) -> Permitted:
+        """What the token may write of frames; what it may not is counted."""
+        if holder is None:
+            return Permitted(frames, body)
+        events = sum(one.header.events() for one in frames)
+        self._guard.gate.meters.charge(holder, limits.EVENTS, events)
+        own = patterns(holder)
+        found = Permitted(frames, body) if own.are_any else permitted(frames, body, own, holder.id)
+        if found.foreign:
+            self._agent.counts.add(f"drops{{cause={NOT_ALLOWED},token={holder.id}}}", found.foreign)
+        return found
 
 
 def _ping(agent: Agent) -> tuple[int, dict[str, Any]]:
@@ -104,8 +140,8 @@ def _ping(agent: Agent) -> tuple[int, dict[str, Any]]:
 
 _ROUTES: dict[str, tuple[str, Callable[[Agent], tuple[int, dict[str, Any]]]]] = {
     EVENTS: ("POST", _ping),
-    "/ping": ("GET", _ping),
-    "/v1/status": ("GET", lambda agent: (200, agent.status())),
+    PING: ("GET", _ping),
+    STATUS: ("GET", lambda agent: (200, agent.status())),
 }
 
 
@@ -131,6 +167,14 @@ def _unpacked(request: Request, limit: Callable[[], int]) -> bytes:
         why = f"Content-Type {shown!r} is not taken: an agent takes {CONTENT_TYPE}; send JSON to a server"
         raise _RefusedError(400, "invalid", why)
     return body
+
+
+def _rejected(found: Permitted) -> bytes:
+    """What is told of what was not taken."""
+    if not found.denied:
+        return b"[]"
+    told = _encode([{"index": index, "error": error} for index, error in found.denied[:TOLD]])
+    return told + b',"rejected_total":%d' % max(found.events + found.foreign, len(found.denied))
 
 
 def _frames(body: bytes) -> list[Frame]:

@@ -38,6 +38,9 @@ IDLE_SECONDS = 1.0
 REFUSALS = (400, 413)
 """What a server answers to what it cannot take."""
 PACKED, PLAIN = {"Content-Encoding": "zstd"}, dict[str, str]()
+LOCKED, LOCKED_PAUSE = (401, 403), 3.0
+"""What a server answers that does not know the agent's token, and for how many seconds it is left alone then: the token
+is another one once its file has changed."""
 BUSY_PAUSE = 1.0
 """Seconds to leave a server alone that says that it has too much to do, and not for how long."""
 
@@ -198,7 +201,7 @@ class Lane(ABC):
 
     def _attempt(self, server: Server, body: bytes, headers: dict[str, str], patience: float) -> Answer | None:
         """One request; None where no answer came."""
-        link = self._links.setdefault(server.address, Link(server.address))
+        link = self._links.setdefault(server.address, Link(server.address, credentials=self._servers.credentials))
         seconds = patience if self._servers.alternative(server) else self.patience
         begun = time.monotonic()
         try:
@@ -217,6 +220,11 @@ class Lane(ABC):
         if answer.status in (429, 503):
             self._counts.add("retries{cause=busy}")
             self._servers.busy(server, BUSY_PAUSE if answer.wait is None else answer.wait, why)
+        elif answer.status in LOCKED:
+            self._counts.add("retries{cause=locked}")
+            if server.error != why:
+                log.error("%s does not let this agent in, frames wait: %s", server.address.written, answer.text[:300])
+            self._servers.busy(server, LOCKED_PAUSE, why)
         else:
             self._counts.add(f"retries{{cause=status_{answer.status}}}")
             self._servers.failed(server, why)

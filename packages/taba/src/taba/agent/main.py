@@ -17,8 +17,14 @@ from taba.agent.agent import Agent
 from taba.agent.connection import Listener
 from taba.agent.door import Door
 from taba.agent.doors import made
+from taba.agent.guard import Guard
 from taba.agent.identity import SpoolError
 from taba.listening import BACKLOG, StartError, at_hangup, listen, listen_unix, url
+from taba.locks.gate import Gate
+from taba.locks.keys import Keys
+from taba.locks.outgoing import Credentials
+from taba.locks.protection import protection
+from taba.locks.tls import certificate
 from taba.settings import Agent as Settings
 
 __all__ = ["AgentThread", "StartError", "serve"]
@@ -28,7 +34,7 @@ log = logging.getLogger(__name__)
 STOP_SECONDS = 5
 """How long requests that are under way may take once the agent was told to stop."""
 POLL_SECONDS = 0.01
-IDLE_SECONDS, SWEEP_SECONDS = 60.0, 10.0
+IDLE_SECONDS, SWEEP_SECONDS = 60.0, 0.5
 """A connection on which nothing happens for so long is ended; how often that is looked at."""
 
 
@@ -48,16 +54,18 @@ def serve(settings: Settings, ready: Callable[[str], None], reload: Callable[[],
 class AgentThread:
     """An agent in a thread of this process. Its settings may name the port 0; `url` is where it listens then."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, credentials: Credentials | None = None) -> None:
+        """`credentials` are for the servers, in the place of those that the settings say."""
         self.url = ""
         self._settings = settings
+        self._credentials = credentials
         self._process: _Process | None = None
         self._listens = threading.Event()
         self._thread = threading.Thread(target=self._run, name="taba-agent", daemon=True)
 
     def start(self) -> None:
         """Return once frames are taken. Raises StartError."""
-        self._process = _Process(self._settings, self._note)
+        self._process = _Process(self._settings, self._note, self._credentials)
         self._thread.start()
         self._listens.wait()
 
@@ -86,10 +94,14 @@ class AgentThread:
 class _Process:
     """The agent with its sockets and its event loop."""
 
-    def __init__(self, settings: Settings, ready: Callable[[str], None]) -> None:
-        self._sockets = [listen(settings.host, settings.port)]
+    def __init__(
+        self, settings: Settings, ready: Callable[[str], None], credentials: Credentials | None = None
+    ) -> None:
+        self._certificate = certificate(settings.tls_cert, settings.tls_key, settings.tls_client_ca, "agent.")
+        self._sockets = [listen(settings.host, settings.port, protection(settings))]
         try:
-            self.agent = Agent(settings)
+            self._gate = Gate(Keys(settings.tokens))
+            self.agent = Agent(settings, credentials)
             if settings.socket is not None:
                 self._sockets.append(listen_unix(settings.socket))
         except (SpoolError, ValueError) as error:
@@ -98,9 +110,15 @@ class _Process:
         except StartError:
             self._sockets[0].close()
             raise
-        self._doors = made(self.agent)
+        try:
+            self._doors = made(self.agent)
+        except StartError:
+            for one in self._sockets:
+                one.close()
+            raise
         others = {way: handle for one in self._doors for way, handle in one.routes.items()}
-        door = Door(self.agent, others)
+        self._guard = Guard(self._gate, settings)
+        door = Door(self.agent, self._guard, others)
         self._listener = Listener(door.handle, door.body_limit, self.agent.handled, settings.connections)
         self._path = settings.socket
         self._ready = ready
@@ -128,15 +146,23 @@ class _Process:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, self._stopping.set)
         tcp, *unix = self._sockets
-        servers = [await loop.create_server(self._listener, sock=tcp, backlog=BACKLOG)]
+        tls = self._certificate.context if self._certificate else None
+        patience = self._listener.head_seconds if tls else None
+        servers = [
+            await loop.create_server(self._listener, sock=tcp, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=patience)
+        ]
+        # A unix socket has its file's owner and mode for protection, and nobody to listen on the way.
         servers += [await loop.create_unix_server(self._listener, sock=one, backlog=BACKLOG) for one in unix]
         for one in self._doors:
             await one.start()
-        self._ready(url(tcp))
+        self._ready(url(tcp, "https" if tls else "http"))
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), SWEEP_SECONDS)
             self._listener.sweep(IDLE_SECONDS)
+            self._gate.tidy()
+            if self._certificate is not None:
+                self._certificate.look()
         for server in servers:
             server.close()
         if self._path is not None:
@@ -165,6 +191,7 @@ class _Process:
     def take(self, settings: Settings) -> list[str]:
         """Take other settings; which changed ones need a restart. Raises ValueError: then none hold."""
         restart = self.agent.reload(settings)
+        self._guard.settings = self.agent.settings
         if self._loop is not None:
             for one in self._doors:
                 self._loop.call_soon_threadsafe(one.reload, self.agent.settings)

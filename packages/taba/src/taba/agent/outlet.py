@@ -43,6 +43,8 @@ class Heard:
     errors: list[float] | None = None
     texts: Texts | None = None
     drops: Drops | None = None
+    closing: bool = False
+    """Whether the client is heard no more, for the time being: it is not waited for."""
 
     def events(self) -> int:
         """How many events it holds or says were lost."""
@@ -95,7 +97,7 @@ class Outlet:
             heard.counts,
             texts=heard.texts,
             drops=heard.drops,
-            closing=self._closing,
+            closing=self._closing or heard.closing,
             began=place.began,
             recorded=place.recorded,
             weights=bool(heard.weights),

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from taba.client.link import Address, Link, parse_address
+from taba.client.link import NONE, Address, Link, parse_address
+from taba.locks.outgoing import Credentials
 
 SHORTEST_PAUSE = 0.1
 LONGEST_PAUSE = 0.4
@@ -53,10 +54,12 @@ class Servers:
         *,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
+        credentials: Credentials = NONE,
     ) -> None:
         """Raises ValueError for what is no address."""
         self._clock = clock
         self._chance = chance
+        self.credentials = credentials
         self._changed = threading.Condition()
         self._closed = False
         self._servers = [Server(address) for address in _parsed(addresses)]
@@ -148,7 +151,7 @@ class Servers:
 
     def _watch(self, server: Server) -> None:
         """Ping a server until it is back."""
-        link = Link(server.address)
+        link = Link(server.address, credentials=self.credentials)
         while not (self._closed or server.gone):
             with self._changed:
                 self._changed.wait_for(lambda: self._closed, pause(server.failures, self._chance()))

@@ -21,6 +21,7 @@ from taba.cli.recording import record
 from taba.cli.screen import messages
 from taba.cli.server import server
 from taba.cli.tailing import tail
+from taba.cli.tokens import app as token
 from taba.cli.up import up
 from taba.cli.watches import watches
 from taba.cli.watching import watch
@@ -90,6 +91,18 @@ app.command(
         "TABA_AGENT_SPOOL_MB=4096 taba agent # any setting is a variable",
     ),
 )(agent)
+app.add_typer(
+    token,
+    name="token",
+    rich_help_panel=SERVING,
+    help="Make, list and revoke the tokens that servers and agents ask for.",
+    epilog=_examples(
+        "taba token create --write '*' # for agents",
+        "taba token create --write 'web.*' --client 'web-*'",
+        "taba token create --read --expires 90d --note ann",
+        "taba token revoke k3x9ab",
+    ),
+)
 app.command(
     rich_help_panel=RECORDING,
     # A number below zero is a value and no option.

@@ -14,6 +14,7 @@ import msgspec
 
 from taba.cli.failure import USAGE, Failure
 from taba.client.settings import DEFAULT_SERVER
+from taba.locks.outgoing import of_person
 
 DEFAULT = DEFAULT_SERVER
 TIMEOUT = 30.0
@@ -53,8 +54,17 @@ class Connection:
             raise Failure(f"--server {url}: expected an address such as {DEFAULT}", USAGE)
         self.url = written.rstrip("/")
         self._path = parts.path.rstrip("/")
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._http = kind(host, port, timeout=TIMEOUT)
+        try:
+            self.credentials = of_person()
+            if parts.scheme == "https":
+                context = self.credentials.context()
+                self._http = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
+            else:
+                self._http = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+        except ValueError as error:
+            raise Failure(f"TABA_TOKEN: {error}", USAGE) from None
+        except OSError as error:
+            raise Failure(str(error)) from None
         self._reached = False
 
     def get(self, path: str, parameters: Parameters = ()) -> bytes:
@@ -73,7 +83,7 @@ class Connection:
         """
         try:
             self._http.connect()
-            self._http.request("GET", f"{self._path}{path}?{urlencode(list(parameters))}", headers=dict(headers))
+            self._http.request("GET", f"{self._path}{path}?{urlencode(list(parameters))}", headers=self._with(headers))
             response = self._http.getresponse()
             body = response.read() if response.status != 200 else b""
         except (OSError, http.client.HTTPException) as error:
@@ -135,7 +145,7 @@ class Connection:
         if self._http.sock is None:
             self._http.connect()
             self._reached = True
-        self._http.request(method, self._path + path, body, dict(headers))
+        self._http.request(method, self._path + path, body, self._with(headers))
         response = self._http.getresponse()
         content = response.read()
         try:
@@ -143,6 +153,9 @@ class Connection:
         except ValueError:
             retry_after = 1.0
         return Answer(response.status, content, retry_after)
+
+    def _with(self, headers: Mapping[str, str]) -> dict[str, str]:
+        return {**headers, **self.credentials.headers()}
 
     def _unreachable(self, error: Exception) -> Failure:
         if isinstance(error, http.client.HTTPException) and not isinstance(error, ConnectionError):

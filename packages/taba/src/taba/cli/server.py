@@ -20,6 +20,8 @@ from taba.cli.screen import output
 from taba.cli.up import place, served_at
 from taba.config import Settings
 from taba.listening import StartError, listen, listen_shared, url
+from taba.locks.protection import protection
+from taba.locks.tls import certificate
 from taba.server.workers import Workers
 from taba.settings import taken
 from taba.store.own import brought_along
@@ -61,8 +63,9 @@ def server(config_file: flags.File = None, json: Json = False, **given: Any) -> 
 
 def _free(settings: Settings) -> tuple[str, int]:
     """The address as a URL, and its port, on which nobody else listens. Raises StartError."""
-    with listen(settings.host, settings.port) as listening:
-        return url(listening), listening.getsockname()[1]
+    certificate(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+    with listen(settings.host, settings.port, protection(settings)) as listening:
+        return url(listening, "https" if settings.tls_cert else "http"), listening.getsockname()[1]
 
 
 class _Running:

@@ -87,10 +87,12 @@ def tail(
         raise Failure(f"--prefix: {error}", USAGE) from None
     except OSError as error:
         raise Failure(f"{log}: cannot be read: {error.strerror}") from None
-    url = Connection(server).url
+    connection = Connection(server)
+    url = connection.url
     if once:
-        Connection(server).get("/ping")
-    taba.start(client=options.checked_client(client) if client else options.own_client(), server=url)
+        connection.get("/ping")
+    who = options.checked_client(client) if client else options.own_client()
+    taba.start(client=who, server=url, token=connection.credentials.token)
     reader = Reader(follower, Tabs(prefix), url)
     if once:
         _once(reader, log, json)

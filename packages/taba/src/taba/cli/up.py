@@ -23,6 +23,7 @@ from taba.cli.connection import DEFAULT
 from taba.cli.failure import Failure
 from taba.cli.screen import output
 from taba.config import Agent, Settings
+from taba.locks.outgoing import Credentials
 from taba.store.address import SQLITE, VALKEY, parse
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEMO_DATA = Path("demo-data")
-OF_OTHERS = ("agent.spool", "agent.servers", "workers")
+TO_SERVERS = ("agent.servers", "agent.token_file", "agent.ca", "agent.cert", "agent.key")
+OF_OTHERS = ("agent.spool", *TO_SERVERS, "workers")
 """Not for the agent inside, whose frames go to this server, and whose spool lies beside the server's data; and what is
 `taba server`'s alone."""
 SPOOL = "spool"
@@ -69,10 +71,12 @@ def _serve(settings: Settings, load: Callable[[], Settings], tell: Callable[[str
         serving.notify("STOPPING=1")
         beside.stop()
 
+    def inside(url: str, token: str) -> None:
+        beside.start(url, token, settings)
+
     def ready(url: str) -> None:
-        agent = beside.start(url, settings)
         serving.before_the_end(end)
-        tell(url, agent)
+        tell(url, beside.agent)
         serving.notify("READY=1")
 
     def reload() -> Settings:
@@ -83,7 +87,7 @@ def _serve(settings: Settings, load: Callable[[], Settings], tell: Callable[[str
 
     try:
         with brought_along(settings) as served:
-            serve(served, ready, serving.reloading(lambda: served_at(served, reload())))
+            serve(served, ready, serving.reloading(lambda: served_at(served, reload())), inside=inside)
     except (StartError, StoreError) as error:
         raise Failure(str(error)) from None
     except KeyboardInterrupt:
@@ -106,17 +110,21 @@ class Beside:
         self._url = ""
         self._stopping = threading.Lock()
 
-    def start(self, url: str, settings: Settings) -> str | None:
-        """Start what the settings ask for, for the server at `url`; the agent's address, where there is one."""
+    @property
+    def agent(self) -> str | None:
+        """The agent's address, where there is one."""
+        return self._agent.url if self._agent else None
+
+    def start(self, url: str, token: str, settings: Settings) -> None:
+        """Start what the settings ask for, for the server at `url`, which takes the token."""
         if settings.host_metrics:
             from taba.host import Collector
 
             self._collector = Collector()
-            self._collector.start(url)
+            self._collector.start(url, token)
         if settings.inner_agent:
             self._url = url
-            self._agent = _inner_agent(_of_the_inner(url, settings))
-        return self._agent.url if self._agent else None
+            self._agent = _inner_agent(_of_the_inner(url, settings), token)
 
     def reload(self, settings: Settings) -> None:
         """Give the agent other settings."""
@@ -143,14 +151,15 @@ class Beside:
 
 def _of_the_inner(url: str, settings: Settings) -> Agent:
     """The settings of the agent inside a server: it sends to that server, and its spool lies beside the data."""
-    return msgspec.structs.replace(settings.agent, servers=(url,), spool=settings.data / SPOOL)
+    own = msgspec.structs.replace(settings.agent, servers=(url,), spool=settings.data / SPOOL)
+    return msgspec.structs.replace(own, token_file=None, ca=None, cert=None, key=None)
 
 
-def _inner_agent(own: Agent) -> AgentThread | None:
+def _inner_agent(own: Agent, token: str) -> AgentThread | None:
     """A running agent; None where it cannot start, which is told, and no reason to have no server."""
     from taba.agent.main import AgentThread, StartError
 
-    agent = AgentThread(own)
+    agent = AgentThread(own, Credentials(token))
     try:
         agent.start()
     except StartError as error:

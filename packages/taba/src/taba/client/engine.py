@@ -26,7 +26,7 @@ class Engine:
         self._registry = registry
         self._settings = settings
         address = parse_address(settings.address, settings.origin)
-        self._sender = Sender(address, settings.pending_bytes)
+        self._sender = Sender(address, settings.pending_bytes, settings.credentials)
         self._drain = Drain(settings.flush_limit)
         self._flusher = self._new_epoch()
         self._sleep = time.sleep  # as the thread is now, true or gevent's: see Sender
@@ -35,7 +35,8 @@ class Engine:
 
     def configure(self, settings: Settings) -> None:
         """Take other settings, or go on after a stop. Another client id begins another epoch."""
-        self._sender.configure(parse_address(settings.address, settings.origin), settings.pending_bytes)
+        address = parse_address(settings.address, settings.origin)
+        self._sender.configure(address, settings.pending_bytes, settings.credentials)
         self._drain.flush_limit = settings.flush_limit
         self._settings = settings
         if self._flusher.client != fill_in(settings.client) and self._flusher.sequence > 0:

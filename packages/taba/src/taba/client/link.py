@@ -11,12 +11,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from taba.frame import CONTENT_TYPE
+from taba.locks.outgoing import Credentials
 
 codecs.lookup("idna")  # else the first connection imports it in a thread: see Recorder.start
 
 TIMEOUT = 10.0
 """Seconds of silence after which a request counts as failed."""
 MAX_ANSWER = 1 << 20
+NONE = Credentials()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,9 @@ class TlsConnection(http.client.HTTPSConnection, Connection):
 class Link:
     """Posts frames over one connection, which it opens when needed and keeps. For one thread at a time."""
 
-    def __init__(self, address: Address, timeout: float = TIMEOUT) -> None:
+    def __init__(self, address: Address, timeout: float = TIMEOUT, credentials: Credentials = NONE) -> None:
         self.address = address
+        self._credentials = credentials
         self._timeout = timeout
         self._patience = timeout
         self._connection: http.client.HTTPConnection | None = None
@@ -84,11 +87,11 @@ class Link:
         self._socket = socket.socket
         self._look_up = socket.getaddrinfo
 
-    def move(self, address: Address) -> None:
+    def move(self, address: Address, credentials: Credentials = NONE) -> None:
         """Post to `address` from now on."""
-        if address != self.address:
+        if address != self.address or credentials != self._credentials:
             self.close()
-            self.address = address
+            self.address, self._credentials = address, credentials
 
     def post(self, body: bytes, headers: Mapping[str, str], timeout: float | None = None) -> Answer:
         """Send `body`, which is frames, and wait for the answer; raises whatever goes wrong, of any type.
@@ -136,7 +139,7 @@ class Link:
         elif self._connection.sock is not None:
             self._connection.sock.settimeout(self._patience)
         prefix = "" if self.address.scheme == "unix" else self.address.path
-        self._connection.request(method, f"{prefix}{path}", body, headers)
+        self._connection.request(method, f"{prefix}{path}", body, {**headers, **self._credentials.headers()})
         response = self._connection.getresponse()
         text = response.read(MAX_ANSWER)
         if not response.isclosed():  # more than any answer has: leave the rest unread
@@ -146,8 +149,10 @@ class Link:
 
     def _opened(self) -> http.client.HTTPConnection:
         address = self.address
-        kind = TlsConnection if address.scheme == "https" else Connection
-        connection = kind(address.host, address.port or None)
+        if address.scheme == "https":
+            connection = TlsConnection(address.host, address.port, context=self._credentials.context())
+        else:
+            connection = Connection(address.host, address.port or None)
         connection.opened = self._open_unix if address.scheme == "unix" else self._open_tcp
         return connection
 

@@ -75,6 +75,10 @@ class Recorder:
         *,
         server: str | None = None,
         agent: str | None = None,
+        token: str | None = None,
+        ca: str | None = None,
+        cert: str | None = None,
+        key: str | None = None,
         pending_bytes: int = PENDING_BYTES,
         flush_limit: int = FLUSH_LIMIT,
         tab_limit: int = TAB_LIMIT,
@@ -82,11 +86,15 @@ class Recorder:
         """Start the client, or set up anew the one that runs. The first tab does it too, with the defaults.
 
         `client` is its id, with {host} and {pid} filled in. `agent` or `server` is where frames go, as
-        http://HOST:PORT or unix:///PATH. `pending_bytes` bounds the frames that wait for an answer,
-        `flush_limit` a tab's values in a quarter second, `tab_limit` the tabs; what exceeds them is dropped
-        and counted. Raises ValueError for an id or an address that cannot be one.
+        http://HOST:PORT or unix:///PATH; `token` is what it asks for, `ca` a file of the certificates that are trusted
+        with https, `cert` and `key` files of the client's own certificate. `pending_bytes` bounds the frames that
+        wait for an answer, `flush_limit` a tab's values in a quarter second, `tab_limit` the tabs; what exceeds
+        them is dropped and counted. Raises ValueError for an id or an address that cannot be one.
         """
-        settings = resolve(client, server, agent, pending_bytes=pending_bytes, flush_limit=flush_limit)
+        given = {"token": token, "ca": ca, "cert": cert, "key": key}
+        settings = resolve(
+            client, server, agent, pending_bytes=pending_bytes, flush_limit=flush_limit, credentials=given
+        )
         registry = self._opened()
         registry.limit = tab_limit
         if self._disabled:

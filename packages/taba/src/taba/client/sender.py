@@ -15,9 +15,10 @@ import threading
 import time
 from contextlib import suppress
 
-from taba.client.link import Address, Answer, Link
+from taba.client.link import NONE, Address, Answer, Link
 from taba.client.log import warn
 from taba.client.pending import Encoded, Pending
+from taba.locks.outgoing import Credentials
 
 SHORTEST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
@@ -58,12 +59,13 @@ class Sender:
     before gevent patches the modules stays with threads and true locks, and never waits for one kind with the other.
     """
 
-    def __init__(self, address: Address, limit: int) -> None:
+    def __init__(self, address: Address, limit: int, credentials: Credentials = NONE) -> None:
         self._lock = threading.RLock()
         self._wake = Signal()
         self._pending = Pending(limit)
-        self._link = Link(address)
+        self._link = Link(address, credentials=credentials)
         self._address = address
+        self._credentials = credentials
         self._chance = random.Random()  # noqa: S311 - nobody gains by guessing a pause
         self._reached = False
         self._away = False
@@ -89,12 +91,12 @@ class Sender:
         if forgotten:
             self._tell_once("crowded", "takes no frames, and there is no more room to say what was dropped")
 
-    def configure(self, address: Address, limit: int) -> None:
+    def configure(self, address: Address, limit: int, credentials: Credentials = NONE) -> None:
         """Send to `address` from now on, also what waits already."""
         with self._lock:
             self._pending.limit = limit
-            if address != self._address:
-                self._address = address
+            if address != self._address or credentials != self._credentials:
+                self._address, self._credentials = address, credentials
                 self._reached = self._away = False
                 self._hurry()
 
@@ -145,7 +147,7 @@ class Sender:
 
     def _try(self, body: bytes) -> Answer:
         """One attempt. The frames carry their own numbers, so nothing else need tell a repetition from a first."""
-        self._link.move(self._address)
+        self._link.move(self._address, self._credentials)
         try:
             return self._link.post(body, {})
         except Exception as error:  # a name that cannot be one, an answer that is not HTTP: try again

@@ -3,6 +3,8 @@
 client    TABA_CLIENT    {host}-{pid}              the client's id; {host} and {pid} are filled in
 agent     TABA_AGENT                               the address of an agent, which wins over a server's
 server    TABA_SERVER    http://127.0.0.1:8300     the address of a server; 127.0.0.1:8300 will do
+token     TABA_TOKEN                               what an agent or a server asks for; see taba.locks.outgoing, also for
+                                                   ca, cert and key (TABA_CA, TABA_CERT, TABA_KEY): whom to trust
           TABA_DISABLED                            1: nothing is kept and nothing is sent
 """
 
@@ -13,6 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from taba.locks.outgoing import Credentials, of_environment
 from taba.names import check_client
 
 DEFAULT_CLIENT = "{host}-{pid}"
@@ -23,13 +26,14 @@ FLUSH_LIMIT = 1_000_000
 
 
 class Settings(NamedTuple):
-    """The client's id with its placeholders; the address as written, and where; the bounds."""
+    """The client's id with its placeholders; the address as written, and where; the bounds; what is sent with it."""
 
     client: str
     address: str
     origin: str
     pending_bytes: int
     flush_limit: int
+    credentials: Credentials = Credentials()
 
 
 def resolve(
@@ -39,9 +43,13 @@ def resolve(
     *,
     pending_bytes: int = PENDING_BYTES,
     flush_limit: int = FLUSH_LIMIT,
+    credentials: Mapping[str, str | None] | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
-    """The settings that hold. Raises ValueError for a client id that breaks the rules."""
+    """The settings that hold; `credentials` are token, ca, cert and key as far as they are given.
+
+    Raises ValueError for a client id that breaks the rules, and for a token that cannot be one.
+    """
     client = client or environ.get("TABA_CLIENT") or DEFAULT_CLIENT
     fill_in(client)
     addresses = [
@@ -54,7 +62,8 @@ def resolve(
     address, origin = (given or [(DEFAULT_SERVER, "server")])[0]
     if re.fullmatch(r"[^:/]+:[0-9]+", address):
         address = f"http://{address}"
-    return Settings(client, address, origin, pending_bytes, flush_limit)
+    found = of_environment(environ, **(credentials or {}))
+    return Settings(client, address, origin, pending_bytes, flush_limit, found)
 
 
 def fill_in(client: str) -> str:

@@ -2,6 +2,8 @@
  * The server's HTTP interface. Addresses are relative, so it works below any path of a proxy.
  */
 
+import { tellLocked } from "./lock.js";
+
 /** @typedef {Record<string, string | number | (string | number)[] | null | undefined>} Fields */
 
 /** What the server refused or failed at; the text is its own, for people. */
@@ -35,6 +37,7 @@ export async function get(name, fields = {}, signal) {
   }
   noteTime(response.headers.get("date"));
   const answer = await response.json().catch(() => null);
+  if (response.status === 401) tellLocked(answer?.error ?? "");
   if (!response.ok) throw new Refused(answer?.error ?? `the server answers ${response.status}`, response.status);
   if (answer === null) throw new Refused("the server's answer is no JSON", response.status);
   tellHead(answer);

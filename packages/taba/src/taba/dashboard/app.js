@@ -9,6 +9,7 @@ import { onHead } from "./api.js";
 import { showCompleteness } from "./completeness.js";
 import { fill, h } from "./dom.js";
 import { onBroken } from "./live.js";
+import { onLocked, signedIn, signInPage, signOut } from "./lock.js";
 import { href, parse } from "./place.js";
 
 /** @typedef {{change: (place: import("./place.js").Place) => void, close: () => void}} View */
@@ -33,8 +34,10 @@ const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 /** @type {{name: string, view: View} | null} */
 let shown = null;
 let turn = 0;
+let locked = false;
 
 async function show() {
+  if (locked) return; // once somebody has signed in, the page is loaded anew
   const place = parse(location.hash);
   const name = place.page in PAGES ? place.page : "";
   turn += 1;
@@ -55,7 +58,7 @@ async function show() {
     window.scrollTo(0, 0);
     shown = { name, view: page.open(main, place) };
   } catch (error) {
-    if (own === turn) showLost(/** @type {Error} */ (error));
+    if (own === turn && !locked) showLost(/** @type {Error} */ (error));
   }
 }
 
@@ -63,6 +66,25 @@ async function show() {
 function showLost(error) {
   const again = h("button", { type: "button", onclick: () => location.reload() }, "Try again");
   fill(main, h("section", { class: "empty" }, h("h1", {}, "This page cannot be loaded"), h("p", {}, error.message), again));
+}
+
+/** In the place of any page: the server wants a token. */
+function showLocked() {
+  if (locked) return;
+  locked = true;
+  turn += 1;
+  shown?.view.close();
+  shown = null;
+  document.title = "Sign in · Taba";
+  main.className = "page-sign-in";
+  fill(main, signInPage());
+}
+
+function showSignOut() {
+  const who = signedIn();
+  if (who === null) return;
+  const button = h("button", { id: "sign-out", class: "quiet", type: "button", title: `Signed in with the token ${who}`, onclick: signOut }, "Sign out");
+  document.querySelector(".bar-end")?.append(button);
 }
 
 /** @param {string} name */
@@ -106,6 +128,8 @@ function showBroken() {
 showPages();
 showTheme();
 showBroken();
+showSignOut();
+onLocked(showLocked);
 onHead(showCompleteness(/** @type {HTMLElement} */ (document.getElementById("completeness"))));
 window.addEventListener("hashchange", show);
 show();

@@ -3,6 +3,7 @@
  * for all that it shows in one or two questions. A hidden page listens to nothing.
  */
 import { address, Refused, tellHead } from "./api.js";
+import { tellLocked } from "./lock.js";
 import { merge } from "./merging.js";
 
 /** @typedef {{of: import("./merging.js").Of, fields: import("./api.js").Fields}} Question */
@@ -125,6 +126,7 @@ class Stream {
       const response = await fetch(address("live", { of, ...fields }), { signal: stop.signal });
       if (response.status < 400 || response.status >= 500) return null;
       const answer = await response.json();
+      if (response.status === 401) tellLocked(answer.error);
       return new Refused(answer.error ?? `the server answers ${response.status}`, response.status);
     } catch {
       return null;

@@ -31,14 +31,19 @@ class AsyncClient:
         url: str | None = None,
         *,
         token: str | None = None,
+        ca: str | None = None,
         timeout: float = exchange.TIMEOUT,
         retries: int = exchange.RETRIES,
         http: httpx.AsyncClient | None = None,
     ) -> None:
-        self._target = exchange.target(url, token, retries)
+        self._target = exchange.target(url, token, retries, ca=ca)
         self._own = http is None
         # As the command line does: neither proxies nor passwords from the environment.
-        self._http = httpx.AsyncClient(trust_env=False, limits=exchange.LIMITS) if http is None else http
+        self._http = (
+            httpx.AsyncClient(verify=self._target.verify, trust_env=False, limits=exchange.LIMITS)
+            if http is None
+            else http
+        )
         self._timeout = timeout
         self._watches: WeakSet[AsyncWatch[Any]] = WeakSet()
 

@@ -28,7 +28,8 @@ class Client:
     """Asks one server, over connections that are kept. Each method is the HTTP call of its name.
 
     `url` is the server's address, else TABA_SERVER, else http://127.0.0.1:8300; `token` goes with each request, else
-    TABA_TOKEN. An answer may take `timeout` seconds; a question is repeated up to `retries` times where the server
+    TABA_TOKEN, else what ~/.config/taba/token holds; `ca` is a file of certificates that are trusted with https, else
+    TABA_CA. An answer may take `timeout` seconds; a question is repeated up to `retries` times where the server
     is away or busy. `http` is an httpx client of your own, for proxies, certificates or other transports; it stays
     open. Every method raises QueryError, or UnreachableError, which is one.
     """
@@ -38,14 +39,17 @@ class Client:
         url: str | None = None,
         *,
         token: str | None = None,
+        ca: str | None = None,
         timeout: float = exchange.TIMEOUT,
         retries: int = exchange.RETRIES,
         http: httpx.Client | None = None,
     ) -> None:
-        self._target = exchange.target(url, token, retries)
+        self._target = exchange.target(url, token, retries, ca=ca)
         self._own = http is None
         # As the command line does: neither proxies nor passwords from the environment.
-        self._http = httpx.Client(trust_env=False, limits=exchange.LIMITS) if http is None else http
+        self._http = (
+            httpx.Client(verify=self._target.verify, trust_env=False, limits=exchange.LIMITS) if http is None else http
+        )
         self._timeout = timeout
         self._watches: WeakSet[Watch[Any]] = WeakSet()
 

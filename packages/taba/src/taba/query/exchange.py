@@ -17,6 +17,7 @@ import httpx
 import msgspec
 
 from taba.client.settings import DEFAULT_SERVER
+from taba.locks.outgoing import Credentials, of_person
 from taba.query.errors import QueryError, UnreachableError
 from taba.query.questions import A, Question
 
@@ -36,20 +37,41 @@ class Target:
     """Which server, and what is said to it with each question."""
 
     url: str
-    token: str | None
+    credentials: Credentials
     retries: int
 
     @property
     def headers(self) -> dict[str, str]:
         """For every request."""
-        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        return self.credentials.headers()
+
+    @property
+    def verify(self) -> Any:
+        """Which certificates an httpx client trusts, and which it has itself; read now. Raises QueryError."""
+        if not self.url.startswith("https:"):
+            return True
+        try:
+            return self.credentials.context()
+        except OSError as error:
+            raise QueryError(str(error)) from None
 
     def __repr__(self) -> str:
         return f"Target({self.url!r})"  # a token is nobody's to read
 
 
-def target(url: str | None, token: str | None, retries: int, environment: Mapping[str, str] = os.environ) -> Target:
-    """The server that is meant: `url`, else TABA_SERVER, else the default; `token`, else TABA_TOKEN."""
+def target(
+    url: str | None,
+    token: str | None,
+    retries: int,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    ca: str | None = None,
+) -> Target:
+    """The server that is meant: `url`, else TABA_SERVER, else the default.
+
+    `token`, else TABA_TOKEN, goes with each question; `ca`, else TABA_CA, is trusted.
+    Raises QueryError for what cannot be one.
+    """
     origin = "url" if url else "TABA_SERVER"
     given = url or environment.get("TABA_SERVER") or DEFAULT_SERVER
     written = given if "://" in given else f"http://{given}"
@@ -60,7 +82,11 @@ def target(url: str | None, token: str | None, retries: int, environment: Mappin
         good = False
     if not good:
         raise QueryError(f"{origin}: {given!r} is not an address such as {DEFAULT_SERVER}", field=origin)
-    return Target(written.rstrip("/"), token or environment.get("TABA_TOKEN") or None, retries)
+    try:
+        credentials = of_person(environment, token=token, ca=ca)
+    except ValueError as error:
+        raise QueryError(str(error)) from None
+    return Target(written.rstrip("/"), credentials, retries)
 
 
 class Exchange(Generic[A]):

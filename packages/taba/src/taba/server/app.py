@@ -19,11 +19,24 @@ from starlette.routing import BaseRoute, Route
 
 from taba import names
 from taba.matching import PatternError
-from taba.server import boards, comparing, formats, live, metrics, noisiest, original, pages, parameters, prometheus_api
+from taba.server import (
+    boards,
+    comparing,
+    formats,
+    live,
+    metrics,
+    noisiest,
+    original,
+    pages,
+    parameters,
+    prometheus_api,
+    sessions,
+)
 from taba.server.answering import Answering
 from taba.server.called import Called
 from taba.server.events import Events
 from taba.server.intake import REFUSED, OverloadedError, StoppingError, UnfoldableError
+from taba.server.locked import Locked, credentials
 from taba.server.openapi import document
 from taba.server.parameters import ParameterError
 from taba.server.service import Service
@@ -94,9 +107,10 @@ def make_app(service: Service) -> Starlette:
     routes += prometheus_api.routes(service, answering, scraped.exposition.naming)
     routes += watches.routes(service, answering, watching)
     routes += original.routes(service, answering)
+    routes += sessions.routes(service.gate)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
-    called = Middleware(Called, service)
-    return Starlette(routes=routes, middleware=[called], lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
+    doors = [Middleware(Called, service), Middleware(Locked, service)]
+    return Starlette(routes=routes, middleware=doors, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
 
 
 class Handlers:
@@ -182,7 +196,9 @@ class Handlers:
         failure = self._service.intake.failure
         if failure is None:
             return _json({"status": "ok"})
-        return _json({"status": failure}, 503, {"Retry-After": RETRY_AFTER})
+        # Everybody may ask this; what a store says of itself is for those who may read.
+        told = failure if self._service.gate.may_read(credentials(request.scope)) else "failing"
+        return _json({"status": told}, 503, {"Retry-After": RETRY_AFTER})
 
     async def _windows(self, request: Request, *, per_client: bool) -> Response:
         selection = parameters.selection(request.query_params, per_client=per_client)

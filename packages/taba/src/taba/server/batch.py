@@ -19,6 +19,7 @@ from taba.frame import Frame
 from taba.handlers.base import EXACT, INEXACT_SCHEMA
 from taba.handlers.registry import Registry
 from taba.listed import Listed
+from taba.server.allowed import barred, unused
 from taba.server.bookkeeping import LATE_SECONDS, Entries, own_events
 from taba.server.client_tabs import ClientTabs
 from taba.server.rules import Rules, beyond_client, check, resolve
@@ -67,9 +68,11 @@ def assemble(
     frames = [(number, one) for number, submission in enumerate(submissions) for one in submission.frames]
     numbers = TabNumbers(catalogue)
     events = _together([_numbers(frames, numbers), _texts(frames, numbers), *_json_events(submissions, numbers)])
-    tabs, new = resolve(numbers.unknown, catalogue, registry, rules)
+    foreign = barred(events, submissions, catalogue, numbers.unknown)
+    skipped = () if foreign is None else unused(events, foreign, len(catalogue))
+    tabs, new = resolve(numbers.unknown, catalogue, registry, rules, skipped)
     own_submissions = [number for number, submission in enumerate(submissions) if submission.own]
-    good, bad = check(events, tabs, registry, rules, own_submissions)
+    good, bad = check(events, tabs, registry, rules, own_submissions, foreign)
     beyond = client_tabs.beyond(good["tab"], good["client"], rules.limits.client_tabs)
     if beyond is not None:
         bad = pl.concat([bad, beyond_client(good.filter(beyond), tabs, rules)])

@@ -17,6 +17,7 @@ import polars as pl
 
 from taba import names
 from taba.frame import Frame
+from taba.locks.patterns import NOT_ALLOWED
 from taba.server.rules import Rules
 from taba.server.submissions import Submission
 from taba.states.catalogue import Catalogue
@@ -145,6 +146,8 @@ def _refused_here(submissions: Sequence[Submission], bad: pl.DataFrame) -> Itera
         client = pl.col("client").fill_null("unknown")
         yield from bad.group_by("submission", "reason", lost=name, by=client).len().iter_rows()
     for number, submission in enumerate(submissions):
+        if submission.denied and submission.denied.count:
+            yield number, NOT_ALLOWED, "", submission.denied.client, submission.denied.count
         if submission.lost is not None:
             for (client, name, reason), count in submission.lost.items():
                 yield number, reason, name, client, count

@@ -1,28 +1,16 @@
 """Under which names a server is asked: one that only this machine reaches answers no page from elsewhere.
 
-A page in a browser on this machine may ask its own site's server alone. But whoever owns the site's name may have it
-mean 127.0.0.1 while the page is open (DNS rebinding), and then the page reads, and writes, what it finds there. What it
-cannot change is the name that it asks for, which is in the field Host:
-
-    answered    no Host; an IP address; a name of one word, as localhost; one that ends with .localhost; and those of
-                the setting `hosts`, where * is any name
-    403         any other name, where the server listens on loopback
+Which names those are is told in `taba.locks.origins`.
 """
 
 from __future__ import annotations
-
-import ipaddress
-import re
-from collections.abc import Iterable
 
 import msgspec
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from taba.locks.origins import is_loopback, is_own, unknown_name
 from taba.server.service import Service
-
-_PORT = re.compile(r":[0-9]*$")
-ANY = "*"
 
 
 class Called:
@@ -43,32 +31,6 @@ class Called:
         await self._app(scope, receive, send)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether the setting `host` means this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def is_own(host: str, further: Iterable[str]) -> bool:
-    """Whether the field Host names a server on loopback; `further` are names that do so too."""
-    name = _PORT.sub("", host.strip()).rstrip(".").lower()
-    if "." not in name or name.endswith(".localhost"):
-        # Nobody on the internet owns such a name. An IPv6 address in brackets has no point, or is none of a name's.
-        return True
-    try:
-        ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        return any(one == ANY or one.lower() == name for one in further)
-    return True
-
-
 def _refusal(host: str) -> Response:
-    told = (
-        f"this server listens on loopback and is not known as {host[:200]!r}: ask for it as localhost, "
-        "or list the name in the setting hosts"
-    )
+    told = unknown_name(host, "server", "hosts")
     return Response(msgspec.json.encode({"error": told}), 403, media_type="application/json")

@@ -22,6 +22,9 @@ from itertools import accumulate, count, takewhile
 import polars as pl
 
 from taba.handlers.registry import Registry
+from taba.locks import limits
+from taba.locks.gate import Gate
+from taba.server.allowed import HOLDER, events_in, within
 from taba.server.batch import Batch, assemble
 from taba.server.client_tabs import ClientTabs
 from taba.server.completeness import LIVE_SECONDS
@@ -101,7 +104,10 @@ class Intake:
         cache: ChunkCache,
         bounds: Bounds,
         clock: Callable[[], float] = time.time,
+        gate: Gate | None = None,
     ) -> None:
+        """`gate` counts the events of tokens."""
+        self._gate = gate
         self._registry = registry
         self._catalogue = catalogue
         self._freshness = freshness
@@ -143,7 +149,10 @@ class Intake:
 
     async def submit(self, submissions: Sequence[Submission]) -> Outcome:
         """The outcome of a request's submissions, once they are in the store. Raises OverloadedError, StoreError, and
-        UnfoldableError where a handler fails on one of them; others of the same request may be stored then."""
+        UnfoldableError where a handler fails on one of them; others of the same request may be stored then.
+
+        Whose request this is (HOLDER) decides what of it may be written, whichever call it came by."""
+        submissions = self._permitted(submissions)
         weight = sum(submission.weight for submission in submissions)
         if self._weight + weight > self.bounds.pending:
             raise OverloadedError("more events wait to be folded than may wait (limits.pending_mb): send this again")
@@ -155,6 +164,15 @@ class Intake:
         self._weight += weight
         self._arrived.set()
         return _together(await asyncio.gather(*futures))
+
+    def _permitted(self, submissions: Sequence[Submission]) -> Sequence[Submission]:
+        """What the token of this request may write; its events are taken from the token's allowance."""
+        holder = HOLDER.get()
+        if holder is None:
+            return submissions
+        if self._gate is not None and holder.events_per_s is not None:
+            self._gate.meters.charge(holder, limits.EVENTS, events_in(submissions))
+        return within(submissions, holder)
 
     async def run(self) -> None:
         """Take batch after batch, until cancelled; then what still waits."""
@@ -293,7 +311,7 @@ def _outcomes(submissions: Sequence[Submission], batch: Batch, duplicates: set[i
     outcomes = [
         Outcome(duplicate=True)
         if number in duplicates
-        else Outcome(batch.accepted.get(number, 0), list(submission.refused), submission.refusals())
+        else Outcome(batch.accepted.get(number, 0), *_refused(submission))
         for number, submission in enumerate(submissions)
     ]
     for number, total, indexes, errors in _told(batch.rejected):
@@ -304,6 +322,13 @@ def _outcomes(submissions: Sequence[Submission], batch: Batch, duplicates: set[i
     for outcome in outcomes:
         outcome.rejected = sorted(outcome.rejected)[:TOLD]
     return outcomes
+
+
+def _refused(submission: Submission) -> tuple[list[tuple[int, str]], int]:
+    """What was refused of a submission before it was folded: some of it, and how much."""
+    denied = submission.denied
+    told, count = (denied.told, denied.count) if denied else ([], 0)
+    return [*submission.refused, *told], submission.refusals() + count
 
 
 def _told(rejected: pl.DataFrame) -> Iterable[tuple[int, int, list[int], list[str]]]:

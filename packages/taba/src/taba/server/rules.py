@@ -2,6 +2,7 @@
 
 Each event that breaks a rule has a `reason`, as it is counted, and an `error`, as it is told:
 
+    not_allowed     the token of the request may not write this tab, or not as this client
     bad_name        the tab's name or tags break the rules of names
     unknown_type    no handler of this type is loaded
     type_conflict   the name has another type already
@@ -28,7 +29,7 @@ import contextlib
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,7 @@ import polars as pl
 from taba import names
 from taba.frame import MAX_WEIGHT
 from taba.handlers.registry import Registry
+from taba.locks.patterns import NOT_ALLOWED
 from taba.server.submissions import UNREADABLE
 from taba.settings import Limits
 from taba.states.catalogue import RESERVED, Catalogue
@@ -72,17 +74,23 @@ class Rules:
 
 
 def resolve(
-    unknown: Sequence[tuple[str, str | None]], catalogue: Catalogue, registry: Registry, rules: Rules
+    unknown: Sequence[tuple[str, str | None]],
+    catalogue: Catalogue,
+    registry: Registry,
+    rules: Rules,
+    skipped: Collection[int] = (),
 ) -> tuple[pl.DataFrame, dict[str, TabEntry]]:
     """The catalogue's rows, then one for each unknown (tab as written, type); and the tabs among these that are new.
 
-    What cannot be a tab has a `reason` and a `fault` in the place of a meaning.
+    What cannot be a tab has a `reason` and a `fault` in the place of a meaning; what is `skipped`, by its place in the
+    rows, has neither.
     """
     nothing = [pl.lit(None, dtype=pl.String).alias(name) for name in ("reason", "fault")]
     known = catalogue.frame.with_columns(nothing)
     if not unknown:
         return known, {}
-    faults, new = _discover(unknown, catalogue, registry, rules)
+    wanted = [pair for number, pair in enumerate(unknown, len(catalogue)) if number not in skipped]
+    faults, new = _discover(wanted, catalogue, registry, rules)
     pairs = pl.DataFrame(list(unknown), schema={"written": pl.String, "asked": pl.String}, orient="row")
     told = pl.DataFrame(
         faults,
@@ -209,17 +217,22 @@ def _in_one_form(named: pl.Series) -> pl.Series:
 
 
 def check(
-    events: pl.DataFrame, tabs: pl.DataFrame, registry: Registry, rules: Rules, own: Sequence[int]
+    events: pl.DataFrame,
+    tabs: pl.DataFrame,
+    registry: Registry,
+    rules: Rules,
+    own: Sequence[int],
+    barred: pl.Series | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The events that keep the rules, with what their tabs mean; and those that do not, with `reason` and `error`.
 
     Reasons and texts are worked out for the latter alone: mostly there are none. `own` are the submissions that are
-    the server's.
+    the server's, `barred` tells of which events their tokens may not write the tab.
     """
     meant = tabs.select(
         "parameter", "shard", "reserved", "full_type_key", "reason", tab="tab_key", type="type_key", value="value_key"
     )[events["tab_number"]]
-    events = events.hstack(meant)
+    events = events.hstack(meant).with_columns(pl.lit(False).alias("barred") if barred is None else barred)
     if (events["named"] != events["full_type_key"]).any():
         events = _with_own_parameters(events, registry)
         events = events.with_columns(named=_in_one_form(events["named"]))
@@ -248,6 +261,11 @@ def _broken(rules: Rules, own: Sequence[int]) -> list[_Rule]:
     """The rules, in the order in which they are told."""
     number, text, time = pl.col("number"), pl.col("text"), pl.col("time")
     tab_rules = [
+        (
+            pl.col("barred"),
+            NOT_ALLOWED,
+            pl.format("tab: the token may not write {} ({})", "written", pl.lit(NOT_ALLOWED)),
+        ),
         (
             pl.col("reserved") & ~pl.col("submission").is_in(list(own)),
             "bad_name",
@@ -281,7 +299,8 @@ def _broken(rules: Rules, own: Sequence[int]) -> list[_Rule]:
         (time > rules.newest, "future", pl.format("time: {} is too far in the future", time)),
     ]
     rest = [(broken, pl.lit(reason), error) for broken, reason, error in tab_rules + value_rules]
-    return [(pl.col("reason").is_not_null(), pl.col("reason"), pl.col("fault")), *rest]
+    # What may not be written is told first: of other tabs nothing is said, not even their type.
+    return [rest[0], (pl.col("reason").is_not_null(), pl.col("reason"), pl.col("fault")), *rest[1:]]
 
 
 def beyond_client(events: pl.DataFrame, tabs: pl.DataFrame, rules: Rules) -> pl.DataFrame:

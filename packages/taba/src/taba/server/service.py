@@ -16,6 +16,8 @@ import polars as pl
 from taba import __version__
 from taba.config import Settings
 from taba.handlers.registry import Registry
+from taba.locks.gate import Gate
+from taba.locks.keys import Keys
 from taba.matching import EXACT, client_pattern
 from taba.server.bookkeeping import EVENTS, LATE
 from taba.server.completeness import KNOWN_SECONDS, LATE_WINDOW, Completeness, completeness
@@ -65,7 +67,7 @@ class Service:
         clock: Callable[[], float] = time.time,
         choose: Callable[[int], int] = random.randrange,
     ) -> None:
-        """Open the store and load the handlers; raises StoreError, HandlerError.
+        """Open the store and load the handlers; raises StoreError, HandlerError, TokensError.
 
         `choose` gives a number below another: where and when to begin to compact, because several servers that share a
         store had better not do the same work at once.
@@ -73,6 +75,7 @@ class Service:
         self.clock = clock
         self.settings = settings
         self.started = clock()
+        self.gate = Gate(Keys(settings.tokens))
         self._choose = choose
         self.registry = Registry(settings.handlers)
         for handler in self.registry:
@@ -87,7 +90,7 @@ class Service:
         self.query = Query(self.registry, self.catalogue, self.reader)
         self.compactor = Compactor(self.store, self.registry, self.tiers, self.reader, cache, self._compacted)
         self.intake = Intake(
-            self.store, self.registry, self.catalogue, self.freshness, cache, self._bounds(settings), clock
+            self.store, self.registry, self.catalogue, self.freshness, cache, self._bounds(settings), clock, self.gate
         )
         self.leaving: list[Callable[[], None]] = []
         self.watched = self.watchers = 0

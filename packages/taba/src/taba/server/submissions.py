@@ -68,12 +68,22 @@ _parse_lines = msgspec.json.Decoder(Event).decode_lines
 _parse_tags = msgspec.json.Decoder(dict[str, str | int | float | bool]).decode
 
 
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Events of clients that a token may not write for: counted as `client`'s; `told` are (index, error) of some."""
+
+    client: str
+    count: int
+    told: list[tuple[int, str]]
+
+
 @dataclass(slots=True)
 class Submission:
     """What one request brought, or (`own`) what the server says of itself.
 
     `weight` is its size in bytes; `refused` are (index, error) of single events that could not be read. Where `lost`
-    counts these, by (client, tab, reason), `refused` may name the first of them alone.
+    counts these, by (client, tab, reason), `refused` may name the first of them alone. `tabs` are regular expressions
+    of the tabs that its token may write, None where it may write any.
     """
 
     receipts: tuple[Receipt, ...]
@@ -83,6 +93,8 @@ class Submission:
     refused: list[tuple[int, str]] = field(default_factory=list)
     own: bool = False
     lost: Mapping[tuple[str, str, str], int] | None = None
+    tabs: tuple[str, ...] | None = None
+    denied: Denied | None = None
 
     def refusals(self) -> int:
         """How many events could not be read."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from taba.agent.agent import Agent
 from taba.agent.connection import Handle
+from taba.dialects.statsd.addresses import parse
 from taba.settings import Agent as Settings
 
 
@@ -36,7 +37,12 @@ class Door(Protocol):
 
 
 def made(agent: Agent) -> list[Door]:
-    """The doors that an agent's settings ask for."""
+    """The doors that an agent's settings ask for. Raises StartError."""
     from taba.agent.doors.original import Original
 
-    return [Original(agent)]
+    doors: list[Door] = [Original(agent)]
+    if addresses := parse(agent.settings.statsd):
+        from taba.agent.doors.statsd.door import StatsD
+
+        doors.append(StatsD(agent, addresses))
+    return doors

@@ -17,12 +17,13 @@ from taba.server.openapi.schemas import SCHEMAS, named
 PATH = "/v1/openapi.json"
 ERRORS = {
     400: "the request cannot be understood; nothing was done",
-    403: "the server listens on loopback, and is not known by the name that it was asked by",
+    401: "the server asks for a token, and none came that is good",
+    403: "the token may not do this, a page from elsewhere asks, or the name that it was asked by is not the server's",
     404: "there is no such thing",
     405: "the call does not take this method",
     413: "the body is too large; nothing was taken",
     422: "the question is understood and cannot be answered",
-    429: "too many do this at once",
+    429: "too many do this at once, or the token's rate is reached: repeat it after Retry-After seconds",
     503: "the store fails, or too much waits: repeat it after Retry-After seconds",
 }
 _ERROR = {"application/json": {"schema": named("Error")}}
@@ -62,6 +63,6 @@ def _described(operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         told["requestBody"] = {"required": True, "content": operation.body}
     told["responses"] = {"200": {"description": "as asked", "content": content(operation)}}
-    for status in sorted({400, 403, *operation.errors}):
+    for status in sorted({400, 401, 403, 429, *operation.errors}):
         told["responses"][str(status)] = {"description": ERRORS[status], "content": _ERROR}
     return told

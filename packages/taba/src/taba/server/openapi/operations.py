@@ -66,6 +66,14 @@ def common(*names: str) -> dict[str, Field]:
     return {name: FIELDS[name] for name in names}
 
 
+SESSION: Schema = made(
+    {
+        "locked": {"type": "boolean"},
+        "token": {"type": ["string", "null"]},
+        "scopes": listed(TEXT),
+        "expires": {"type": ["number", "null"]},
+    }
+)
 _VALUE: Schema = {"type": ["number", "string"]}
 _EVENT: Schema = {
     "type": "object",
@@ -206,6 +214,15 @@ OPERATIONS: list[Operation] = [
         named("Watches"),
         {"match": WATCHES_MATCH, "rule": RULE},
         TABLES,
+    ),
+    Operation("/v1/session", "Whether a token is asked for, and what the browser's own may do", SESSION, errors=(400,)),
+    Operation(
+        "/v1/session",
+        "Give a browser a token to keep, as a cookie",
+        SESSION,
+        errors=(400,),
+        method="post",
+        body={JSON: {"schema": made({"token": TEXT})}},
     ),
     Operation("/v1/ledger", "What became of every event", named("Ledger"), {"client": CLIENTS_MATCH}, TABLES),
     Operation(

@@ -1,0 +1,1 @@
+"""StatsD's door: datagrams and lines on connections, at UDP, TCP and unix sockets, as what their clients recorded."""

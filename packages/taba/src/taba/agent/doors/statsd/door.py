@@ -1,0 +1,177 @@
+"""StatsD's door: sockets, the thread that listens, and the frames of the clients that are heard."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from taba.agent.agent import Agent
+from taba.agent.connection import Handle
+from taba.agent.doors.statsd.ear import QUIET_SECONDS, Ear
+from taba.agent.doors.statsd.sockets import bind_all
+from taba.agent.doors.statsd.stream import Stream
+from taba.agent.outlet import Heard, Outlet
+from taba.agent.writer import BusyError
+from taba.dialects.statsd.addresses import Address
+from taba.frame import Drops
+from taba.settings import Agent as Settings
+
+if TYPE_CHECKING:
+    from taba.agent.doors.statsd.intake import Intake
+    from taba.dialects.statsd.gathered import Gathered
+
+WAITING = 8
+"""Flushes that may wait for the event loop; the thread that listens waits then, and the kernel keeps what comes."""
+BUSY = "statsd_busy"
+"""The reason for what found no room in the spool."""
+MOST_LOST = 1 << 16
+STOP_SECONDS = 5.0
+POLL_SECONDS = 0.01
+
+
+class StatsD:
+    """The door. A client is heard from its first packet on, until it has sent nothing for QUIET_SECONDS."""
+
+    def __init__(self, agent: Agent, addresses: list[Address]) -> None:
+        """Bind the sockets. Raises StartError."""
+        self._agent = agent
+        self._sockets = bind_all(addresses)
+        datagrams = [one for one in self._sockets if one.address.scheme != "tcp"]
+        self._ear = Ear(datagrams, partial(_intake, agent.settings), self._flushed)
+        self._outlet = Outlet(agent, agent.identity.epoch, closing=False)
+        self._servers: list[asyncio.Server] = []
+        self._connections: set[Stream] = set()
+        self._heard: dict[str, float] = {}
+        self._lost: dict[str, Counter[tuple[str, str]]] = {}
+        self._room = threading.Semaphore(WAITING)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending = False
+
+    @property
+    def routes(self) -> Mapping[tuple[str, str], Handle]:
+        """Nothing over HTTP."""
+        return {}
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        if not self._sockets:
+            return
+        self._loop = loop = asyncio.get_running_loop()
+        most = self._agent.settings.connections
+        for one in self._sockets:
+            if one.address.scheme == "tcp":
+                made = partial(Stream, self._ear, self._connections, most)
+                self._servers.append(await loop.create_server(made, sock=one.socket))
+        self._agent.told["statsd"] = self._told
+        self._ear.start()
+
+    async def stop(self) -> None:
+        """Take what has come, and have it in the spool."""
+        if self._loop is None:
+            return
+        for server in self._servers:
+            server.close()
+        for connection in list(self._connections):
+            connection.close()
+        await asyncio.sleep(0)  # what the connections had comes to the ear
+        self._ending = True
+        await asyncio.to_thread(self._ear.stop)
+        deadline = self._loop.time() + STOP_SECONDS
+        await asyncio.sleep(0)
+        while not self._outlet.empty and self._loop.time() < deadline:
+            await asyncio.sleep(POLL_SECONDS)
+        for one in self._sockets:
+            one.close()
+
+    def reload(self, settings: Settings) -> None:
+        """Nothing of it changes without a restart."""
+
+    def _told(self) -> dict[str, Any]:
+        intake = self._ear.intake
+        return {
+            "listens": [
+                {"address": str(one.address), "room_bytes": 0 if one.address.scheme == "tcp" else one.room}
+                for one in self._sockets
+            ],
+            "connections": len(self._connections),
+            "clients": len(self._heard),
+            "tabs": len(intake.gatherer.series) if intake else 0,
+        }
+
+    def _flushed(self, gathered: Sequence[Gathered], start: float, stop: float, counts: Mapping[str, int]) -> None:
+        """Hand a flush over to the event loop; in the thread that listens."""
+        self._agent.counts.add_all({f"statsd.{name}": count for name, count in counts.items()})
+        heard = [_heard(one, start, stop) for one in gathered]
+        said = {one.client for one in gathered if one.second is None}
+        self._heard |= dict.fromkeys((one.client for one in gathered), stop)
+        for client, last in list(self._heard.items()):
+            closing = self._ending or not last <= stop < last + QUIET_SECONDS
+            if client not in said:
+                heard.append(Heard(client, start, stop))
+            if closing:
+                del self._heard[client]
+                next(one for one in reversed(heard) if one.client == client).closing = True
+        if heard and self._loop is not None:
+            self._room.acquire()
+            self._loop.call_soon_threadsafe(self._send, heard)
+
+    def _send(self, heard: Sequence[Heard]) -> None:
+        self._room.release()
+        for one in heard:
+            if lost := self._lost.pop(one.client, None):
+                _tell(one, lost)
+        try:
+            self._outlet.send(heard)
+        except BusyError:
+            self._lose(heard)
+
+    def _lose(self, heard: Sequence[Heard]) -> None:
+        """Count what found no room, to tell of it with what its client says next."""
+        for one in heard:
+            lost = self._lost.setdefault(one.client, Counter())
+            for part in (one, one.texts):
+                if part is not None:
+                    for name, count in zip(part.names, part.counts, strict=True):
+                        lost[name if len(lost) < MOST_LOST else "statsd", BUSY] += count
+            if one.drops is not None:
+                for name, reason, count in zip(one.drops.names, one.drops.reasons, one.drops.counts, strict=True):
+                    lost[name if len(lost) < MOST_LOST else "statsd", reason] += count
+            self._agent.counts.add("statsd.drops{cause=busy}", sum(one.counts))
+
+
+def _intake(settings: Settings) -> Intake:
+    """What reads, with all that it imports."""
+    from taba.agent.doors.statsd.intake import Intake
+    from taba.dialects.statsd.lines import Reader
+
+    return Intake(Reader(settings.statsd_client_tag, settings.statsd_signs == "change"))
+
+
+def _heard(gathered: Gathered, start: float, stop: float) -> Heard:
+    if gathered.second is not None:
+        start, stop = gathered.second, gathered.second + 1
+    return Heard(
+        gathered.client,
+        start,
+        stop,
+        gathered.names,
+        gathered.types,
+        gathered.counts,
+        gathered.numbers,
+        gathered.weights,
+        texts=gathered.texts,
+        drops=gathered.drops,
+    )
+
+
+def _tell(heard: Heard, lost: Mapping[tuple[str, str], int]) -> None:
+    """Add what was lost to what a client says."""
+    drops = heard.drops = heard.drops or Drops()
+    for (name, reason), count in lost.items():
+        drops.names.append(name)
+        drops.reasons.append(reason)
+        drops.counts.append(count)
