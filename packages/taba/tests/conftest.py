@@ -10,9 +10,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # The helpers of one folder serve the tests of others too; their file names are unique.
-sys.path += [
-    str(Path(__file__).parent / folder) for folder in ("handlers", "states", "store", "server", "dashboard", "locks")
-]
+FOLDERS = ("handlers", "states", "store", "server", "dashboard", "prometheus", "agent", "locks")
+sys.path += [str(Path(__file__).parent / folder) for folder in FOLDERS]
 
 _shared = settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.register_profile("here", _shared)

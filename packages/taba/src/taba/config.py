@@ -36,6 +36,7 @@ import msgspec
 
 from taba import durations
 from taba.client.link import parse_address
+from taba.dialects.prometheus.targets import target
 from taba.dialects.statsd import addresses as statsd
 from taba.matching import PatternError, glob_pattern
 from taba.settings import (
@@ -229,6 +230,8 @@ def _converted(origin: str, setting: Setting, value: Any, written: bool = False)
         return _addresses(origin, converted)
     if setting.path == "agent.statsd":
         _check_statsd(origin, converted)
+    if setting.path == "agent.scrape":
+        _check_targets(origin, converted)
     return converted
 
 
@@ -252,6 +255,15 @@ def _addresses(origin: str, written: Sequence[str]) -> tuple[str, ...]:
 def _check_statsd(origin: str, written: Sequence[str]) -> None:
     try:
         statsd.parse(written)
+    except ValueError as error:
+        raise ConfigError(f"{origin}: {error}") from None
+
+
+def _check_targets(origin: str, written: Sequence[str]) -> None:
+    """Raise ConfigError for what is no page to scrape."""
+    try:
+        for text in written:
+            target(text)
     except ValueError as error:
         raise ConfigError(f"{origin}: {error}") from None
 

@@ -171,6 +171,16 @@ class Agent(msgspec.Struct, frozen=True):
         float,
         Meta(description="longest wait for an answer before another server is tried, in seconds", ge=0.1, le=3600),
     ] = 10.0
+    series: Annotated[
+        int, Meta(description="cumulative series of other protocols that are remembered, of each", ge=1, le=10_000_000)
+    ] = 200_000
+    scrape: Annotated[
+        tuple[str, ...], Meta(description="pages of Prometheus exporters to fetch, each as URL or JOB=URL")
+    ] = ()
+    scrape_s: Annotated[float, Meta(description="how often each page is fetched, in seconds", ge=0.1, le=3600)] = 15.0
+    otlp_tags: Annotated[
+        tuple[str, ...], Meta(description="attributes of an OpenTelemetry resource that become tags")
+    ] = ("service.name",)
     drain_s: Annotated[
         float, Meta(description="how long a stopping agent goes on sending, in seconds", ge=0, le=3600)
     ] = 5.0

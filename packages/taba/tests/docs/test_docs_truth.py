@@ -19,8 +19,10 @@ import taba
 from taba import config
 from taba.cli.app import app
 from taba.client.settings import resolve
+from taba.dialects.otlp import translation
 from taba.frame import decode
 from taba.server import bookkeeping, rules
+from taba.server.elsewhere import ELSEWHERE
 from taba.server.openapi import document
 from taba.server.openapi.operations import OPERATIONS
 
@@ -111,7 +113,8 @@ def test_the_http_page_has_each_route_and_no_other(tmp_path):
     text = (ROOT / "docs/http.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^## (?:GET|POST) (/\S+)", text, re.MULTILINE)) == routes - {document.PATH}
     assert [one.path for one in OPERATIONS if one.together and f"`{one.path}`" not in text] == []
-    begins = {re.match(r"/(?:v1/)?[a-z]+", route)[0] for route in routes}
+    begins = {re.match(r"/(?:v1/)?[a-z]+", route)[0] for route in {*routes, *ELSEWHERE}}
+    assert [path for path in ELSEWHERE if f"`POST {path}`" not in text] == []
     for page in PAGES:
         assert set(re.findall(r"(?<!/api)/v1/[a-z]+", page.read_text(encoding="utf-8"))) <= begins, name_of(page)
 
@@ -122,6 +125,9 @@ def test_reasons_and_own_tabs_are_those_of_the_code():
     reasons = re.findall(r"^    ([a-z_]+)  +\S", rules.__doc__ or "", re.MULTILINE)
     assert len(reasons) > 8
     assert [reason for reason in reasons if f"`{reason}`" not in text] == []
+    told = re.findall(r"^    ([a-z_]+)  +[a-z]", translation.__doc__ or "", re.MULTILINE)
+    text_of_otlp = (ROOT / "docs/opentelemetry.md").read_text(encoding="utf-8")
+    assert [reason for reason in told[told.index("reason") + 1 :] if f"`{reason}`" not in text_of_otlp] == []
     assert bookkeeping.DROPPED in text
     assert bookkeeping.EVENTS in text
 

@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes a server, and questions to its API."""
+"""A real Prometheus that scrapes a server or an exporter, and questions to its API."""
 
 from __future__ import annotations
 
@@ -19,24 +19,45 @@ scrape_configs:
   - job_name: taba
     static_configs: [{{targets: ["{target}"]}}]
 """
+WRITING = """
+remote_write:
+  - url: {url}
+    queue_config: {{batch_send_deadline: 200ms, min_backoff: 50ms, max_backoff: 500ms, max_samples_per_send: 40}}
+    metadata_config: {{send_interval: 1s}}
+"""
 
 
 class Prometheus:
-    """Scrapes `url` every `interval`; ends with `close`."""
+    """Scrapes `url` every `interval`, and writes to `write_to` where that is given; ends with `close`."""
 
-    def __init__(self, folder: Path, url: str, interval: str = "500ms") -> None:
+    def __init__(self, folder: Path, url: str, interval: str = "500ms", write_to: str | None = None) -> None:
         folder.mkdir()
-        (folder / "prometheus.yml").write_text(CONFIGURATION.format(interval=interval, target=urlsplit(url).netloc))
+        configuration = CONFIGURATION.format(interval=interval, target=urlsplit(url).netloc)
+        configuration += WRITING.format(url=write_to) if write_to else ""
+        (folder / "prometheus.yml").write_text(configuration)
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         self._log = (folder / "log").open("wb")
-        command = [
+        self._command = [
             "prometheus",
             f"--config.file={folder}/prometheus.yml",
             f"--storage.tsdb.path={folder}/data",
             f"--web.listen-address=127.0.0.1:{port}",
         ]
-        self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
+        self.start()
+
+    def start(self) -> None:
+        """Start, and wait until it scrapes."""
+        self._process = subprocess.Popen(self._command, stdout=self._log, stderr=self._log)
         wait_until(self._ready, 60)
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        self._process.kill()
+        self._process.wait(30)
+
+    def log(self) -> str:
+        """What it said."""
+        return Path(self._log.name).read_text(errors="replace")
 
     def _ready(self) -> bool:
         assert self._process.poll() is None, Path(self._log.name).read_text()

@@ -32,7 +32,21 @@ REPORT_SECONDS = 1.0
 POLL_SECONDS = 0.02
 REST_SECONDS = 0.02
 """For how long at most nothing is read."""
-LIVE = ("hosts", "servers", "spool_mb", "full", "commit_ms", "pending_mb", "retry_s", "drain_s", "body_mb")
+LIVE = (
+    "hosts",
+    "servers",
+    "spool_mb",
+    "full",
+    "commit_ms",
+    "pending_mb",
+    "retry_s",
+    "drain_s",
+    "body_mb",
+    "series",
+    "scrape",
+    "scrape_s",
+    "otlp_tags",
+)
 """The settings that a running agent can take anew."""
 
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
@@ -58,15 +58,19 @@ class Request:
 
 
 JSON = b"application/json"
+Fields = Sequence[tuple[bytes, bytes]]
+"""Headers of an answer beyond those that each has, by name."""
 
 
 class Respond(Protocol):
     """To be called once, on the event loop, with a status and a body.
 
-    `wait` is how many seconds to stay away, after a 429 or 503.
+    `wait` is how many seconds to stay away, after a 429 or 503; `fields` are further headers.
     """
 
-    def __call__(self, status: int, body: bytes, content_type: bytes = JSON, *, wait: float = 0.0) -> None: ...
+    def __call__(
+        self, status: int, body: bytes, content_type: bytes = JSON, fields: Fields = (), *, wait: float = 0.0
+    ) -> None: ...
 
 
 Handle = Callable[[Request, Respond], None]
@@ -254,8 +258,18 @@ class Connection(asyncio.Protocol):
 
     # Answers.
 
-    def _respond(self, slot: _Slot, status: int, body: bytes, content_type: bytes = JSON, *, wait: float = 0.0) -> None:
-        slot.answer = _head(status, len(body), slot.keeps, content_type, wait) + (b"" if slot.bare else body)
+    def _respond(
+        self,
+        slot: _Slot,
+        status: int,
+        body: bytes,
+        content_type: bytes = JSON,
+        fields: Fields = (),
+        *,
+        wait: float = 0.0,
+    ) -> None:
+        head = _head(status, len(body), slot.keeps, content_type, fields, wait)
+        slot.answer = head + (b"" if slot.bare else body)
         self._listener.waiting -= 1
         self.active = self._loop.time()
         ready = []
@@ -320,10 +334,13 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
 
-def _head(status: int, length: int, keeps: bool, content_type: bytes = JSON, wait: float = 0.0) -> bytes:
+def _head(
+    status: int, length: int, keeps: bool, content_type: bytes = JSON, fields: Fields = (), wait: float = 0.0
+) -> bytes:
     retry = b"retry-after: %d\r\n" % max(ceil(wait), 1) if status in (429, 503) else b""
     retry += b'www-authenticate: Bearer realm="taba"\r\n' if status == 401 else b""
     connection = b"" if keeps else b"connection: close\r\n"
     # An answer without content says nothing of it (RFC 9110, 8.6).
     content = b"" if status == 204 else b"content-type: %b\r\ncontent-length: %d\r\n" % (content_type, length)
-    return b"HTTP/1.1 %d %b\r\n%b%b%b%b\r\n" % (status, REASONS[status], content, retry, connection, SAFE)
+    others = b"".join(b"%b: %b\r\n" % field for field in fields)
+    return b"HTTP/1.1 %d %b\r\n%b%b%b%b%b\r\n" % (status, REASONS[status], content, retry, connection, others, SAFE)

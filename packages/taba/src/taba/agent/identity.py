@@ -1,7 +1,8 @@
 """Who an agent is: an id for its spool, and how often it was started. The lock keeps others off the spool.
 
     SPOOL/agent.json    {"id": 12 hex digits, "starts": how often an agent was started on this spool,
-                         "relays": whether other agents have sent frames here}
+                         "relays": whether other agents have sent frames here,
+                         "began": when the first of these starts was, in seconds since 1970}
     SPOOL/agent.lock    held, with its process id in it, by the agent that runs
 
 The id and the number of the start are in what the agent tells of itself. So servers notice when a spool was copied
@@ -17,6 +18,7 @@ import json
 import os
 import re
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +37,7 @@ class Identity:
     start: int
     nonce: str
     relays: bool = False
+    began: float = 0.0
 
     @property
     def client(self) -> str:
@@ -89,7 +92,9 @@ def begin(folder: Path) -> Identity:
     name, starts = kept.get("id"), kept.get("starts")
     if not (isinstance(name, str) and re.fullmatch("[0-9a-f]{12}", name) and isinstance(starts, int)):
         name, starts = os.urandom(6).hex(), 0
-    identity = Identity(name, starts + 1, os.urandom(4).hex(), kept.get("relays") is True)
+    began = kept.get("began") if starts else None
+    began = began if isinstance(began, float) else time.time()
+    identity = Identity(name, starts + 1, os.urandom(4).hex(), kept.get("relays") is True, began)
     try:
         write(folder, identity)
     except OSError as error:
@@ -104,7 +109,8 @@ def write(folder: Path, identity: Identity) -> None:
     path = folder / "agent.json"
     beside = path.with_suffix(".new")
     with beside.open("w") as file:
-        file.write(json.dumps({"id": identity.id, "starts": identity.start, "relays": identity.relays}) + "\n")
+        told = {"id": identity.id, "starts": identity.start, "relays": identity.relays}
+        file.write(json.dumps(told | {"began": identity.began}) + "\n")
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)

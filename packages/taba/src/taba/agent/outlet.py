@@ -11,45 +11,20 @@ All methods are for the event loop.
 from __future__ import annotations
 
 import asyncio
-from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from taba.agent.agent import Agent
 from taba.agent.writer import BusyError, WriteError
-from taba.frame import Drops, Frame, Header, Texts, encode, pack_values
+from taba.dialects.heard import Heard
+from taba.frame import Frame, Header, encode, pack_values
+
+__all__ = ["Heard", "Outlet", "Place"]
 
 AGAIN_SECONDS = 0.5
 """After so long, what could not be written is tried again."""
 HELD_BYTES = 16 << 20
 """What may wait to be written; beyond that nothing more is numbered."""
-
-
-@dataclass(slots=True)
-class Heard:
-    """What one client recorded from `start` to `stop` (seconds since 1970, both in one second); lists as in a Header.
-
-    `weights` is parallel to `numbers` or empty; `errors` is parallel to `names` or None.
-    """
-
-    client: str
-    start: float
-    stop: float
-    names: list[str] = field(default_factory=list)
-    types: list[str] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
-    numbers: array[float] = field(default_factory=lambda: array("d"))
-    weights: array[float] = field(default_factory=lambda: array("d"))
-    errors: list[float] | None = None
-    texts: Texts | None = None
-    drops: Drops | None = None
-    closing: bool = False
-    """Whether the client is heard no more, for the time being: it is not waited for."""
-
-    def events(self) -> int:
-        """How many events it holds or says were lost."""
-        parts = (self.counts, self.texts.counts if self.texts else (), self.drops.counts if self.drops else ())
-        return sum(map(sum, parts))
 
 
 @dataclass(slots=True)
@@ -59,6 +34,35 @@ class Place:
     began: float
     sequence: int = 0
     recorded: int = 0
+
+
+def numbered(heard: Heard, place: Place, epoch: str, closing: bool) -> Frame:
+    """The next frame of an epoch, whose place moves on."""
+    place.sequence += 1
+    place.recorded += heard.events()
+    header = Header(
+        heard.client,
+        epoch,
+        place.sequence,
+        heard.start,
+        heard.stop,
+        heard.names,
+        heard.types,
+        heard.counts,
+        texts=heard.texts,
+        drops=heard.drops,
+        closing=closing,
+        began=place.began,
+        recorded=place.recorded,
+        weights=bool(heard.weights),
+        errors=heard.errors,
+    )
+    return Frame(header, pack_values(heard.numbers) + pack_values(heard.weights))
+
+
+def encoded(frames: Sequence[Frame]) -> bytes:
+    """The frames' bytes, one behind the other."""
+    return b"".join(encode(one.header, bytes(one.values)) for one in frames)
 
 
 class Outlet:
@@ -76,38 +80,26 @@ class Outlet:
 
     def send(self, heard: Sequence[Heard], written: Callable[[], None] = lambda: None) -> None:
         """Have it written; `written` is called once it is on the disk. Raises BusyError: then nothing was taken."""
+        self.check()
+        self.write([self.numbered(one) for one in heard], written)
+
+    def check(self) -> None:
+        """Raise BusyError while more waits than may wait."""
         if self._held > HELD_BYTES:
             trouble = self._agent.trouble or "the spool is slower than what comes"
             raise BusyError(f"no more can be kept until what waits is written: {trouble}")
-        self.write([self.numbered(one) for one in heard], written)
 
     def numbered(self, heard: Heard) -> Frame:
         """Its frame. What is numbered has to be written."""
         place = self._places.setdefault(heard.client, Place(heard.start))
-        place.sequence += 1
-        place.recorded += heard.events()
-        header = Header(
-            heard.client,
-            self._epoch,
-            place.sequence,
-            heard.start,
-            heard.stop,
-            heard.names,
-            heard.types,
-            heard.counts,
-            texts=heard.texts,
-            drops=heard.drops,
-            closing=self._closing or heard.closing,
-            began=place.began,
-            recorded=place.recorded,
-            weights=bool(heard.weights),
-            errors=heard.errors,
-        )
-        return Frame(header, pack_values(heard.numbers) + pack_values(heard.weights))
+        return numbered(heard, place, self._epoch, self._closing or heard.closing)
 
-    def write(self, frames: Sequence[Frame], written: Callable[[], None] = lambda: None) -> None:
-        """Have frames that are numbered written."""
-        body = b"".join(encode(one.header, bytes(one.values)) for one in frames)
+    def write(
+        self, frames: Sequence[Frame], written: Callable[[], None] = lambda: None, body: bytes | None = None
+    ) -> None:
+        """Have frames that are numbered written; `body` is they encoded, where they are already."""
+        if body is None:
+            body = encoded(frames)
         self._held += len(body)
         self._waiting.append((list(frames), body, written))
         self._next()

@@ -8,8 +8,13 @@ taba.agent.refused{cause=…}     counter       requests of clients that were no
 taba.agent.rejected             counter       events that servers rejected, with their reasons in taba.client.dropped
 taba.agent.retries{cause=…}     counter       requests to servers that were repeated
 taba.agent.drops{cause=…}       counter       events in frames that had to be given up
+taba.agent.otlp.points          counter       points of OpenTelemetry's metrics that came
+taba.agent.otlp.rejected{reason=…}  counter   of them, those that were not taken
+taba.agent.otlp.series{verdict=…}   counter   of them, what became of those of cumulative series
+taba.agent.otlp.tags_left_out   counter       attributes beyond what a tab may have
 taba.agent.spool.bytes          gauge         of frames that no server has yet
 taba.agent.spool.age_s          gauge         for how long there has been a backlog
+taba.agent.scrapes{result=ok|failed}   counter   pages of exporters that were fetched
 taba.agent.commit.ms            percentile    writing and syncing what came together
 taba.agent.lane.ms{lane=…}      percentile    from a frame's arrival to a server's answer
 """

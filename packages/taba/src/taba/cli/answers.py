@@ -212,7 +212,9 @@ def _notes(shape: Shape, entries: Sequence[Entry], left_out: Sequence[str]) -> l
     notes = []
     errors = [answer["error"] for entry in entries for answer in entry.windows.values() if answer.get("error")]
     if errors and shape is PERCENTILE:
-        notes.append(f"percentiles are within {max(errors) * 100:.3g} % of the true ones")
+        within = f"within {max(errors) * 100:.3g} % of the true ones"
+        # Beyond 1 an error tells nothing: what was recorded is a histogram's widest buckets.
+        notes.append(f"percentiles are {within if max(errors) < 1 else 'known no nearer than to their bucket'}")
     if errors and shape is UNIQUES:
         notes.append(f"95 of 100 are within {max(errors) * 100:.3g} % of the true")
     if left_out:

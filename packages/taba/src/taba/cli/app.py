@@ -18,6 +18,7 @@ from taba.cli.importing import import_files
 from taba.cli.ledger import ledger
 from taba.cli.noisy import noisy
 from taba.cli.recording import record
+from taba.cli.scraping import scrape
 from taba.cli.screen import messages
 from taba.cli.server import server
 from taba.cli.tailing import tail
@@ -129,6 +130,14 @@ app.command(
         "taba tail access.log --once --prefix shop # what is there, as shop.*",
     ),
 )(tail)
+app.command(
+    rich_help_panel=RECORDING,
+    epilog=_examples(
+        "taba scrape http://127.0.0.1:9100 # every 15 s, until Ctrl-C",
+        "taba scrape node=http://10.0.0.7:9100/metrics --every 1m # as job node",
+        "taba scrape http://127.0.0.1:9100 --once # from cron: what came since the last time",
+    ),
+)(scrape)
 app.command(
     rich_help_panel=ASKING,
     epilog=_examples("taba tabs # all of them", "taba tabs 'bids.*' # by a glob"),

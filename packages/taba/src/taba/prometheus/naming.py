@@ -58,6 +58,7 @@ RESERVED_LABELS = frozenset({"client", LE, "quantile", VALUE, WINDOW})
 TAG_PREFIX = "tag_"
 
 _UNFIT = re.compile(r"[^A-Za-z0-9_]")
+_TOTAL = re.compile(r"[.:/_-]total$")
 _LAST_PART = re.compile(r"^(?:(.*)[.:/_-])?([^.:/_-]+)$")
 
 
@@ -205,7 +206,7 @@ def _base(name: str, *, with_unit: bool, counter: bool, mark: str) -> tuple[str,
     """The name that families are made of, and the unit in it."""
     stem = name
     if counter:
-        stem = re.sub(r"[.:/_-]total$", "", stem)
+        stem = _TOTAL.sub("", stem)
     unit = unit_of(stem) if with_unit else NO_UNIT
     if unit is not NO_UNIT:
         stem = stem[: stem.rindex(_LAST_PART.match(stem)[2]) - 1]  # type: ignore[index]
@@ -229,7 +230,7 @@ class Naming:
     """The families of many names, no two of which share a family's or a sample's name.
 
     Which of several names keeps the plain base depends on nothing but the set of names: first those whose base is the
-    name itself, then by alphabet. So servers agree, whatever came first.
+    name itself, then by alphabet, without a last part `total`. So servers agree, whatever came first.
     """
 
     def __init__(
@@ -247,7 +248,7 @@ class Naming:
         self._taken = set(own)
         known = columns or {}
         falls = frozenset(falling)
-        for name in sorted(types, key=lambda name: (plain(name) != name, name)):
+        for name in sorted(types, key=lambda name: (plain(name) != name, _TOTAL.sub("", name), name)):
             kind = types[name].partition("(")[0]
             found = self._told_apart(name, types[name], known.get(kind, ()), falls=name in falls)
             self.families[name] = found

@@ -22,6 +22,7 @@ from taba.matching import PatternError
 from taba.server import (
     boards,
     comparing,
+    elsewhere,
     formats,
     live,
     metrics,
@@ -108,6 +109,7 @@ def make_app(service: Service) -> Starlette:
     routes += watches.routes(service, answering, watching)
     routes += original.routes(service, answering)
     routes += sessions.routes(service.gate)
+    routes += elsewhere.routes(service)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
     doors = [Middleware(Called, service), Middleware(Locked, service)]
     return Starlette(routes=routes, middleware=doors, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]

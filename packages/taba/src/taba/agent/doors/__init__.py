@@ -39,8 +39,11 @@ class Door(Protocol):
 def made(agent: Agent) -> list[Door]:
     """The doors that an agent's settings ask for. Raises StartError."""
     from taba.agent.doors.original import Original
+    from taba.agent.doors.otlp import Otlp
+    from taba.agent.doors.prometheus.remote_write import RemoteWrite
+    from taba.agent.doors.prometheus.scraping import Scraping
 
-    doors: list[Door] = [Original(agent)]
+    doors: list[Door] = [Otlp(agent), RemoteWrite(agent), Scraping(agent), Original(agent)]
     if addresses := parse(agent.settings.statsd):
         from taba.agent.doors.statsd.door import StatsD
 
