@@ -5,8 +5,8 @@ from __future__ import annotations
 from fuzz_events import NOW
 from fuzz_heard import check_heard
 from fuzz_targets import target
-
 from taba.agent.doors.original_seconds import heard
+
 from taba.dialects.original.reading import ProtocolError, read
 
 BODY = b"""1

@@ -5,6 +5,7 @@ import time
 import zlib
 
 import pytest
+from keyring import issue
 from old_taba import ask, encode, post, record
 from server_process import JSON, ServerProcess, wait_until
 
@@ -208,6 +209,31 @@ def test_only_as_many_answers_as_may_be(tmp_path):
         assert answer.status == 400
         assert "more than 10 rows (limits.answer_rows)" in answer.content["error"]
         assert list(ask(server.url, "/tabs", name="t1,t2")) == ["t1", "t2"]
+    finally:
+        server.close()
+
+
+def test_a_token_for_some_tabs_and_clients(tmp_path):
+    """What it may not write is refused event by event, as `token:ID`, and nothing of it is another client's loss."""
+    tokens = tmp_path / "tokens"
+    text = issue(tokens, write=("mine.*",), clients=("me-*",))
+    asks = {"Authorization": f"Bearer {issue(tokens, read=True)}"}
+    server = ServerProcess(tmp_path, gather_ms=2, tokens=str(tokens))
+    try:
+        body = encode(
+            {
+                "me-1": {"mine.a": [("CounterGroup", time.time(), 1)] * 2, "other": [("CounterGroup", time.time(), 1)]},
+                "you": {"mine.a": [("CounterGroup", time.time(), 1), ("Nonsense", time.time(), 1)]},
+            }
+        )
+        assert post(server.url, body)[0] == 401
+        status, answer = post(server.url, body, Authorization=f"Bearer {text}")
+        assert (status, answer["accepted"]) == (200, 2)
+        ledger = json.loads(server.request("GET", "/v1/ledger", headers=asks).body)["ledger"]
+        assert (ledger["me-1"]["folded"], ledger["me-1"]["dropped"]) == (2, {"not_allowed": 1})
+        assert "you" not in ledger
+        (told,) = [row["dropped"] for client, row in ledger.items() if client.startswith("token:")]
+        assert told == {"not_allowed": 2}
     finally:
         server.close()
 

@@ -61,16 +61,29 @@ def _loose(submission: Submission, token: str, own: Patterns) -> Submission:
     receipts = tuple(_of_own(receipt, own) for receipt in submission.receipts)
     submission = replace(submission, receipts=receipts, tabs=own.tabs)
     events = submission.events
-    if own.clients is None or events is None or events.is_empty():
+    if own.clients is None or events is None:
         return submission
+    lost = submission.lost
+    foreign = 0
+    if lost is not None:
+        theirs = {of: count for of, count in lost.items() if own.takes_client(of[0])}
+        foreign = sum(lost.values()) - sum(theirs.values())
+        submission = replace(submission, lost=theirs)
+    return _of_own_clients(submission, events, token, own.clients, foreign)
+
+
+def _of_own_clients(
+    submission: Submission, events: pl.DataFrame, token: str, clients: Sequence[str], foreign: int
+) -> Submission:
+    """The same without the events of other clients, of which `foreign` could not be read."""
     client = pl.col("client").cast(pl.String)
     # Events without a client break another rule.
-    fits = client.is_null() | pl.any_horizontal([client.str.contains(one) for one in own.clients] or [pl.lit(False)])
+    fits = client.is_null() | pl.any_horizontal([client.str.contains(one) for one in clients] or [pl.lit(False)])
     bad = events.filter(~fits)
-    if bad.is_empty():
+    if bad.is_empty() and not foreign:
         return submission
     few = bad.head(TOLD).select("index", client).iter_rows()
-    denied = Denied(f"token:{token}", bad.height, [(index, _told(token, name)) for index, name in few])
+    denied = Denied(f"token:{token}", bad.height + foreign, [(index, _told(token, name)) for index, name in few])
     return replace(submission, events=events.filter(fits), denied=denied)
 
 

@@ -38,6 +38,9 @@ SCOPES: dict[tuple[str, str], Scope] = {
     ("GET", "/v1/status"): ADMIN,
     ("GET", "/metrics"): READ,
     **{("POST", path): OPEN for path in ELSEWHERE},
+    ("POST", "/post"): WRITE,
+    ("POST", "/post_zip"): WRITE,
+    **{("GET", f"/{path}"): READ for path in ("tabs", "projection", "clients", "names", "types")},
     **{
         (method, f"/api/v1/{path}"): READ
         for method in ("GET", "POST")

@@ -92,9 +92,9 @@ class Submission:
     events: pl.DataFrame | None = None
     refused: list[tuple[int, str]] = field(default_factory=list)
     own: bool = False
+    lost: Mapping[tuple[str, str, str], int] | None = None
     tabs: tuple[str, ...] | None = None
     denied: Denied | None = None
-    lost: Mapping[tuple[str, str, str], int] | None = None
 
     def refusals(self) -> int:
         """How many events could not be read."""

@@ -15,11 +15,12 @@ import msgspec
 
 from taba.agent.agent import Agent
 from taba.agent.connection import Handle, Request, Respond
-from taba.agent.doors.original_seconds import heard
-from taba.agent.outlet import Heard, Outlet
+from taba.agent.outlet import Outlet
 from taba.agent.writer import BusyError, WriteError
 from taba.compression import PackedTooLargeError, PackingError, in_words, unpack
+from taba.dialects.heard import Heard
 from taba.dialects.original.reading import ProtocolError, Read, TooManyLinesError, read
+from taba.dialects.original.seconds import heard
 from taba.settings import Agent as Settings
 
 INLINE_BYTES = 64 << 10

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from taba.agent.outlet import Heard
+from taba.dialects.heard import Heard
 from taba.dialects.original.reading import Block, Read
 from taba.frame import Drops, Texts
 
