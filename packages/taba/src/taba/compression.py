@@ -1,4 +1,4 @@
-"""Bodies that were compressed on their way, as gzip, deflate or zstd: unpacked within bounds, and packed. No I/O."""
+"""Bodies that were compressed on their way, as gzip, zlib or zstd: unpacked within bounds, and packed. No I/O."""
 
 from __future__ import annotations
 
@@ -65,4 +65,4 @@ _UNPACKERS: dict[str, Callable[[], Any]] = {
     "deflate": zlib.decompressobj,
     "zstd": lambda: zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG}),
 }
-"""Several files of one kind may follow one another in a body."""
+"""By the names that HTTP has for them; several of a kind may follow one another in a body."""

@@ -38,18 +38,12 @@ class Protection:
 
 def listen(host: str, port: int, protection: Protection) -> socket.socket:
     """A listening TCP socket. Raises StartError, also where anyone could come and nothing would keep them out."""
-    listening = _listening(host, port, socket.SO_REUSEADDR)
-    try:
-        check_exposure(host, listening, protection)
-    except StartError:
-        listening.close()
-        raise
-    return listening
+    return _listening(host, port, socket.SO_REUSEADDR, check=lambda address: check_exposure(host, address, protection))
 
 
-def check_exposure(host: str, opened: socket.socket, protection: Protection) -> None:
-    """Raise StartError where other machines reach a socket, and it neither asks for tokens nor is to be open."""
-    if is_local(opened):
+def check_exposure(host: str, address: str, protection: Protection) -> None:
+    """Raise StartError where other machines reach an address, and it neither asks for tokens nor is to be open."""
+    if is_local(address):
         return
     if not protection.locked and not protection.insecure:
         raise StartError(
@@ -63,11 +57,9 @@ def check_exposure(host: str, opened: socket.socket, protection: Protection) -> 
         log.warning("%s can be reached from other machines without TLS, so that tokens can be read on the way", host)
 
 
-def is_local(opened: socket.socket) -> bool:
-    """Whether only this machine reaches a socket: it is a unix socket, or bound to a loopback address."""
-    if opened.family == socket.AF_UNIX:
-        return True
-    return ipaddress.ip_address(opened.getsockname()[0].partition("%")[0]).is_loopback
+def is_local(address: str) -> bool:
+    """Whether only this machine reaches an IP address."""
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
 def listen_shared(host: str, port: int) -> socket.socket:
@@ -78,9 +70,12 @@ def listen_shared(host: str, port: int) -> socket.socket:
     return _listening(host, port, socket.SO_REUSEADDR, socket.SO_REUSEPORT)
 
 
-def _listening(host: str, port: int, *options: int) -> socket.socket:
+def _listening(
+    host: str, port: int, *options: int, check: Callable[[str], None] = lambda address: None
+) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        check(str(address[0]))
         listening = socket.socket(family)
         for option in options:
             listening.setsockopt(socket.SOL_SOCKET, option, 1)

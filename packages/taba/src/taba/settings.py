@@ -192,8 +192,9 @@ class Agent(msgspec.Struct, frozen=True):
         ),
     ] = ("auto",)
     statsd_client_tag: Annotated[
-        str, Meta(description="the tag of StatsD's metrics that names the client; none: the machine that sends does")
-    ] = ""
+        str | None,
+        Meta(description="the tag of StatsD's metrics that names the client; else the machine that sends does"),
+    ] = None
     statsd_signs: Annotated[
         Literal["change", "value"],
         Meta(description="what + or - before a StatsD gauge's value makes of it: a change, or a value with a sign"),
@@ -356,6 +357,8 @@ def _expected(info: Any) -> str:
             return "one of " + ", ".join(map(str, values))
         case msgspec.inspect.VarTupleType(min_length=least):
             return f"a list of {least} text or more" if least else "a list of texts"
+        case msgspec.inspect.UnionType(types=types):
+            return _expected(next(one for one in types if not isinstance(one, msgspec.inspect.NoneType)))
         case _:
             return _WORDS.get(type(info), "a path")
 

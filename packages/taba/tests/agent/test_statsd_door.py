@@ -12,11 +12,13 @@ import pytest
 from statsd_world import TABA, World, world
 
 from taba.agent.counts import Counts
+from taba.agent.doors.statsd.datagrams import Bulk, OneByOne
 from taba.agent.doors.statsd.door import StatsD
 from taba.agent.doors.statsd.names import LOCAL, client_at, client_of
+from taba.agent.doors.statsd.sockets import Bound
 from taba.agent.outlet import Heard
 from taba.agent.writer import BusyError
-from taba.dialects.statsd.addresses import parse
+from taba.dialects.statsd.addresses import Address, parse
 from taba.settings import Agent as Settings
 
 
@@ -95,10 +97,65 @@ def test_an_address_that_was_asked_for_and_cannot_be_had_is_refused(tmp_path: Pa
         asked = f"udp://127.0.0.1:{other.getsockname()[1]}"
         refused = _start(tmp_path, "--statsd", asked)
         assert refused.returncode != 0
-        assert f"cannot listen on {asked}: another program has it; name another in agent.statsd" in refused.stderr
+        assert f"cannot listen on {asked}: another program has it, or name another in agent.statsd" in refused.stderr
     unreadable = _start(tmp_path, "--statsd", "http://127.0.0.1:8125")
     assert unreadable.returncode != 0
     assert "expected auto, off, udp://HOST:PORT" in unreadable.stderr
+
+
+def test_an_address_that_other_machines_reach_is_refused_unless_all_is_to_be_open(tmp_path: Path) -> None:
+    refused = _start(tmp_path, "--statsd", "udp://0.0.0.0:0")
+    assert refused.returncode != 0
+    assert "other machines reach it, and StatsD knows no tokens: set agent.insecure" in refused.stderr
+    with world(tmp_path, "--insecure", addresses=("udp://0.0.0.0:0", "udp://[::]:0")) as there:
+        there.udp(*[b"from.here:1|c"] * 300)
+        there.wait_for({"from.here": {"count": 300}})
+        assert list(there.ledger()) == [LOCAL]
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, socket.AF_UNIX])
+@pytest.mark.parametrize("sizes", [(10, 0, 33), (10, 2046, 2047, 2048, 60_000)])
+def test_datagrams_received_in_bulk_are_those_received_one_by_one(
+    tmp_path: Path, family: int, sizes: tuple[int, ...]
+) -> None:
+    """Whatever their lengths, and whoever sent them, each is there whole with a newline behind it."""
+    path = tmp_path / "socket"
+    unix = family == socket.AF_UNIX
+    found = []
+    for kind in (Bulk, OneByOne):
+        with socket.socket(family, socket.SOCK_DGRAM) as taking, socket.socket(family, socket.SOCK_DGRAM) as sender:
+            path.unlink(missing_ok=True)
+            taking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+            taking.bind(str(path) if unix else ("127.0.0.1" if family == socket.AF_INET else "::1", 0))
+            taking.setblocking(False)
+            receiver = kind(Bound(Address("udp"), taking, unix))
+            assert receiver.receive() is None
+            for size in sizes:
+                sender.sendto(b"x" * size, taking.getsockname())
+            received = receiver.receive()
+            assert received is not None
+            assert received.lines == b"".join(b"x" * size + b"\n" for size in sizes)
+            assert (received.count, received.cut, received.full) == (len(sizes), 0, False)
+            found.append((received.peers, received.of is None or received.of.tolist()))
+            if received.begins is not None:
+                assert received.begins.tolist() == [sum(sizes[:at]) + at for at in range(len(sizes))]
+    assert found[0] == found[1]
+    packed = {socket.AF_INET: [socket.inet_aton("127.0.0.1")], socket.AF_INET6: [bytes(15) + b"\1"], socket.AF_UNIX: []}
+    assert found[0][0] == packed[family]
+
+
+def test_a_datagram_that_is_too_long_loses_its_last_line_alone(tmp_path: Path) -> None:
+    """What is cut off could be another number: 12 of 123."""
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as taking,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender,
+    ):
+        taking.bind(str(tmp_path / "socket"))
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        sender.sendto(b"a:1|c\n" * 10 + b"b:" + b"1" * 100_000 + b"|c", taking.getsockname())
+        received = Bulk(Bound(Address("unixgram"), taking, True)).receive()
+    assert received is not None
+    assert (received.lines.split(), received.cut) == ([b"a:1|c"] * 10, 1)
 
 
 def test_the_default_port_may_be_taken(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -48,19 +47,16 @@ def test_no_door_is_open_to_others_by_accident(tmp_path, words):
 
 
 def test_what_counts_as_this_machine(tmp_path):
-    """Loopback addresses and unix sockets; all else has to be protected, or to be open by its owner's word."""
+    """Loopback addresses; all else has to be protected, or to be open by its owner's word."""
     closed = Protection(tmp_path / "tokens", locked=False)
-    with socket.socket(socket.AF_UNIX) as unix, socket.socket() as local, socket.socket() as wide:
-        local.bind(("127.0.0.1", 0))
-        wide.bind(("0.0.0.0", 0))
-        assert is_local(unix)
-        assert is_local(local)
+    assert all(map(is_local, ("127.0.0.1", "127.9.9.9", "::1")))
+    check_exposure("localhost", "127.0.0.1", closed)
+    for wide in ("0.0.0.0", "10.1.2.3", "::", "fe80::1%eth0"):
         assert not is_local(wide)
-        check_exposure("127.0.0.1", local, closed)
         with pytest.raises(StartError):
-            check_exposure("0.0.0.0", wide, closed)
-        check_exposure("0.0.0.0", wide, Protection(tmp_path, locked=True))
-        check_exposure("0.0.0.0", wide, Protection(tmp_path, locked=False, insecure=True))
+            check_exposure(wide, wide, closed)
+        check_exposure(wide, wide, Protection(tmp_path, locked=True))
+        check_exposure(wide, wide, Protection(tmp_path, locked=False, insecure=True))
 
 
 def test_the_commands_for_tokens(tmp_path):
@@ -143,6 +139,20 @@ def test_an_agent_asks_who_comes(way):
     status, told, _ = ask(agent.url, "GET", "/v1/status", headers=bearer(texts["admin"]))
     assert status == 200
     assert not any(text.split("_")[2].encode() in told for text in texts.values())
+
+
+def test_the_doors_of_other_protocols_ask_who_comes(way):
+    """Each of them, also one that is to come: they need write, and one that is not limited, for they name tabs and
+    clients of their own."""
+    _, agent, texts, _ = way
+    routes = [route for door in agent._process._doors for route in door.routes]
+    assert ("POST", "/v1/metrics") in routes
+    for method, path in routes:
+        assert ask(agent.url, method, path, b"{}")[0] == 401, path
+        assert ask(agent.url, method, path, b"{}", bearer(texts["admin"]))[0] == 403, path
+        status, told, _ = ask(agent.url, method, path, b"{}", bearer(texts["web"]))
+        assert (status, b"is limited to" in told) == (403, True), path
+        assert ask(agent.url, method, path, b"{}", bearer(texts["any"]))[0] not in (401, 403), path
 
 
 def test_pages_from_elsewhere_get_nothing_of_an_agent(way):
@@ -259,3 +269,15 @@ def test_a_frame_is_written_anew_without_what_is_not_allowed():
 
 def test_a_way_shows_no_secret():
     assert "secret" not in repr(Credentials("secret"))
+
+
+@pytest.mark.parametrize("scheme", ["udp", "tcp"])
+def test_statsd_is_for_this_machine(tmp_path, scheme):
+    """It has no tokens: beyond loopback it is only where everybody may come, whatever tokens there are."""
+    issue(tmp_path / "tokens", write=("*",))
+    common = {"port": 0, "tokens": tmp_path / "tokens", "statsd": (f"{scheme}://0.0.0.0:0",)}
+    with pytest.raises(StartError, match="StatsD has no tokens"):
+        AgentThread(Agent(spool=tmp_path / "spool", **common)).start()
+    agent = AgentThread(Agent(spool=tmp_path / "other", insecure=True, **common))
+    agent.start()
+    agent.stop()

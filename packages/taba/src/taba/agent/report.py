@@ -8,6 +8,8 @@ taba.agent.refused{cause=…}     counter       requests of clients that were no
 taba.agent.rejected             counter       events that servers rejected, with their reasons in taba.client.dropped
 taba.agent.retries{cause=…}     counter       requests to servers that were repeated
 taba.agent.drops{cause=…}       counter       events in frames that had to be given up
+taba.agent.statsd.packets{way=…}  counter     datagrams of StatsD that were received; and .bytes and .lines
+taba.agent.statsd.drops{cause=…}  counter     of StatsD: datagrams lost in the kernel, lines not taken, numbers given up
 taba.agent.otlp.points          counter       points of OpenTelemetry's metrics that came
 taba.agent.otlp.rejected{reason=…}  counter   of them, those that were not taken
 taba.agent.otlp.series{verdict=…}   counter   of them, what became of those of cumulative series

@@ -107,9 +107,9 @@ def make_app(service: Service) -> Starlette:
     routes += metrics.routes(scraped)
     routes += prometheus_api.routes(service, answering, scraped.exposition.naming)
     routes += watches.routes(service, answering, watching)
-    routes += original.routes(service, answering)
     routes += sessions.routes(service.gate)
     routes += elsewhere.routes(service)
+    routes += original.routes(service, answering)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
     doors = [Middleware(Called, service), Middleware(Locked, service)]
     return Starlette(routes=routes, middleware=doors, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from taba.locks.gate import Scope
+from taba.server.elsewhere import ELSEWHERE
 
 OPEN, READ, WRITE, ADMIN = Scope.OPEN, Scope.READ, Scope.WRITE, Scope.ADMIN
 
@@ -39,6 +40,7 @@ SCOPES: dict[tuple[str, str], Scope] = {
     ("POST", "/post"): WRITE,
     ("POST", "/post_zip"): WRITE,
     **{("GET", f"/{path}"): READ for path in ("tabs", "projection", "clients", "names", "types")},
+    **{("POST", path): OPEN for path in ELSEWHERE},
     **{
         (method, f"/api/v1/{path}"): READ
         for method in ("GET", "POST")
@@ -49,7 +51,8 @@ SCOPES: dict[tuple[str, str], Scope] = {
         for path in ("label/{name}/values", "metadata", "rules", "alerts", "status/buildinfo")
     },
 }
-"""By method and path, as routes are written. Boards are checked by POST, and nothing is kept of them."""
+"""By method and path, as routes are written. Boards are checked by POST, and nothing is kept of them; who comes with
+what an agent takes is sent there, whoever it is."""
 
 
 def scope_of(method: str, path: str) -> Scope:

@@ -39,7 +39,7 @@ class StatsD:
     def __init__(self, agent: Agent, addresses: list[Address]) -> None:
         """Bind the sockets. Raises StartError."""
         self._agent = agent
-        self._sockets = bind_all(addresses)
+        self._sockets = bind_all(addresses, insecure=agent.settings.insecure)
         datagrams = [one for one in self._sockets if one.address.scheme != "tcp"]
         self._ear = Ear(datagrams, partial(_intake, agent.settings), self._flushed)
         self._outlet = Outlet(agent, agent.identity.epoch, closing=False)
@@ -148,7 +148,7 @@ def _intake(settings: Settings) -> Intake:
     from taba.agent.doors.statsd.intake import Intake
     from taba.dialects.statsd.lines import Reader
 
-    return Intake(Reader(settings.statsd_client_tag, settings.statsd_signs == "change"))
+    return Intake(Reader(settings.statsd_client_tag or "", settings.statsd_signs == "change"))
 
 
 def _heard(gathered: Gathered, start: float, stop: float) -> Heard:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.25
-REST_SECONDS = 0.02
+REST_SECONDS = 0.05
 """The longest rest between two readings of a socket."""
 ROOM_PER_SECOND = 1 << 30
 """What the kernel may have to keep while nobody reads: a million small datagrams a second, by its own count."""

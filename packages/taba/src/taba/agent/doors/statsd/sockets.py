@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import ipaddress
 import logging
 import socket
 import struct
@@ -12,7 +11,7 @@ import sys
 from dataclasses import dataclass
 
 from taba.dialects.statsd.addresses import Address
-from taba.listening import BACKLOG, StartError
+from taba.listening import BACKLOG, StartError, is_local
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +55,19 @@ class Bound:
                 self.address.path.unlink()
 
 
-def bind_all(addresses: list[Address]) -> list[Bound]:
-    """Bind each. One that was not asked for and cannot be had is told of; for others, raises StartError."""
+def bind_all(addresses: list[Address], *, insecure: bool = False) -> list[Bound]:
+    """Bind each. One that was not asked for and cannot be had is told of; for others, raises StartError.
+
+    StatsD has no place for a token, so other machines may reach it only where everybody may come (`insecure`).
+    """
     bound: list[Bound] = []
     for address in addresses:
         try:
-            bound.append(_bind(address))
+            bound.append(_bind(address, insecure))
+        except StartError:
+            for one in bound:
+                one.close()
+            raise
         except OSError as error:
             why = "another program has it" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
             if not address.asked:
@@ -73,11 +79,16 @@ def bind_all(addresses: list[Address]) -> list[Bound]:
     return bound
 
 
-def _bind(address: Address) -> Bound:
+def _bind(address: Address, insecure: bool) -> Bound:
     if address.path is not None:
         return _bind_unix(address)
     kind = socket.SOCK_STREAM if address.scheme == "tcp" else socket.SOCK_DGRAM
     family, _, _, _, where = socket.getaddrinfo(address.host, address.port, type=kind)[0]
+    if not (is_local(str(where[0])) or insecure):
+        raise StartError(
+            f"{address} can be reached from other machines, and StatsD has no tokens, so anyone who reaches it could "
+            "write: name an address of this machine in agent.statsd, or set agent.insecure (--insecure)"
+        )
     made = socket.socket(family, kind)
     try:
         if kind == socket.SOCK_STREAM:
@@ -92,7 +103,7 @@ def _bind(address: Address) -> Bound:
         raise
     made.setblocking(False)
     host, port = made.getsockname()[:2]
-    local = ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    local = is_local(host)
     actual = Address(address.scheme, host, port)
     if not local:
         log.warning("%s can be reached from other machines, and anyone who reaches it may write", actual)
