@@ -1,6 +1,7 @@
 # Everything that a fresh machine needs: Python 3.11 and this file.
 #   make demo    Taba on this machine's own events      make test    the test suite
 #   make lint    ruff and pyright                       make bench   the benchmarks, with their tables
+#   make fuzz    every parser, with inputs at random         (TABA_FUZZ_MINUTES)
 #   make soak    half an hour of kills and cuts         (TABA_SOAK_MINUTES, TABA_SOAK_STORE, TABA_SOAK_RESULT)
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ NODE_TESTS := packages/taba/tests/node
 # npm is Debian's or the one that comes from PyPI. No lock files: they would repeat where packages were downloaded from.
 NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --ignore-scripts --silent
 
-.PHONY: setup engines demo test test-all soak lint bench clean
+.PHONY: setup engines demo test test-all soak fuzz lint bench clean
 
 setup: .venv/.ready $(VENDOR)/uPlot.esm.js $(NODE_TESTS)/node_modules/.ready
 
@@ -64,6 +65,10 @@ test-all: setup engines
 soak: setup engines
 	TABA_SOAK_MINUTES=$${TABA_SOAK_MINUTES:-30} TABA_SOAK_RESULT=$${TABA_SOAK_RESULT:-soak.json} \
 		$(RUN) pytest packages/taba/tests/faults/test_faults_soak.py -s
+
+fuzz: setup
+	$(UV) sync --quiet --all-packages --group fuzz --inexact
+	$(RUN) python packages/taba/tests/fuzz/fuzz_run.py
 
 lint: setup
 	$(RUN) ruff check .

@@ -1,7 +1,8 @@
 """A frame's header as agents and servers read it: the names and the types of its tabs stay the JSON that came.
 
 To an agent only their number matters, and a server takes those of a whole batch apart in columns, so nobody makes a
-text for each event. What is read here is what the full decoder takes, and what it refuses is refused with its words.
+text for each event. What is read here is what the full decoder takes, and what it refuses is refused with its words;
+only where `names` or `types` come twice, the last ones count, and nobody looks at the others.
 
 Not for the client, which has the standard library alone.
 """
@@ -45,7 +46,9 @@ _plain = msgspec.json.Decoder(_Plain).decode
 def parse(text: bytes | memoryview) -> Header:
     """A header from its JSON. Raises ValueError that says what is wrong and where."""
     try:
-        found = _plain(text)
+        if not (plain := bytes(text)).isascii():
+            plain.decode()  # texts that are passed over, or come twice, are of no interest to the decoder
+        found = _plain(plain)
     except ValueError:
         return _whole(text)
     names, types = listed(found.names), listed(found.types)

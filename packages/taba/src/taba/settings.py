@@ -221,6 +221,10 @@ class Settings(msgspec.Struct, frozen=True):
     hosts: Annotated[
         tuple[str, ...], Meta(description="further names that a server on loopback may be asked by; * is any")
     ] = ()
+    origins: Annotated[
+        tuple[str, ...],
+        Meta(description="origins of pages that may record, as https://shop.example; * is any"),
+    ] = ()
     tokens: Annotated[
         Path, Meta(description="file of the tokens that are asked for; where there is none, everybody may come")
     ] = msgspec.field(default_factory=default_tokens)
@@ -276,7 +280,7 @@ class Settings(msgspec.Struct, frozen=True):
     watches: tuple[Watch, ...] = ()
 
 
-LIVE = ("gather_ms", "hosts", "log_level", "limits", "agent", "boards", "watches")
+LIVE = ("gather_ms", "hosts", "origins", "log_level", "limits", "agent", "boards", "watches")
 """The settings that a running server takes anew, or that are not the server's."""
 
 

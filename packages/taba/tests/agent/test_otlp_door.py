@@ -127,8 +127,8 @@ NEVER = [
     (b"xx", PROTOBUF, "gzip", 400, "not gzip"),
     (b"x", PROTOBUF, "br", 400, "'br' is not taken"),
     (b"x", "text/plain", "", 415, "'text/plain' is not taken"),
-    (gzip.compress(bytes(9 << 20)), PROTOBUF, "gzip", 413, "more than 8 MB"),
-    (bytes(9 << 20), JSON, "", 413, "more than 8 MB"),
+    (gzip.compress(bytes(9 << 20)), PROTOBUF, "gzip", 413, "more than 4 MB"),
+    (bytes(9 << 20), JSON, "", 413, "more than 4 MB"),
     (bytes(17 << 20), PROTOBUF, "", 413, "more than"),
 ]
 

@@ -93,6 +93,19 @@ def test_top_ranks_values_by_the_first_window():
     ]
 
 
+def test_a_value_of_several_lines_is_so_many_rows():
+    """A stack reads as one; whatever else it holds cannot break the terminal."""
+    stacks = [{"value": "a.py:1 f\nb.py:2 g\x1b[0m", "count": 3}, {"value": "\n".join("abcdefghijklmnop"), "count": 1}]
+    rows = shown(Entry("stalls", {"1m": {"count": 4, "values": stacks, "bound": 0}}))
+    assert rows[:4] == [
+        "tab     value              1m",
+        "stalls  all                 4",
+        "        a.py:1 f            3",
+        "          b.py:2 g\\x1b[0m",
+    ]
+    assert [row.split() for row in rows[4:]] == [["a", "1"], *([letter] for letter in "bcdefghijk"), ["…"]]
+
+
 def test_a_long_list_says_how_much_more_there_is():
     values = [{"value": f"/{n:02}", "count": 100 - n} for n in range(14)]
     assert shown(Entry("paths", {"1m": {"count": 5, "values": values, "bound": 0}}))[-1] == (

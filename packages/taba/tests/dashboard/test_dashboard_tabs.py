@@ -248,3 +248,16 @@ def test_a_recorded_event_is_seen_within_a_second(look, client, record_property)
     record_property("seconds from record() to the figure", [round(seconds, 3) for seconds in took])
     sys.stdout.write(f"from record() to the figure: {', '.join(f'{seconds:.3f} s' for seconds in took)}\n")
     assert min(took) < 3
+
+
+def test_a_value_of_several_lines_is_read_line_by_line(look, server):
+    """A stack on its tab's page; on its card the first line stands for it."""
+    stack = "shop.py:42 price\nshop.py:17 checkout"
+    server.record([{"tab": "loop.stalls.stack", "type": "top", "value": stack}])
+    seen = look()
+    page = seen.open("#/tab/loop.stalls.stack")
+    assert page.wait_for_selector(".bar-name.several-lines").inner_text() == stack
+    seen.picture("stack")
+    page = seen.open("#/tabs?match=loop.*")
+    first = page.wait_for_selector("li.card[data-tab='loop.stalls.stack'] .bar-name")
+    assert first.inner_text() == "shop.py:42 price …"

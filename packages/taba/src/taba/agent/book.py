@@ -91,9 +91,9 @@ class Outcome:
 class Work:
     """A request that is to be entered. `run` looks things up and changes them by the book's methods for requests.
 
-    What either raises changes nothing, and is for the sender. `digest` tells a request from every other, and may work
-    that out on the journal's thread; empty, it is never taken for a repetition. `size` is about how many bytes it keeps
-    in memory.
+    What either raises changes nothing, and is for the sender, without its traceback. `digest` tells a request from
+    every other, and may work that out on the journal's thread; empty, it is never taken for a repetition. `size` is
+    about how many bytes it keeps in memory.
     """
 
     run: Callable[[Book], Outcome]
@@ -292,7 +292,7 @@ class Book:
         try:
             digest = work.digest if isinstance(work.digest, bytes) else work.digest()
         except Exception as error:
-            return error
+            return error.with_traceback(None)
         if digest:
             row = self._database.execute("SELECT answer FROM requests WHERE digest = ?", (digest,)).fetchone()
             if row is not None:
@@ -307,7 +307,7 @@ class Book:
             self._database.execute("ROLLBACK TO request")
             self._database.execute("RELEASE request")
             self._count = counted
-            return error
+            return error.with_traceback(None)  # which would keep all that was read in memory, and itself
         if digest:
             self._database.execute("INSERT INTO requests VALUES (?, ?, ?)", (digest, outcome.answer, self._now))
         frames.extend(self._numbered(outcome.heard))

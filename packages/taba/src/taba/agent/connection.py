@@ -242,6 +242,7 @@ class Connection(asyncio.Protocol):
         self._begun = None
         self._head_bytes = 0
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts = []  # a connection and its parser hold each other: it may outlive its end for long
         raw_path, _, query = self._url.partition(b"?")
         method, path = self._parser.get_method().decode("latin-1"), raw_path.decode("latin-1")
         request = Request(method, path, self._headers, body, self._too_large, query)

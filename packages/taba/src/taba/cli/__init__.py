@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 AGENT = frozenset({"backports", "httptools", "msgspec", "rich", "typer", "uvloop"})
@@ -16,6 +17,8 @@ REDIS = frozenset({"libvalkey", "valkey"})
 
 def main() -> None:
     """Run the command line; where its libraries are missing, say in one line how to get them."""
+    if sys.argv[1:2] == ["run"] and sys.argv[2:3] not in ([], ["-h"], ["--help"]):
+        _run_command()
     try:
         from taba.cli.app import run
 
@@ -28,3 +31,12 @@ def main() -> None:
         wanted = "taba[agent] or taba[server]" if missing in AGENT else "taba[server]"
         wanted = "taba[redis]" if missing in REDIS else wanted
         sys.exit(f"taba: this needs {missing}: install this package with its extra, {wanted}")
+
+
+def _run_command() -> None:
+    """`taba run` needs no library, and is not to wait for the import of any."""
+    from taba.cli.running import main
+
+    code = main(sys.argv[2:])
+    sys.stderr.flush()
+    os._exit(code)  # all is flushed, and nothing that a library does at the end may take time

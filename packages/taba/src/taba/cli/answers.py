@@ -24,6 +24,8 @@ from taba.cli.screen import tab_text
 
 LONGEST_LIST = 10
 """Values of a `top`, or of a buffer, that are shown; --json has all that the server gives."""
+LONGEST_VALUE = 12
+"""Lines of one value that are shown."""
 
 Answer = Mapping[str, Any]
 
@@ -257,10 +259,20 @@ def _top(_shape: Shape, entries: list[Entry], width: int, _extra_head: str) -> l
         ranked = sorted(counts, key=lambda value: [-counts[value].get(window, 0) for window in windows] + [value])
         columns = [Column("value", left=True, flexible=True), *(Column(window) for window in windows)]
         all_events = ["all", *(number(entry.windows[window].get("count")) for window in windows)]
-        rows = [[value, *(number(counts[value].get(window)) for window in windows)] for value in ranked]
-        grid = Grid(columns, groups=[Group(_entry_title(entry), [all_events, *rows[:LONGEST_LIST]])])
-        pictures += lines(grid, width)[0] + _top_notes(entry, len(rows))
+        rows = [all_events]
+        for value in ranked[:LONGEST_LIST]:
+            figures = [number(counts[value].get(window)) for window in windows]
+            first, *further = _lines_of(value)
+            rows += [[first, *figures], *([f"  {line}", *("" for _ in windows)] for line in further)]
+        grid = Grid(columns, groups=[Group(_entry_title(entry), rows)])
+        pictures += lines(grid, width)[0] + _top_notes(entry, len(ranked))
     return pictures
+
+
+def _lines_of(value: str) -> list[str]:
+    """A value of several lines, such as a stack, as so many rows; no more than can be read."""
+    found = value.split("\n")
+    return found if len(found) <= LONGEST_VALUE else [*found[: LONGEST_VALUE - 1], "…"]
 
 
 def _entry_title(entry: Entry) -> Text:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from taba import __version__
-from taba.cli import keeping, queries
+from taba.cli import keeping, queries, running
 from taba.cli.agent import agent
 from taba.cli.checking import check
 from taba.cli.comparing import compare
@@ -64,6 +64,25 @@ def _examples(*pairs: str) -> str:
 
 def _plain(text: str) -> str:
     return text.replace("[", "\\[")
+
+
+def _option(name: str) -> Any:
+    metavar, text = running.OPTIONS[name]
+    return typer.Option(name, metavar=metavar, help=text, show_default=False)
+
+
+def run_command(
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND", help="What to run, with its arguments.")],
+    *,
+    name: Annotated[str | None, _option("--name")] = None,
+    tag: Annotated[list[str] | None, _option("--tag")] = None,
+    client: Annotated[str | None, _option("--client")] = None,
+    server: Annotated[str | None, _option("--server")] = None,
+) -> None:
+    """Run a command, and record its duration, exit code, processor time and memory as run.*; end as it ends."""
+    given = [("--name", name), ("--client", client), ("--server", server), *(("--tag", one) for one in tag or ())]
+    options = [word for option, value in given if value is not None for word in (option, value)]
+    raise typer.Exit(running.main([*options, "--", *command]))
 
 
 app.command(
@@ -130,6 +149,17 @@ app.command(
         "taba tail access.log --once --prefix shop # what is there, as shop.*",
     ),
 )(tail)
+app.command(
+    "run",
+    rich_help_panel=RECORDING,
+    # What stands behind the options is a command with options of its own.
+    context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True},
+    epilog=_examples(
+        "taba run backup.sh # duration, exit code, memory",
+        "taba run --name nightly -- rsync -a /srv /mnt # under a name",
+        "taba agg 'run.*' --window 1d # how a day's runs went",
+    ),
+)(run_command)
 app.command(
     rich_help_panel=RECORDING,
     epilog=_examples(

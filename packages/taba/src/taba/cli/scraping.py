@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from taba.agent.doors.prometheus.scraping import Result
 
 LEAST_SECONDS = 0.1
+POLL_SECONDS = 0.02
 
 
 def default_folder() -> Path:
@@ -84,6 +86,7 @@ def _run(settings: Settings, once: bool, json: bool) -> bool:
     told = _Told(len(settings.scrape) if once else None, json)
     try:
         asyncio.run(_follow(agent, told))
+        _wait_for_servers(agent)
     finally:
         agent.stop()
     waiting = agent.spool.waiting
@@ -93,6 +96,15 @@ def _run(settings: Settings, once: bool, json: bool) -> bool:
             style="yellow",
         )
     return once and told.failed
+
+
+def _wait_for_servers(agent: Agent) -> None:
+    """Wait until what was read is sent, unless no server answers; an agent that has only begun knows of none yet."""
+    deadline = time.monotonic() + agent.settings.drain_s
+    while agent.spool.waiting and time.monotonic() < deadline:
+        if all(one.error and not one.up for one in agent.servers.known()):
+            return
+        time.sleep(POLL_SECONDS)
 
 
 async def _follow(agent: Agent, told: _Told) -> None:

@@ -35,6 +35,7 @@ from taba.server import (
 )
 from taba.server.answering import Answering
 from taba.server.called import Called
+from taba.server.cross_origin import CrossOrigin
 from taba.server.events import Events
 from taba.server.intake import REFUSED, OverloadedError, StoppingError, UnfoldableError
 from taba.server.locked import Locked, credentials
@@ -111,7 +112,7 @@ def make_app(service: Service) -> Starlette:
     routes += elsewhere.routes(service)
     routes += original.routes(service, answering)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
-    doors = [Middleware(Called, service), Middleware(Locked, service)]
+    doors = [Middleware(Called, service), Middleware(CrossOrigin, service), Middleware(Locked, service)]
     return Starlette(routes=routes, middleware=doors, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
 
 

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 from taba.server.service import Service
 
-ELSEWHERE = {"/v1/metrics": "OpenTelemetry's metrics"}
+ELSEWHERE = {"/v1/metrics": "OpenTelemetry's metrics", "/api/v1/write": "Prometheus' remote writes"}
 """What an agent takes, by path."""
 
 

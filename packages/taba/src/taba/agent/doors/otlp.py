@@ -10,6 +10,7 @@ points; 400, 413 and 415 for what is never taken; 503 with Retry-After for what 
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ from taba.agent.agent import Agent
 from taba.agent.book import Book, Outcome, Work
 from taba.agent.connection import Handle, Request, Respond
 from taba.agent.journal import Journal
-from taba.agent.writer import BusyError, WriteError
+from taba.agent.writer import BusyError
 from taba.compression import PackedTooLargeError, PackingError, in_words, unpack
 from taba.dialects.otlp import messages
 from taba.dialects.otlp.translation import Translation
@@ -33,8 +34,8 @@ log = logging.getLogger(__name__)
 
 METRICS = "/v1/metrics"
 JSON, PROTOBUF = b"application/json", b"application/x-protobuf"
-MOST_BYTES = 8 << 20
-"""What a request may have unpacked: messages without content take thirty times their size in memory."""
+MOST_BYTES = 4 << 20
+"""What a request may have unpacked, as gRPC has it: messages without content take thirty times their size in memory."""
 INVALID, INTERNAL, UNAVAILABLE = 3, 13, 14
 """Codes of google.rpc.Code."""
 
@@ -98,14 +99,11 @@ class Otlp:
     def _refuse(self, error: Exception, respond: Respond, kind: bytes) -> None:
         match error:
             case RefusedError():
-                status, cause, code = error.status, error.cause, INVALID
+                status, cause, code = error.status, error.cause, INVALID if error.status < 500 else INTERNAL
             case BusyError():
                 status, cause, code = 503, "busy", UNAVAILABLE
-            case WriteError():
-                status, cause, code = 503, "spool", UNAVAILABLE
             case _:
-                log.error("an export request failed", exc_info=error)
-                status, cause, code = 500, "failed", INTERNAL
+                status, cause, code = 503, "spool", UNAVAILABLE
         self._agent.counts.add(f"refused{{cause={cause}}}")
         why = f"{error}; send this again" if status == 503 else str(error)
         if kind == PROTOBUF:
@@ -139,13 +137,21 @@ class _Export:
 
     def run(self, book: Book) -> Outcome:
         """Enter what it tells. Raises RefusedError."""
-        settings = self._agent.settings
         try:
-            reader, request = self._read()
-            taken = Translation(reader, book, settings.otlp_tags, time.time_ns())
-            taken.take(request)
+            return self._entered(book)
         except messages.MessageError as error:
-            raise RefusedError(400, "invalid", str(error)) from None
+            refused = RefusedError(400, "invalid", str(error))
+        except sqlite3.Error:
+            raise  # all that waits is sent again
+        except Exception as error:
+            log.exception("an export request failed")
+            refused = RefusedError(500, "failed", f"the agent failed at this: {error!r}; its log says how")
+        raise refused  # here, so that it does not keep the other one, and with that all that was read, in memory
+
+    def _entered(self, book: Book) -> Outcome:
+        reader, request = self._read()
+        taken = Translation(reader, book, self._agent.settings.otlp_tags, time.time_ns())
+        taken.take(request)
         counts = Counter({"otlp.points": taken.points, "otlp.tags_left_out": taken.left_out})
         for reason, count in taken.reasons().items():
             counts[f"otlp.rejected{{reason={reason}}}"] = count

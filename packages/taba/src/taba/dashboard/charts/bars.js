@@ -8,9 +8,10 @@ import { clock, difference, number } from "../format.js";
  * Bars are kept from one answer to the next, so that what stays the same costs nothing.
  * @param {HTMLElement} root
  * @param {any} answer of the type top
- * @param {{most: number, colour: string, before?: any}} how `before`: the answer that counts are compared with
+ * @param {{most: number, compact?: boolean, colour: string, before?: any}} how
+ *     `before`: the answer that counts are compared with; `compact`: values of several lines, as stacks are, on one
  */
-export function drawBars(root, answer, { most, colour, before }) {
+export function drawBars(root, answer, { most, compact, colour, before }) {
   const values = (answer?.values ?? []).slice(0, most);
   if (!values.length) return fill(root, h("p", { class: "muted small center" }, "nothing recorded in this time"));
   const rows = /** @type {HTMLElement} */ (root.querySelector("ol.bars") ?? h("ol", { class: "bars" }));
@@ -21,8 +22,10 @@ export function drawBars(root, answer, { most, colour, before }) {
   values.forEach((/** @type {any} */ one, /** @type {number} */ index) => {
     const row = /** @type {HTMLElement} */ (rows.children[index] ?? rows.appendChild(bar(colour)));
     const share = answer.count ? one.count / answer.count : 0;
-    setText(row.children[1], one.value);
+    const [first, ...further] = String(one.value).split("\n");
+    setText(row.children[1], compact && further.length ? `${first} …` : one.value);
     row.children[1].setAttribute("title", one.value);
+    row.children[1].classList.toggle("several-lines", !compact && further.length > 0);
     setText(row.children[2], number(one.count));
     const was = earlier?.get(one.value);
     setText(row.children[3], earlier ? (was ? difference(one.count / was - 1) : "new") : `${number(Math.round(share * 1000) / 10)}\u202f%`);

@@ -65,8 +65,8 @@ export class TabPicture {
    */
   showAnswer(answer, before) {
     this.withoutPlot();
-    const { most } = this.how;
-    if (kindOf(this.tab.type).draws === "bars") drawBars(this.body, answer, { most, colour: this.colour, before });
+    const { most, compact } = this.how;
+    if (kindOf(this.tab.type).draws === "bars") drawBars(this.body, answer, { most, compact, colour: this.colour, before });
     else drawValues(this.body, answer, most);
   }
 

@@ -41,7 +41,10 @@ _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _LABEL = re.compile(rf"\s*([A-Za-z_:][A-Za-z0-9_:]*|{_QUOTED})\s*=\s*({_QUOTED})\s*")
 _NAME = re.compile(r"\s*([A-Za-z_:][A-Za-z0-9_:]*)\s*")
 _QUOTED_NAME = re.compile(rf"\s*({_QUOTED})\s*")
-_LINE = re.compile(rf"\s*((?:[A-Za-z_:][A-Za-z0-9_:]*\s*)?(?:\{{(?:[^\"}}]|{_QUOTED})*\}})?)\s*(\S+)(?:\s+(\S+))?\s*")
+# Spaces are taken once and for all (`*+`): else thousands of them would be divided among the parts in every way.
+_LINE = re.compile(
+    rf"\s*+((?:[A-Za-z_:][A-Za-z0-9_:]*+\s*+)?(?:\{{(?:[^\"}}]|{_QUOTED})*+\}})?)\s*+(\S+)(?:\s++(\S+))?\s*+"
+)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -89,7 +92,7 @@ def read(body: bytes, *, open_metrics: bool) -> Page:
             continue
         try:
             _sample(line, scale, page)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:  # a time may be infinite
             page.errors.append(f"line {number}: {error}")
     return page
 

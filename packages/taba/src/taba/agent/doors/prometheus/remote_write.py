@@ -140,7 +140,7 @@ class RemoteWrite:
 
         request = requests.read(snappy.unpack(body, limit), version)
         kinds = self._learned(book, request.kinds)
-        taking = Taking(book)
+        taking = Taking(book, apart=True)
         reading = _Reading(taking, self, kinds, patient=version == requests.VERSION_1)
         heard = taking.take(list(reading.told(request.series)))
         refused = taking.refused

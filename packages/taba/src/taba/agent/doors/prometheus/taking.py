@@ -88,9 +88,10 @@ class Refused:
 class Taking:
     """What one request or page comes to. For the journal's thread, within a transaction."""
 
-    def __init__(self, book: Book, now: int | None = None) -> None:
-        """`now` is in milliseconds since 1970."""
+    def __init__(self, book: Book, *, apart: bool = False, now: int | None = None) -> None:
+        """`apart` says that what belongs together may come in several requests. `now` is in milliseconds since 1970."""
         self._book = book
+        self._apart = apart
         self._now = time.time_ns() // NANOS if now is None else now
         self._gathered = Gathering()
         self._begun: dict[tuple[str, str], int] = {}
@@ -111,13 +112,14 @@ class Taking:
             else:
                 others.append(one)
         self._look_up_targets(others)
-        for (client, tab), since in self._begun.items():
+        begun = self._begun.items() if self._apart else ()
+        for (client, tab), since in begun:
             self._count_uncounted(client, tab, since)
         for one in others:
             self._take(one)
         for (client, tab), parts in self._assembled.items():
             self._assemble(client, tab, parts)
-        for (client, tab), since in self._begun.items():
+        for (client, tab), since in begun:
             if (client, tab) not in self._met:
                 self._keep_beginning(client, tab, since)
         return self._gathered.heard()
@@ -221,7 +223,8 @@ class Taking:
         if verdict is Verdict.REFUSED:
             self._refuse(one, NO_ROOM, "more series than are remembered (agent.series)")
         elif verdict is Verdict.BEGINNING:
-            self._begin(client, tab, now)
+            if self._apart:
+                self._begin(client, tab, now)
         elif grown is not None:
             self._record(client, tab, one.time, grown)
 

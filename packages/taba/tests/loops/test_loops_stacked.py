@@ -1,0 +1,51 @@
+"""Spans and the middleware that counts requests, one around the other: both see the request, and its route."""
+
+import asyncio
+
+import pytest
+
+from taba.loops import spans
+
+asgi = pytest.importorskip("taba.asgi")
+wsgi = pytest.importorskip("taba.wsgi")
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """The tags of what the spans measured."""
+    seen = []
+    monkeypatch.setenv("TABA_DISABLED", "1")
+    monkeypatch.setattr(spans.Tabs, "record", lambda tabs, work, now, tags: seen.append(tags))
+    return seen
+
+
+@pytest.mark.parametrize("inside", ["spans", "requests"])
+def test_an_asgi_app_may_have_both(seen, inside):
+    async def app(scope, receive, send):
+        scope["taba.route"] = "/orders/{id}"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    sent = []
+
+    async def send(message):
+        sent.append(message["type"])
+
+    stacked = asgi.Middleware(spans.asgi(app, 1)) if inside == "spans" else spans.asgi(asgi.Middleware(app), 1)
+    asyncio.run(stacked({"type": "http", "method": "GET", "path": "/orders/5", "headers": []}, None, send))
+    assert sent == ["http.response.start", "http.response.body"]
+    assert seen == [{"route": "/orders/{id}"}]
+
+
+@pytest.mark.parametrize("inside", ["spans", "requests"])
+def test_a_wsgi_app_may_have_both(seen, inside):
+    def app(environ, start_response):
+        environ["taba.route"] = "/orders/{id}"
+        start_response("200 OK", [])
+        return iter([b"o", b"k"])
+
+    stacked = wsgi.Middleware(spans.wsgi(app, 1)) if inside == "spans" else spans.wsgi(wsgi.Middleware(app), 1)
+    answer = stacked({"REQUEST_METHOD": "GET", "PATH_INFO": "/orders/5"}, lambda *_: None)
+    assert b"".join(answer) == b"ok"
+    answer.close()
+    assert seen == [{"route": "/orders/{id}"}]
