@@ -37,10 +37,10 @@ SCOPES: dict[tuple[str, str], Scope] = {
     ("GET", "/v1/openapi.json"): READ,
     ("GET", "/v1/status"): ADMIN,
     ("GET", "/metrics"): READ,
+    **{("POST", path): OPEN for path in ELSEWHERE},
     ("POST", "/post"): WRITE,
     ("POST", "/post_zip"): WRITE,
     **{("GET", f"/{path}"): READ for path in ("tabs", "projection", "clients", "names", "types")},
-    **{("POST", path): OPEN for path in ELSEWHERE},
     **{
         (method, f"/api/v1/{path}"): READ
         for method in ("GET", "POST")
