@@ -5,9 +5,9 @@ from __future__ import annotations
 from fuzz_events import NOW
 from fuzz_heard import check_heard
 from fuzz_targets import target
-from taba.agent.doors.original_seconds import heard
 
 from taba.dialects.original.reading import ProtocolError, read
+from taba.dialects.original.seconds import heard
 
 BODY = b"""1
 
