@@ -68,7 +68,7 @@ def remote_write(data: bytes) -> None:
 def check_taken(told: Iterable[Told]) -> None:
     """Samples are recorded or refused."""
     with contextlib.closing(Book(Path(":memory:"), sync=False, most=100, began=0, clock=lambda: NANOS)) as book:
-        check_heard(Taking(book, MILLIS).take(told))
+        check_heard(Taking(book, apart=True, now=MILLIS).take(told))
 
 
 @target(bytes(cramjam.snappy.compress_raw(WRITE * 3)), b"\xff\xff\xff\xff\x0f", b"\x05\x00a")
