@@ -97,7 +97,7 @@ def test_an_address_that_was_asked_for_and_cannot_be_had_is_refused(tmp_path: Pa
         asked = f"udp://127.0.0.1:{other.getsockname()[1]}"
         refused = _start(tmp_path, "--statsd", asked)
         assert refused.returncode != 0
-        assert f"cannot listen on {asked}: another program has it, or name another in agent.statsd" in refused.stderr
+        assert f"cannot listen on {asked}: another program has it; name another in agent.statsd" in refused.stderr
     unreadable = _start(tmp_path, "--statsd", "http://127.0.0.1:8125")
     assert unreadable.returncode != 0
     assert "expected auto, off, udp://HOST:PORT" in unreadable.stderr
@@ -106,7 +106,7 @@ def test_an_address_that_was_asked_for_and_cannot_be_had_is_refused(tmp_path: Pa
 def test_an_address_that_other_machines_reach_is_refused_unless_all_is_to_be_open(tmp_path: Path) -> None:
     refused = _start(tmp_path, "--statsd", "udp://0.0.0.0:0")
     assert refused.returncode != 0
-    assert "other machines reach it, and StatsD knows no tokens: set agent.insecure" in refused.stderr
+    assert "can be reached from other machines, and StatsD has no tokens" in refused.stderr
     with world(tmp_path, "--insecure", addresses=("udp://0.0.0.0:0", "udp://[::]:0")) as there:
         there.udp(*[b"from.here:1|c"] * 300)
         there.wait_for({"from.here": {"count": 300}})

@@ -66,7 +66,7 @@ def test_an_agent_stands_beside_every_service_and_never_loads_the_servers_librar
     """Polars alone would double its memory. Asked of the process itself, as it ends."""
     program = (
         "import atexit, sys\n"
-        "heavy = ('polars', 'starlette', 'psutil', 'sqlite3')\n"
+        "heavy = ('polars', 'starlette', 'psutil')\n"
         "tell = lambda: print([name for name in heavy if name in sys.modules], file=sys.stderr)\n"
         "atexit.register(tell)\n"
         "from taba.cli import main; main()\n"

@@ -95,6 +95,8 @@ class Reader:
             "TABA_HOST_METRICS": "false",  # no page shows them, and other tests want the processor
             "PYTHONDONTWRITEBYTECODE": "1",
         }
+        if folder.name != "statsd":  # two readers at once cannot both have its port
+            self._environment["TABA_AGENT_STATSD"] = "off"
 
     def close(self) -> None:
         """End what still runs."""

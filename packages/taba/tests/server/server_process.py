@@ -59,6 +59,7 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start, and wait until requests are taken."""
+        self._local = threading.local()  # what was connected to the one before is cut
         command = [sys.executable, __file__, json.dumps(self._settings), str(self._file)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)

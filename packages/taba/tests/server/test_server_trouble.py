@@ -167,7 +167,7 @@ def test_a_type_that_is_missing(started, tmp_path):
     ("settings", "words"),
     [
         ({"handlers": ["nowhere.py"]}, "there is no handler file nowhere.py"),
-        ({"host": "203.0.113.1"}, "cannot listen on 203.0.113.1"),
+        ({"host": "203.0.113.1", "insecure": True}, "cannot listen on 203.0.113.1"),
         ({"host": "no.such.host.invalid"}, "cannot listen on no.such.host.invalid"),
     ],
 )

@@ -164,8 +164,8 @@ app.command(
     rich_help_panel=RECORDING,
     epilog=_examples(
         "taba scrape http://127.0.0.1:9100 # every 15 s, until Ctrl-C",
-        "taba scrape node=http://10.0.0.7:9100/metrics --every 1m # as job node",
-        "taba scrape http://127.0.0.1:9100 --once # from cron: what came since the last time",
+        "taba scrape node=http://10.0.0.7:9100 # as job node",
+        "taba scrape http://127.0.0.1:9100 --once # from cron",
     ),
 )(scrape)
 app.command(
