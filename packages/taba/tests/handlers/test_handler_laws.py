@@ -22,7 +22,7 @@ from handler_cases import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taba.handlers.base import EVENT_SCHEMA, Handler, Measure, Value, counted
+from taba.handlers.base import EVENT_SCHEMA, MOST_COUNT, Handler, Measure, Value, counted
 from taba.handlers.registry import Registry
 from taba.states.fold import CLIENT_KEYS, FLEET_KEYS, coarsen, fold, merge, project, verify
 
@@ -164,6 +164,19 @@ def test_great_weights_are_counted_exactly(weights):
             handler_of(type_name), fold(handler_of(type_name), inexact(events, weights, [0.0] * len(weights)))
         ).values()
         assert found["count"] == sum(weights)
+
+
+def test_counts_end_and_do_not_wrap_around():
+    """Weights that add up to more than 64 bits are told as MOST_COUNT, in States, merged and in answers."""
+    events = [("t", "c", START + second, float(value)) for second in range(2) for value in range(1, 2051)]
+    weights = [2**53 - 1] * len(events)
+    for type_name, columns in (("counter", ["count"]), ("percentile", ["count", "p99"]), ("top", ["count", "bound"])):
+        handler = handler_of(type_name)
+        of_type = [(*one, str(value)) for *one, value in events] if type_name == "top" else events
+        told = fold(handler, inexact(of_type, weights, [0.0] * len(events)))
+        (found,) = answers(handler, merged(handler, told, keys=["tab"])).values()
+        assert found["count"] == MOST_COUNT
+        assert all(found[column] > 2000 for column in columns)
 
 
 def test_a_handler_may_use_weights_wherever_it_likes():

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from server_process import FRAME, ServerProcess, frame_bytes
+from server_process import FRAME, ServerProcess, frame_bytes, wait_until
 
 from taba import frame
 
@@ -72,6 +72,36 @@ def test_in_accounts_a_number_is_one_event(server):
     ledger = server.get("/v1/ledger", client="books")["ledger"]["books"]
     assert (ledger["recorded"], ledger["folded"], ledger["in_flight"]) == (2, 2, 0)
     assert answer(server, "w.books")["count"] == 3000
+
+
+def test_great_weights_never_make_a_small_number(server):
+    """Counts that do not fit into 64 bits end there, in answers and for Prometheus; all else is answered as ever."""
+    most, many = 2**53 - 1, 2050
+    tabs = {"w.great": [1.0] * many, "w.wide": [float(value) for value in range(1, many + 1)], "w.beside": [1.0]}
+    kinds = {"w.great": "counter", "w.wide": "percentile", "w.beside": "counter"}
+    server.post(frame_bytes("great", 1, tabs, kind=kinds, weights=[most] * 2 * many + [1]), FRAME)
+    assert answer(server, "w.great")["count"] == answer(server, "w.wide")["count"] == 2**63 - 1
+    assert answer(server, "w.beside")["count"] == 1
+    page = server.request("GET", "/metrics").body.decode()
+    (line,) = [one for one in page.splitlines() if one.startswith("w_wide_count")]
+    assert float(line.split()[1]) >= 2**62
+    wait_until(lambda: server.get("/v1/noisiest", window="1h")["total"]["counted"] >= 2**63)
+
+
+def test_great_losses_are_told_and_harm_nobody(server):
+    """A client may say that it lost more than 64 bits count: all that tells of losses still answers."""
+    many = 2050
+    drops = frame.Drops(["w.lost"] * many, ["why"] * many, [2**53] * many)
+    body = frame_bytes("loser", 1, {}, drops=drops) + frame_bytes("neighbour", 1, {"w.near": [1.0]})
+    assert server.post(body, FRAME).content == {"accepted": 1, "rejected": []}
+    wait_until(lambda: server.get("/v1/noisiest", window="1h")["total"]["clients"] > 0)
+    (lost,) = [one for one in server.get("/v1/noisiest", window="1h")["noisiest"]["clients"] if one["dropped"]]
+    assert lost["client"] == "loser"
+    assert lost["dropped"] >= 2**63 - 1
+    assert server.get("/v1/ledger", client="loser")["ledger"]["loser"]["dropped"] == {"why": many * 2**53}
+    server.stop()
+    server.start()
+    assert server.get("/v1/ledger", client="loser")["ledger"]["loser"]["dropped"] == {"why": many * 2**53}
 
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, 0.5, 2.0**53, 1e300, float("nan"), float("inf")])

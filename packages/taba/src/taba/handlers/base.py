@@ -44,6 +44,8 @@ UNTIL = pl.col("until").first()
 WEIGHT = pl.col("weight")
 ERROR = pl.col("error")
 COUNT_EVENTS = pl.len().cast(pl.UInt64)
+MOST_COUNT = (1 << 63) - 1
+"""Counts end here: weights may add up to more, and a sum that wraps around would say next to nothing."""
 
 EVENT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "tab": pl.Categorical(),
@@ -78,8 +80,9 @@ class Compared(Enum):
 class Measure:
     """A column of a State: how events make it, and how two States' columns become one.
 
-    `merge` is "sum", "min", "max", or an expression over all of the States' columns. `inexact` takes the place of
-    `fold` where events have a weight and an error; None: these make no difference.
+    `merge` is "sum", "min", "max", "count" (a sum of counts, see `count_sum`), or an expression over all of the States'
+    columns. `inexact` takes the place of `fold` where events have a weight and an error; None: these make no
+    difference.
     """
 
     fold: pl.Expr
@@ -94,13 +97,29 @@ class Measure:
     def merged(self, name: str) -> pl.Expr:
         """The merge as an expression that gives the column `name`."""
         if isinstance(self.merge, str):
+            if self.merge == "count":
+                return count_sum(pl.col(name))
             return getattr(pl.col(name), self.merge)()
         return self.merge.alias(name)
 
 
+def count_sum(column: pl.Expr) -> pl.Expr:
+    """The sum of a column of counts (uint64), exactly; MOST_COUNT where it is more."""
+    return _ending(column.sum(), column.cast(pl.Float64).sum())
+
+
+def count_sums(column: pl.Expr) -> pl.Expr:
+    """The sum of counts up to each one, likewise."""
+    return _ending(column.cum_sum(), column.cast(pl.Float64).cum_sum())
+
+
+def _ending(exactly: pl.Expr, about: pl.Expr) -> pl.Expr:
+    return pl.when(about < float(MOST_COUNT)).then(exactly).otherwise(pl.lit(MOST_COUNT, dtype=pl.UInt64))
+
+
 def counted() -> Measure:
     """How many events there were, weights and all."""
-    return Measure(COUNT_EVENTS, "sum", inexact=WEIGHT.sum())
+    return Measure(COUNT_EVENTS, "count", inexact=count_sum(WEIGHT))
 
 
 def summed(value: pl.Expr) -> Measure:

@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from taba.handlers.base import NUMBER, SECONDS, Compared, Handler, Measure, counted, summed
+from taba.handlers.base import NUMBER, SECONDS, Compared, Handler, Measure, count_sum, counted, summed
 
-COUNT = pl.col("count").sum()
+COUNT = count_sum(pl.col("count"))
 TOTAL = pl.col("total").sum()
 
 SUMMARY = {

@@ -32,8 +32,9 @@ MIDDLE = (((BIN.abs() - OFFSET) * math.log(GAMMA)).exp() * (2 / (1 + GAMMA)) * B
 
 def quantile(q: float) -> pl.Expr:
     """The estimate for the value whose rank, counted from 0, is nearest to q (n - 1), the lower of two."""
-    rank = (q * (COUNT - 1) - 0.5).ceil()
-    return MIDDLE.get((pl.col("count").cum_sum() <= rank).sum())
+    many = pl.col("count").cast(pl.Float64)  # weights may add up to more than a whole number holds
+    rank = (q * (many.sum() - 1) - 0.5).ceil()
+    return MIDDLE.get((many.cum_sum() <= rank).sum())
 
 
 class Percentile(Handler):

@@ -10,7 +10,18 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from taba.handlers.base import TEXT, Handler, Measure, Value, counted, first, json_list, json_text
+from taba.handlers.base import (
+    MOST_COUNT,
+    TEXT,
+    Handler,
+    Measure,
+    Value,
+    count_sum,
+    counted,
+    first,
+    json_list,
+    json_text,
+)
 
 CAPACITY = 1000
 SHOWN = 20
@@ -25,9 +36,9 @@ class Top(Handler):
     type = "top"
     value = Value.TEXT
     cells = {"label": TEXT}
-    measures = {"count": counted(), "bound": Measure(pl.lit(0, dtype=pl.UInt64), "sum")}
+    measures = {"count": counted(), "bound": Measure(pl.lit(0, dtype=pl.UInt64), "count")}
     projection = {
-        "count": COUNT.sum(),
+        "count": count_sum(COUNT),
         "values": json_list(
             first(
                 pl.format('{{"value":{},"count":{}}}', json_text(pl.col("label")), COUNT)
@@ -36,7 +47,7 @@ class Top(Handler):
                 SHOWN,
             )
         ),
-        "bound": pl.col("bound").sum(),
+        "bound": count_sum(pl.col("bound")),
     }
     empty = {"count": 0, "values": "[]", "bound": 0}
 
@@ -50,7 +61,10 @@ class Top(Handler):
         trimmed = ranked.filter(pl.col("place") >= CAPACITY)
         if trimmed.is_empty():
             return states
-        rest = trimmed.group_by(keys).agg(COUNT.sum(), bound=COUNT.max() + pl.col("bound").sum())
+        rest = trimmed.group_by(keys).agg(
+            count_sum(COUNT).alias("count"),
+            bound=(COUNT.max() + count_sum(pl.col("bound"))).clip(upper_bound=MOST_COUNT),
+        )
         rest = rest.with_columns(label=pl.lit(None, dtype=pl.String)).select(states.columns)
         kept = ranked.filter(pl.col("place").is_null() | (pl.col("place") < CAPACITY)).drop("place")
         merged = [measure.merged(name) for name, measure in self.measures.items()]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from taba.handlers.base import count_sum
 from taba.prometheus.asked import Asked, converted, numbered
 from taba.prometheus.buckets import BOUNDS, with_rungs
 from taba.prometheus.figures import cumulative, reached, up_to
@@ -73,7 +74,7 @@ def _by_segment(asked: Asked, edges: Integers, keys: Sequence[str]) -> pl.DataFr
         if "rung" in keys:
             states = with_rungs(states)  # noqa: PLW2901 (the same States, with one more column)
         place = np.searchsorted(edges, states["slice"].to_numpy(), side="right") - 1
-        measures = [pl.col("count").sum().cast(pl.UInt64)]
+        measures = [count_sum(pl.col("count").cast(pl.UInt64))]
         measures += [pl.col("total").sum()] if "total" in states.columns else [pl.lit(0.0).alias("total")]
         parts.append(states.with_columns(place=place).group_by(*keys, "place").agg(measures).select(*schema))
     return pl.concat(parts)

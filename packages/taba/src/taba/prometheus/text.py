@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from taba.handlers.base import count_sum, count_sums
 from taba.prometheus.buckets import BOUNDS
 from taba.prometheus.index import Index
 from taba.prometheus.naming import LE, WINDOW, escaped
@@ -118,7 +119,7 @@ def histograms(totals: pl.DataFrame, index: Index) -> list[pl.DataFrame]:
     known = totals.join(heads.select("tab", "family"), on="tab")
     buckets = _buckets(known).join(heads.select("tab", "multiply", "divide"), on="tab").pipe(_with_bounds)
     whole = known.group_by("tab", "family").agg(
-        pl.col("count").sum(), total=steady(pl.col("total").sort_by("rung").sum()), least=pl.col("min").min()
+        count_sum(pl.col("count")), total=steady(pl.col("total").sort_by("rung").sum()), least=pl.col("min").min()
     )
     rising = whole.filter(pl.col("least").min().over("family") >= 0)
     sums = rising.select("tab", value="total", rank=TOP + 1)
@@ -136,7 +137,7 @@ def _buckets(totals: pl.DataFrame) -> pl.DataFrame:
     ordered = counted.with_columns(pl.col("count").fill_null(0), order=pl.col("tab").to_physical()).sort(
         "order", "rung"
     )
-    return ordered.select("tab", "rung", value=pl.col("count").cum_sum().over("order"))
+    return ordered.select("tab", "rung", value=count_sums(pl.col("count")).over("order"))
 
 
 def _reached(totals: pl.DataFrame) -> pl.DataFrame:

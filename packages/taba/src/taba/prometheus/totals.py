@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from taba.handlers.base import count_sum
 from taba.handlers.registry import Registry
 from taba.prometheus.buckets import with_rungs
 from taba.states.fold import SLICE
@@ -36,7 +37,7 @@ READ_ROWS = 500_000
 PERIODS_KEPT = 2
 """Periods that the tiers keep: one that runs, and one for what is still to come when it ends."""
 
-COUNT, TOTAL, LEAST = pl.col("count").sum(), pl.col("total").sum(), pl.col("min").min()
+COUNT, TOTAL, LEAST = count_sum(pl.col("count")), pl.col("total").sum(), pl.col("min").min()
 KEYS: dict[str, list[str]] = {"counter": ["tab"], "percentile": ["tab", "rung"], "top": ["tab"]}
 """The types that have totals, and what a total is of."""
 SUMS: dict[str, list[pl.Expr]] = {

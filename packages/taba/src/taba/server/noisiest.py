@@ -24,7 +24,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from taba import durations
-from taba.handlers.base import Handler
+from taba.handlers.base import MOST_COUNT, Handler, count_sum
 from taba.server import formats, parameters
 from taba.server.answering import Answering
 from taba.server.bookkeeping import DROPPED, EVENTS
@@ -39,7 +39,7 @@ SHOWN, MOST = 20, 100
 ORDERS = ("events", "states")
 
 _OWN = "^taba-(?:server|agent)-"
-_COUNT = pl.col("count").sum()
+_COUNT = count_sum(pl.col("count"))
 _COUNTS = {"states": pl.UInt64, "events": pl.UInt64}
 _TABS = {"tab": pl.String, **_COUNTS, "clients": pl.UInt64}
 _CLIENTS = {"client": pl.String, **_COUNTS, "tabs": pl.UInt64}
@@ -59,8 +59,8 @@ class Noise:
     def total(self) -> dict[str, int]:
         """Over all of them. `events` are those of the clients, `counted` those that the tabs know of."""
         return {
-            "events": int(self.clients["events"].sum()),
-            "counted": int(self.tabs["events"].sum()),
+            "events": sum(self.clients["events"].to_list()),
+            "counted": sum(filter(None, self.tabs["events"].to_list())),
             "states": int(self.tabs["states"].sum()),
             "clients": self.clients.height,
             "tabs": self.tabs.height,
@@ -98,7 +98,7 @@ def noise(service: Service, window: Window) -> Noise:
     types = service.catalogue.match(["*"]).select("tab", "name", type="full_type")
     counted = _own(service.query, Selection((EVENTS,), per_client=True), window).rename({"total": "events"})
     by_reason = _own(service.query, Selection((DROPPED,), by=("reason",), per_client=True), window, "tab")
-    lost = by_reason.group_by("client").agg(dropped=pl.col("total").sum())
+    lost = by_reason.group_by("client").agg(dropped=count_sum(pl.col("total")))
     zero = [pl.col(name).fill_null(0) for name in ("events", "states", "tabs", "dropped")]
     joined = counted.join(clients.drop("events"), on="client", how="full", coalesce=True)
     joined = joined.join(lost, on="client", how="full", coalesce=True).with_columns(zero)
@@ -121,7 +121,7 @@ def _names(known: pl.DataFrame, types: pl.DataFrame) -> pl.DataFrame:
 
 def _summed(column: str) -> pl.Expr:
     """In a group: the sum, or null where nothing is known."""
-    return pl.when(pl.col(column).is_not_null().any()).then(pl.col(column).sum())
+    return pl.when(pl.col(column).is_not_null().any()).then(count_sum(pl.col(column)))
 
 
 def _states(query: Query, window: Window) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -133,7 +133,9 @@ def _states(query: Query, window: Window) -> tuple[pl.DataFrame, pl.DataFrame]:
             # All States of a tab are in one part, so its clients are told apart there once and for all.
             by_tab.append(_typed(part.group_by("tab").agg(*counts, clients=pl.col("client").n_unique()), _TABS))
             by_client.append(_typed(part.group_by("client").agg(*counts, tabs=pl.col("tab").n_unique()), _CLIENTS))
-    return pl.concat(by_client).group_by("client").agg(pl.col(_COUNTS).sum(), pl.col("tabs").sum()), pl.concat(by_tab)
+    return pl.concat(by_client).group_by("client").agg(
+        pl.col("states", "tabs").sum(), count_sum(pl.col("events"))
+    ), pl.concat(by_tab)
 
 
 def _typed(table: pl.DataFrame, schema: dict[str, Any]) -> pl.DataFrame:
@@ -152,8 +154,9 @@ def _own(query: Query, selection: Selection, window: Window, *by: str) -> pl.Dat
     keys = ["client", *by]
     parts = [pl.DataFrame(schema=dict.fromkeys(keys, pl.String) | {"total": pl.UInt64})]
     for _, table in query.windows(selection, [window]):
-        parts.append(table.select(pl.col(keys).cast(pl.String), pl.col("total").cast(pl.UInt64)))
-    return pl.concat(parts).group_by(keys).agg(pl.col("total").sum()).filter(pl.col("total") > 0)
+        total = pl.col("total").clip(0, MOST_COUNT).cast(pl.UInt64)
+        parts.append(table.select(pl.col(keys).cast(pl.String), total))
+    return pl.concat(parts).group_by(keys).agg(count_sum(pl.col("total"))).filter(pl.col("total") > 0)
 
 
 def _written(form: str, head: dict[str, object], found: Noise, order: str, most: int) -> bytes:
