@@ -14,6 +14,8 @@ else:
 
 MEMBERS = 1_000
 """Compressed files, one after another, that one body may consist of."""
+PIECE = 64 << 10
+"""Bytes that are unpacked at once."""
 WINDOW_LOG = 23
 """What a zstd body may have its receiver keep in memory: 8 MB, as RFC 9659 bounds it for HTTP."""
 
@@ -43,20 +45,25 @@ def unpack(body: bytes, encoding: str, limit: int) -> bytes:
     unpacker = _UNPACKERS.get(encoding)
     if unpacker is None:
         raise PackingError(f"Content-Encoding {encoding!r} is not taken: send {', '.join(_UNPACKERS)}, or none")
-    plain = b""
+    parts: list[bytes] = []
+    at = size = 0
     for _ in range(MEMBERS):
-        if not body:
-            return plain
+        if at == len(body):
+            return b"".join(parts)
         unpacking = unpacker()
-        try:
-            plain += unpacking.decompress(body, limit + 1 - len(plain))
-        except (zlib.error, zstd.ZstdError) as error:
-            raise PackingError(f"the body is not {encoding}: {error}") from None
-        if len(plain) > limit:
-            raise PackedTooLargeError(f"the body unpacks to more than {in_words(limit)}")
+        # In pieces: what follows a member is copied with each.
+        while at < len(body) and not unpacking.eof:
+            piece = body[at : at + PIECE]
+            try:
+                parts.append(unpacking.decompress(piece, limit + 1 - size))
+            except (zlib.error, zstd.ZstdError) as error:
+                raise PackingError(f"the body is not {encoding}: {error}") from None
+            size += len(parts[-1])
+            if size > limit:
+                raise PackedTooLargeError(f"the body unpacks to more than {in_words(limit)}")
+            at += len(piece) - len(unpacking.unused_data)
         if not unpacking.eof:
             raise PackingError(f"the body's {encoding} is cut off")
-        body = unpacking.unused_data
     raise PackingError(f"the body's {encoding} is in more than {MEMBERS} pieces")
 
 
