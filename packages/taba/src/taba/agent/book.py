@@ -34,9 +34,10 @@ from pathlib import Path
 
 import msgspec
 
-from taba.agent.outlet import Heard, Place, encoded, numbered
+from taba.agent.outlet import Heard, Place, encoded, numbered, parts
 from taba.dialects.buckets import Buckets
 from taba.dialects.cumulative import Recorded, Verdict, increase
+from taba.dialects.heard import PART_BYTES
 from taba.frame import Frame
 
 SECOND = 1_000_000_000
@@ -130,6 +131,8 @@ class Book:
         Raises sqlite3.Error.
         """
         self.most = most
+        self.part_bytes = PART_BYTES
+        """About how large one frame may be."""
         self._clock = clock
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
@@ -322,7 +325,7 @@ class Book:
             if client is None:
                 client = _Client(Place(one.start), os.urandom(6).hex(), self._now)
                 self._clients[one.client] = client
-            frames.append(numbered(one, client.place, client.epoch, closing=True))
+            frames += [numbered(part, client.place, client.epoch, closing=True) for part in parts(one, self.part_bytes)]
         for name in {one.client for one in heard}:
             client = self._clients[name]
             place = client.place

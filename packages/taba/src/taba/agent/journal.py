@@ -22,7 +22,7 @@ from contextlib import suppress
 
 from taba.agent.agent import Agent
 from taba.agent.book import SECOND, Book, Entered, Work
-from taba.agent.outlet import Outlet
+from taba.agent.outlet import Outlet, part_bytes
 from taba.agent.writer import BusyError, WriteError
 from taba.frame import Frame, decode
 from taba.headers import parse
@@ -131,7 +131,7 @@ class Journal:
             dones = [done for _, done in some]
             try:
                 book = self._opened()
-                book.most = self._agent.settings.series
+                book.most, book.part_bytes = self._agent.settings.series, part_bytes(self._agent)
                 self._tidy(book)
                 if some:
                     self._call(self._hand_over, book.enter(work for work, _ in some), dones)

@@ -128,7 +128,8 @@ class Writer:
             time.sleep(self.gather)
         with self._arrived:
             size = count = 0
-            while count < len(self._items) and (not count or size + len(self._items[count].body) <= COMMIT_BYTES):
+            most = min(COMMIT_BYTES, self._spool.largest())  # together they must fit, as each alone does
+            while count < len(self._items) and (not count or size + len(self._items[count].body) <= most):
                 size += len(self._items[count].body)
                 count += 1
             items, self._items = self._items[:count], self._items[count:]

@@ -31,8 +31,6 @@ MOST_FRAMES = 20_000
 """Clients and seconds that one body may tell of."""
 MOST_TEXT = 1 << 20
 """Characters of a client's texts in one second: twelve bytes each in JSON at most, they fit a header."""
-MOST_CLIENTS = 10_000
-"""Clients that an outlet knows the places of; then another takes over, with an epoch of its own."""
 POLL_SECONDS = 0.02
 
 
@@ -48,8 +46,7 @@ class Original:
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
-        self._outlets: list[Outlet] = []
-        self._clients: set[str] = set()
+        self._outlet = Outlet(agent, secrets.token_hex(8), closing=True)
         self._reading = self._bytes = 0
         """Bodies that are read in threads, and how many bytes these have."""
 
@@ -67,7 +64,7 @@ class Original:
 
     async def stop(self) -> None:
         """See Door."""
-        while self._reading or (any(not one.empty for one in self._outlets) and not self._agent.trouble):
+        while self._reading or not (self._outlet.empty or self._agent.trouble):
             await asyncio.sleep(POLL_SECONDS)
 
     def reload(self, settings: Settings) -> None:
@@ -109,17 +106,8 @@ class Original:
         if not told:
             respond(200, answer)
             return
-        self._outlet(told).send(told, lambda: respond(200, answer))
+        self._outlet.send(told, lambda: respond(200, answer))
         self._agent.counts.add_all(counts)
-
-    def _outlet(self, told: Sequence[Heard]) -> Outlet:
-        """Where these are written: the last of the outlets, or a new one."""
-        self._clients |= {one.client for one in told}
-        if not self._outlets or len(self._clients) > MOST_CLIENTS:
-            self._clients = {one.client for one in told}
-            self._outlets = [one for one in self._outlets if not one.empty]
-            self._outlets.append(Outlet(self._agent, secrets.token_hex(8), closing=True))
-        return self._outlets[-1]
 
     def _refuse(self, error: Exception, respond: Respond) -> None:
         match error:

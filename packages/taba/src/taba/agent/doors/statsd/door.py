@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from taba.agent.agent import Agent
 from taba.agent.connection import Handle
 from taba.agent.doors.statsd.ear import QUIET_SECONDS, Ear
+from taba.agent.doors.statsd.lost import Lost
 from taba.agent.doors.statsd.sockets import bind_all
 from taba.agent.doors.statsd.stream import Stream
 from taba.agent.outlet import Heard, Outlet
 from taba.agent.writer import BusyError
 from taba.dialects.statsd.addresses import Address
-from taba.frame import Drops
 from taba.settings import Agent as Settings
 
 if TYPE_CHECKING:
@@ -26,9 +25,8 @@ if TYPE_CHECKING:
 
 WAITING = 8
 """Flushes that may wait for the event loop; the thread that listens waits then, and the kernel keeps what comes."""
-BUSY = "statsd_busy"
-"""The reason for what found no room in the spool."""
-MOST_LOST = 1 << 16
+TELL_SECONDS = 1.0
+"""After so long it is tried again to tell what was lost."""
 STOP_SECONDS = 5.0
 POLL_SECONDS = 0.01
 
@@ -46,7 +44,9 @@ class StatsD:
         self._servers: list[asyncio.Server] = []
         self._connections: set[Stream] = set()
         self._heard: dict[str, float] = {}
-        self._lost: dict[str, Counter[tuple[str, str]]] = {}
+        self._lost = Lost()
+        self._lost_until = 0.0
+        self._telling: asyncio.TimerHandle | None = None
         self._room = threading.Semaphore(WAITING)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = False
@@ -82,7 +82,7 @@ class StatsD:
         await asyncio.to_thread(self._ear.stop)
         deadline = self._loop.time() + STOP_SECONDS
         await asyncio.sleep(0)
-        while not self._outlet.empty and self._loop.time() < deadline:
+        while (self._lost or not self._outlet.empty) and self._loop.time() < deadline:
             await asyncio.sleep(POLL_SECONDS)
         for one in self._sockets:
             one.close()
@@ -122,25 +122,31 @@ class StatsD:
     def _send(self, heard: Sequence[Heard]) -> None:
         self._room.release()
         for one in heard:
-            if lost := self._lost.pop(one.client, None):
-                _tell(one, lost)
+            self._lost.tell(one)
+        self._hand_on(heard)
+
+    def _hand_on(self, heard: Sequence[Heard]) -> None:
+        """Have it written, or count it as lost, to tell of it later."""
         try:
             self._outlet.send(heard)
         except BusyError:
-            self._lose(heard)
+            for one in heard:
+                self._lost_until = max(self._lost_until, one.stop)
+                self._agent.counts.add("statsd.drops{cause=busy}", self._lost.add(one))
+            self._tell_later()
 
-    def _lose(self, heard: Sequence[Heard]) -> None:
-        """Count what found no room, to tell of it with what its client says next."""
+    def _tell_later(self) -> None:
+        if self._loop is not None and self._telling is None:
+            self._telling = self._loop.call_later(TELL_SECONDS, self._tell_lost)
+
+    def _tell_lost(self) -> None:
+        """Tell what was lost, also of clients that say nothing more."""
+        self._telling = None
+        at = self._lost_until
+        heard = [Heard(client, at, at, closing=client not in self._heard) for client in self._lost.clients]
         for one in heard:
-            lost = self._lost.setdefault(one.client, Counter())
-            for part in (one, one.texts):
-                if part is not None:
-                    for name, count in zip(part.names, part.counts, strict=True):
-                        lost[name if len(lost) < MOST_LOST else "statsd", BUSY] += count
-            if one.drops is not None:
-                for name, reason, count in zip(one.drops.names, one.drops.reasons, one.drops.counts, strict=True):
-                    lost[name if len(lost) < MOST_LOST else "statsd", reason] += count
-            self._agent.counts.add("statsd.drops{cause=busy}", sum(one.counts))
+            self._lost.tell(one)
+        self._hand_on(heard)
 
 
 def _intake(settings: Settings) -> Intake:
@@ -166,12 +172,3 @@ def _heard(gathered: Gathered, start: float, stop: float) -> Heard:
         texts=gathered.texts,
         drops=gathered.drops,
     )
-
-
-def _tell(heard: Heard, lost: Mapping[tuple[str, str], int]) -> None:
-    """Add what was lost to what a client says."""
-    drops = heard.drops = heard.drops or Drops()
-    for (name, reason), count in lost.items():
-        drops.names.append(name)
-        drops.reasons.append(reason)
-        drops.counts.append(count)
