@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import product
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from taba import names
+from taba.agent.book import Book, Outcome, Work
 from taba.dialects.cumulative import Recorded, Verdict, increase
 from taba.dialects.heard import Heard
 from taba.dialects.otlp import messages, naming, protobuf
@@ -402,3 +404,64 @@ def test_a_request_of_too_many_parts_is_refused_whole() -> None:
         Translation(messages.JsonReader(), Remembered(), (), NOW).take(messages.read(body))
     with pytest.raises(messages.MessageError):
         messages.read(b'{"resourceMetrics":' + b"[" * 100_000)
+
+
+EXTREMES = [
+    10**400,
+    -(10**400),
+    2**63,
+    2**64,
+    2**63 - 1,
+    -(2**63),
+    2**53 + 1,
+    -1,
+    0,
+    "9" * 30,
+    1e308,
+    "NaN",
+    "-Infinity",
+]
+
+
+def test_numbers_of_any_size_cost_no_more_than_their_points(tmp_path):
+    """What does not fit into 64 bits is refused point by point, by a real book too; the good one beside it counts."""
+    book = Book(tmp_path / "book", sync=False, most=10_000, began=NOW - 3600 * SECOND, clock=lambda: NOW)
+    points = good = 0
+
+    def entered(metric: dict[str, Any], time: int) -> Callable[[Book], Outcome]:
+        def run(book: Book) -> Outcome:
+            reader, asked = as_json(request(metric, gauged("good", point(asInt=1))))
+            taken = Translation(reader, book, [], time)
+            taken.take(asked)
+            nonlocal points
+            points += taken.points
+            return Outcome(taken.gathering.heard())
+
+        return run
+
+    for turn, (value, other) in enumerate(product(EXTREMES, EXTREMES)):
+        time = NOW + turn * SECOND
+        at = {"timeUnixNano": str(time), "startTimeUnixNano": str(START)}
+        for told in (
+            *(
+                summed(f"s{t}{m}", point(asInt=value, **at), monotonic=m, temporality=t)
+                for t in (1, 2)
+                for m in (True, False)
+            ),
+            summed("d", point(asDouble=value, **at), monotonic=False, temporality=1),
+            {"name": "q", "summary": {"dataPoints": [point(count=value, sum=other, **at)]}},
+            {
+                "name": "h",
+                "histogram": {
+                    "aggregationTemporality": 2,
+                    "dataPoints": [point(count=value, sum=other, bucketCounts=[value], min=other, **at)],
+                },
+            },
+        ):
+            (answer,) = book.enter([Work(entered(told, time))]).answers
+            if isinstance(answer, Exception):
+                assert isinstance(answer, messages.MessageError), (told, answer)
+            else:
+                good += 1
+    book.close()
+    assert points == 2 * good > 500

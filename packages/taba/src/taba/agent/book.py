@@ -25,6 +25,7 @@ Otherwise counting begins with it. What was recorded before is not known to be n
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import time
@@ -187,7 +188,8 @@ class Book:
     def level(self, client: str, tab: str, now: Recorded) -> int | float | None:
         """Where a series stands of which differences are told; None where this one was told before.
 
-        It begins anew where `now` does not follow on what was told last. Raises OverflowError for no room.
+        It begins anew where `now` does not follow on what was told last. A level that is not finite is not remembered.
+        Raises OverflowError for no room.
         """
         key = f"{client}\n{tab}"
         before = self._series(key, 0)
@@ -198,6 +200,10 @@ class Book:
         value = now.value or 0
         if before is not None and now.start <= before.time:
             value += before.value or 0
+        if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+            value = float(value)
+        if not math.isfinite(value):
+            return value
         self._remember(key, Recorded(0, now.time, value), new=before is None)
         return value
 

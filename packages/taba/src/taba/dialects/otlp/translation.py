@@ -202,6 +202,8 @@ class Translation:
             level = self._series.level(where.client, where.series, now)
         except OverflowError:
             raise _Refused("series_limit", "more series than are remembered (agent.series)") from None
+        if level is not None and not math.isfinite(level):
+            raise _Refused("not_finite", "what its differences add up to is beyond all numbers")
         if level is not None:
             self._set(where, time, level)
 
@@ -221,7 +223,10 @@ class Translation:
         self.gathering.add(where.client, time, where.tab, "counter", (float(number),))
 
     def _total(self, point: Any, where: _Where, start: int, time: int) -> None:
-        self._grow(where, start, time, self._number(point))
+        number = self._number(point)
+        if number < 0:
+            raise _Refused("invalid", f"a monotonic sum is {number}")
+        self._grow(where, start, time, number)
 
     def _grow(self, where: _Where, start: int, time: int, number: float) -> None:
         """Record what a counter grew by; where it is seen first, also if that is nothing: so its tab is known."""
@@ -254,6 +259,8 @@ class Translation:
         self.gathering.add(where.client, time, where.tab, "percentile", found.numbers, found.weights, found.error)
 
     def _summary(self, point: Any, where: _Where, start: int, time: int) -> None:
+        if not 0 <= point.count < 1 << 64:
+            raise _Refused("invalid", f"its count is {point.count}, no number of 64 bits from 0")
         if not math.isfinite(point.sum):
             raise _Refused("not_finite", f"its sum is {point.sum}")
         self._grow(replace(where, name=naming.metric(f"{where.name}.count")), start, time, point.count)
@@ -270,10 +277,10 @@ class Translation:
             number = self._reader.told(point, "as_double")
         if number is None:
             raise _Refused("invalid", "it has no value")
+        if isinstance(number, int) and not -(1 << 63) <= number < 1 << 63:
+            raise _Refused("invalid", "its value has more than 64 bits")  # and may be too large for a float
         if not math.isfinite(number):
             raise _Refused("not_finite", f"its value is {number}")
-        if abs(number) >= 1 << 63 and isinstance(number, int):
-            raise _Refused("invalid", "its value has more than 64 bits")
         return number
 
 
