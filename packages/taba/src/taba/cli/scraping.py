@@ -144,17 +144,18 @@ class _Told:
         url = result.target.url
         if self._shown.get(url) == (result.error, result.remark):
             return
+        shown = result.target.shown
         if result.error:
-            messages().print(f"{url}: {result.error}", style="red")
+            messages().print(f"{shown}: {result.error}", style="red")
             return
-        output().print(f"{url}: {result.samples:,} samples in {result.seconds:.2f} s, as {result.target.instance}")
+        output().print(f"{shown}: {result.samples:,} samples in {result.seconds:.2f} s, as {result.target.instance}")
         if result.remark:
             messages().print(f"  {result.lost:,} are not taken: {result.remark}", style="yellow")
 
 
 def _fields(result: Result) -> dict[str, object]:
     fields: dict[str, object] = {
-        "target": result.target.url,
+        "target": result.target.shown,
         "client": result.target.instance,
         "up": not result.error,
         "samples": result.samples,

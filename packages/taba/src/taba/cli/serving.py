@@ -20,10 +20,25 @@ log = logging.getLogger(__name__)
 Loaded = TypeVar("Loaded")
 
 
+class OneLine(logging.Formatter):
+    """A message is one line, whatever somebody from elsewhere has put into it: what ends lines, or is for terminals, is
+    written as in Python. Only a traceback may follow on lines of its own.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        """The line."""
+        line = super().formatMessage(record)
+        if line.isprintable():
+            return line
+        return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
+
+
 def start_logging(level: str, *, worker: bool = False) -> None:
     """Messages go to standard error from here on, from the least urgent `level` on; those of a worker with its id."""
     who = "[%(process)d] " if worker else ""
-    logging.basicConfig(format=f"%(asctime)s %(levelname)s {who}%(name)s: %(message)s", force=worker)
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLine(f"%(asctime)s %(levelname)s {who}%(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], force=worker)
     set_level(level)
 
 

@@ -46,7 +46,9 @@ def parse_address(written: str, origin: str) -> Address:
 
     Raises ValueError that names `origin`, where the text was given.
     """
-    problem = f"{origin}: {written!r} is not an address: write it as http://127.0.0.1:8300 or unix:///run/taba.sock"
+    # A name and a password in it are not sent, and are for no log.
+    shown = f"…{written[written.rindex('@') :]}" if isinstance(written, str) and "@" in written else written
+    problem = f"{origin}: {shown!r} is not an address: write it as http://127.0.0.1:8300 or unix:///run/taba.sock"
     try:
         parts = urlsplit(written)
         port = parts.port
@@ -57,7 +59,7 @@ def parse_address(written: str, origin: str) -> Address:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(problem)
     port = port or {"http": 80, "https": 443}[parts.scheme]
-    return Address(parts.scheme, parts.hostname, port, parts.path.rstrip("/"), written)
+    return Address(parts.scheme, parts.hostname, port, parts.path.rstrip("/"), shown)
 
 
 class Connection(http.client.HTTPConnection):

@@ -20,6 +20,7 @@ DEFAULT_PATH = "/metrics"
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9a-f:.]+(?:%[A-Za-z0-9._-]+)?")
 _ADDRESS = re.compile(r"[\x21-\x7e]+")
 _PORTS = {"http": 80, "https": 443}
+_SECRET = re.compile(r"(?i)([?&][^=&]*(?:token|key|secret|pass|auth|sig)[^=&]*=)[^&]+")
 _JOB = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.:/-]{0,99})=(?=\S)")
 
 
@@ -35,6 +36,11 @@ class Target:
     labels: tuple[tuple[str, str], ...]
 
     @property
+    def shown(self) -> str:
+        """The URL, without the values in its query that look like secrets."""
+        return _SECRET.sub(r"\1…", self.url)
+
+    @property
     def instance(self) -> str:
         """HOST:PORT."""
         return dict(self.labels)[INSTANCE_LABEL]
@@ -42,7 +48,8 @@ class Target:
 
 def target(written: str) -> Target:
     """A target as somebody wrote it. Raises ValueError that says how to write one."""
-    wrong = f"{written!r} is no page to scrape: write it as http://127.0.0.1:9100/metrics, or JOB=http://…"
+    shown = f"…{written[written.rindex('@') :]}" if "@" in written else written  # a password is for no log
+    wrong = f"{shown!r} is no page to scrape: write it as http://127.0.0.1:9100/metrics, or JOB=http://…"
     found = _JOB.match(written)
     job, address = (found[1], written[found.end() :]) if found and "://" not in found[1] else ("", written)
     address = address if "://" in address else f"http://{address}"
@@ -56,11 +63,11 @@ def target(written: str) -> Target:
     host = parts.hostname or ""
     if parts.scheme not in _PORTS or not _HOST.fullmatch(host) or parts.fragment or not _ADDRESS.fullmatch(address):
         raise ValueError(wrong)
-    shown = f"[{host}]" if ":" in host else host
+    bracketed = f"[{host}]" if ":" in host else host
     port = port or _PORTS[parts.scheme]
     request = (parts.path or DEFAULT_PATH) + (f"?{parts.query}" if parts.query else "")
-    labels = ((INSTANCE_LABEL, f"{shown}:{port}"), *(((JOB_LABEL, job),) if job else ()))
-    url = f"{parts.scheme}://{shown}:{port}{request}"
+    labels = ((INSTANCE_LABEL, f"{bracketed}:{port}"), *(((JOB_LABEL, job),) if job else ()))
+    url = f"{parts.scheme}://{bracketed}:{port}{request}"
     return Target(url, parts.scheme, host, port, request, labels)
 
 

@@ -15,12 +15,17 @@ from taba.dialects.prometheus.targets import Target
 from taba.dialects.prometheus.text import ACCEPT
 
 PIECE = 64 << 10
+LONGEST = 500
+"""Characters of an error."""
 SHOWN = 200
 """Characters of an answer's reason that an error shows."""
 
 
 class FetchError(Exception):
-    """Why there is no page; the text says so to a person."""
+    """Why there is no page; the text says so to a person, and holds nothing that a terminal would obey."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("".join(one if one.isprintable() else "?" for one in why[:LONGEST]))
 
 
 class Fetched(NamedTuple):

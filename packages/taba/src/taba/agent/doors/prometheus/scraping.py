@@ -180,11 +180,11 @@ class Scraping:
         self._agent.counts.add(f"scrapes{{result={'failed' if result.error else 'ok'}}}")
         trouble = result.error or result.remark
         if result.error and result.error != watched.trouble:
-            log.warning("no page from %s: %s", watched.target.url, result.error)
+            log.warning("no page from %s: %s", watched.target.shown, result.error)
         elif trouble and not watched.trouble:
-            log.warning("%d samples of %s are not taken: %s", result.lost, watched.target.url, trouble)
+            log.warning("%d samples of %s are not taken: %s", result.lost, watched.target.shown, trouble)
         elif watched.trouble and not trouble:
-            log.info("all is well again with %s", watched.target.url)
+            log.info("all is well again with %s", watched.target.shown)
         watched.trouble = trouble
         with suppress(Exception):
             self._scraped(result)
