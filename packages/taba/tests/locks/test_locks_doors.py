@@ -6,8 +6,10 @@ import subprocess
 import sys
 import time
 
+import cramjam
 import pytest
 from keyring import bearer, issue, revoke
+from remote_write_sender import VERSION_1, Series, write_1
 from server_process import FRAME, ServerProcess, frame_bytes, wait_until
 
 from taba.agent.main import AgentThread
@@ -153,6 +155,34 @@ def test_the_doors_of_other_protocols_ask_who_comes(way):
         status, told, _ = ask(agent.url, method, path, b"{}", bearer(texts["web"]))
         assert (status, b"is limited to" in told) == (403, True), path
         assert ask(agent.url, method, path, b"{}", bearer(texts["any"]))[0] not in (401, 403), path
+
+
+def test_events_of_other_protocols_are_paid_for(way):
+    """A token's events per second hold at each door: whoever told many is asked to come back."""
+    _, agent, _, folder = way
+    now = int(time.time())
+    point = {"timeUnixNano": str(now * 10**9), "asInt": "1"}
+    metrics = [{"name": f"paid{number}", "gauge": {"dataPoints": [point]}} for number in range(500)]
+    otlp = {"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]}
+    lines = "".join(f'["TotalsCounter", {now}, "1"]\n' for _ in range(500))
+    told = (
+        ("/v1/metrics", json.dumps(otlp).encode(), {"Content-Type": "application/json"}, 200),
+        ("/post", f"1\n\nc\n\npaid\n{lines}\n\n".encode(), {}, 200),
+        (
+            "/api/v1/write",
+            cramjam.snappy.compress_raw(
+                bytes(write_1(Series({"__name__": f"paid{number}"}, [(1.0, now * 1000)]) for number in range(500)))
+            ),
+            {"Content-Type": VERSION_1, "Content-Encoding": "snappy"},
+            204,
+        ),
+    )
+    for path, body, headers, well in told:
+        slow = bearer(issue(folder / "agent-tokens", write=("*",), events_per_s=100))
+        wait_until(lambda slow=slow: ask(agent.url, "POST", "/v1/metrics", b"{}", slow)[0] not in (401, 403))
+        assert ask(agent.url, "POST", path, body, headers | slow)[0] == well, path
+        status, why, _ = ask(agent.url, "POST", path, body, headers | slow)
+        assert (status, b"(events_per_s)" in why) == (429, True), path
 
 
 def test_pages_from_elsewhere_get_nothing_of_an_agent(way):

@@ -47,7 +47,10 @@ BYTES_A_SECOND = 16 << 10
 
 @dataclass(slots=True)
 class Request:
-    """What was asked. `body` is whole; header names are in lower case. `too_large` has no body."""
+    """What was asked. `body` is whole; header names are in lower case. `too_large` has no body.
+
+    `charge` is to be told how many events were in it, on the event loop: they are its token's to pay.
+    """
 
     method: str
     path: str
@@ -55,6 +58,7 @@ class Request:
     body: bytes = b""
     too_large: bool = False
     query: bytes = b""
+    charge: Callable[[int], None] = lambda _: None
 
 
 JSON = b"application/json"

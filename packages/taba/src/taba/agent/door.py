@@ -10,6 +10,7 @@ What the doors of other protocols take besides is theirs: see `taba.agent.doors`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NoReturn
 
 import msgspec
@@ -66,6 +67,8 @@ class Door:
                 return
             other = self._others.get((request.method, request.path))
             if other is not None:
+                if holder is not None:
+                    request.charge = partial(self._guard.gate.meters.charge, holder, limits.EVENTS)
                 other(request, respond)
                 return
             method, give = _ROUTES.get(request.path) or self._missing(request.path)

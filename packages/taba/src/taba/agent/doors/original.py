@@ -76,13 +76,14 @@ class Original:
                 raise _too_large("the body has more")
             work = _Work(request, zipped, min(MOST_BYTES, self._agent.spool.largest()))
             if len(request.body) <= INLINE_BYTES and not zipped:
-                self._write(*work(), respond)
+                self._write(request, *work(), respond)
             else:
-                self._read_aside(work, len(request.body), respond)
+                self._read_aside(request, work, respond)
         except (_RefusedError, BusyError, WriteError) as error:
             self._refuse(error, respond)
 
-    def _read_aside(self, work: _Work, size: int, respond: Respond) -> None:
+    def _read_aside(self, request: Request, work: _Work, respond: Respond) -> None:
+        size = len(request.body)
         if self._reading and self._bytes + size > MOST_BYTES:
             raise BusyError("more is read just now than may be")
 
@@ -90,7 +91,7 @@ class Original:
             self._reading -= 1
             self._bytes -= size
             try:
-                self._write(*future.result(), respond)
+                self._write(request, *future.result(), respond)
             except (_RefusedError, BusyError, WriteError) as error:
                 self._refuse(error, respond)
 
@@ -98,7 +99,8 @@ class Original:
         self._bytes += size
         asyncio.get_running_loop().run_in_executor(None, work).add_done_callback(done)
 
-    def _write(self, found: Read, told: Sequence[Heard], respond: Respond) -> None:
+    def _write(self, request: Request, found: Read, told: Sequence[Heard], respond: Respond) -> None:
+        request.charge(sum(one.events() for one in told))
         answer = _answer(found)
         counts = {f"original.refused{{reason={reason}}}": 0 for _, _, reason in found.lost}
         for (_, _, reason), count in found.lost.items():

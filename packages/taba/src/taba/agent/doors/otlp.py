@@ -77,6 +77,7 @@ class Otlp:
         kind = PROTOBUF if kind == b"application/protobuf" else kind
 
         def done(error: Exception | None, answer: bytes) -> None:
+            request.charge(export.points)
             if error is None:
                 respond(200, answer, kind)
             else:
@@ -121,6 +122,8 @@ class _Export:
         self._limit = limit
         self._agent = agent
         self._plain = b""
+        self.points = 0
+        """How many it told, once it was entered."""
 
     def digest(self) -> bytes:
         """What tells the request from every other: senders that repeat one pack it anew. Raises RefusedError."""
@@ -152,6 +155,7 @@ class _Export:
         reader, request = self._read()
         taken = Translation(reader, book, self._agent.settings.otlp_tags, time.time_ns())
         taken.take(request)
+        self.points = taken.points
         counts = Counter({"otlp.points": taken.points, "otlp.tags_left_out": taken.left_out})
         for reason, count in taken.reasons().items():
             counts[f"otlp.rejected{{reason={reason}}}"] = count

@@ -107,14 +107,16 @@ class RemoteWrite:
         digest = hashlib.blake2b(request.body, digest_size=16, person=b"remote write").digest()
         work = Work(partial(self._enter, request.body, version, limit), digest, len(request.body))
         try:
-            self._journal.submit(work, partial(self._done, respond))
+            self._journal.submit(work, partial(self._done, request, respond))
         except BusyError as error:
             self._refuse(respond, 503, "busy", f"{error}; send this again")
 
-    def _done(self, respond: Respond, error: Exception | None, answer: bytes) -> None:
+    def _done(self, request: Request, respond: Respond, error: Exception | None, answer: bytes) -> None:
         match error:
             case None:
-                _give(respond, _answer(answer))
+                said = _answer(answer)
+                request.charge(said.samples + said.histograms)
+                _give(respond, said)
             case PackedTooLargeError():
                 self._refuse_large(respond, str(error))
             case BusyError() | WriteError():
