@@ -199,3 +199,25 @@ def test_histograms_that_grow_keep_their_ends_as_bounds() -> None:
     _, grown = increase(first, second, whole=True)
     assert grown == Recorded(2, 3, 9.0, explicit((5.0,), (0, 1)), 4.0, 9.0, False, True)
     assert increase(first, Recorded(1, 3, 11.0), whole=True)[0] is Verdict.RESET
+
+
+def test_a_flood_of_clients_and_requests_is_bounded_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only every few minutes. Who was forgotten comes in a new epoch, so that no number comes twice."""
+    for name in ("MOST_CLIENTS", "MOST_REQUESTS", "MOST_GROWN"):
+        monkeypatch.setattr(book_module, name, 50)
+    case = Case(tmp_path, most=50)
+    seen = set()
+    for turn in range(1000):
+        client = f"c{turn % 300}"
+
+        def run(book: Book, client: str = client, turn: int = turn) -> Outcome:
+            book.keep(client, f"note{turn}", b"n")
+            return Outcome([Heard(client, 1.0, 1.0, ["a"], ["counter"], [1], array("d", [1.0]))])
+
+        case.clock.now += SECOND // 100
+        (frame,) = case.book.enter([Work(run, b"%d" % turn)]).frames
+        seen.add((frame.header.client, frame.header.epoch, frame.header.sequence))
+        with sqlite3.connect(case.path) as database:
+            for table in ("clients", "requests", "kept"):
+                assert database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] <= 200
+    assert len(seen) == 1000

@@ -55,6 +55,8 @@ LOOKED = 3600 * SECOND
 SWEEP = 60 * SECOND
 MOST_REQUESTS = 20_000
 MOST_CLIENTS = 100_000
+MOST_GROWN = 100_000
+"""Clients, notes and requests that are written at most until it is looked at whether there are too many."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS series (key TEXT, start INTEGER, time INTEGER, state BLOB, seen INTEGER,
@@ -148,6 +150,8 @@ class Book:
             raise
         self._clients: dict[str, _Client] = {}
         self._now = self._swept = clock()
+        self._grown = 0
+        """Rows that were written since it was last looked how many there are, and may be new."""
 
     def close(self) -> None:
         """Close the file."""
@@ -228,6 +232,7 @@ class Book:
             self._database.execute("DELETE FROM kept WHERE key = ?", (key,))
         else:
             self._database.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", (key, note, self._now))
+            self._grown += 1
 
     def _series(self, key: str, start: int) -> Recorded | None:
         row = self._database.execute("SELECT time, state FROM series WHERE key = ? AND start = ?", (key, start))
@@ -287,7 +292,7 @@ class Book:
             outbox = 0
             if body:
                 outbox = self._database.execute("INSERT INTO outbox (body) VALUES (?)", (body,)).lastrowid or 0
-            if self._now - self._swept >= FOLLOWED:
+            if self._now - self._swept >= FOLLOWED or self._is_crowded():
                 self._sweep()
             self._database.execute("COMMIT")
         except BaseException:
@@ -319,6 +324,7 @@ class Book:
             return error.with_traceback(None)  # which would keep all that was read in memory, and itself
         if digest:
             self._database.execute("INSERT INTO requests VALUES (?, ?, ?)", (digest, outcome.answer, self._now))
+            self._grown += 1
         frames.extend(self._numbered(outcome.heard))
         self._database.execute("RELEASE request")
         return outcome.answer
@@ -330,6 +336,7 @@ class Book:
             client = self._client(one.client)
             if client is None:
                 client = _Client(Place(one.start), os.urandom(6).hex(), self._now)
+                self._grown += 1
                 self._clients[one.client] = client
             frames += [numbered(part, client.place, client.epoch, closing=True) for part in parts(one, self.part_bytes)]
         for name in {one.client for one in heard}:
@@ -351,7 +358,7 @@ class Book:
 
     def _sweep(self) -> None:
         """Forget what is old, and what is beyond bounds."""
-        self._swept = self._now
+        self._swept, self._grown = self._now, 0
         silent = (self._now - FORGET,)
         run = self._database.execute
         last = run(
@@ -365,16 +372,22 @@ class Book:
         run("DELETE FROM clients WHERE seen < ?", silent)
         run("DELETE FROM requests WHERE seen < ?", (self._now - REPEAT,))
         run("DELETE FROM kept WHERE seen < ?", silent)
-        bounds = (
-            ("requests", "digest", MOST_REQUESTS),
-            ("clients", "client", MOST_CLIENTS),
-            ("kept", "key", self.most),
-        )
-        for table, key, most in bounds:
+        for table, key, most in self._bounds():
             run(
                 f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} ORDER BY seen DESC LIMIT -1 OFFSET ?)",  # noqa: S608
                 (most,),
             )
+
+    def _bounds(self) -> list[tuple[str, str, int]]:
+        """Tables, their keys, and how many rows each may have after a sweep."""
+        return [("requests", "digest", MOST_REQUESTS), ("clients", "client", MOST_CLIENTS), ("kept", "key", self.most)]
+
+    def _is_crowded(self) -> bool:
+        """Whether there are far too many rows already; looked at after MOST_GROWN."""
+        if self._grown <= MOST_GROWN:
+            return False
+        self._grown = 0
+        return any(self._one(f"SELECT count(*) FROM {table}") > 2 * most for table, _, most in self._bounds())  # noqa: S608
 
     def outbox(self) -> list[tuple[int, bytes]]:
         """Frames that the spool may not have, in their order."""

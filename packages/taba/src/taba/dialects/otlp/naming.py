@@ -13,8 +13,8 @@ the point's first ones by their keys.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache, wraps
 from hashlib import blake2b
 
 from taba import names
@@ -23,6 +23,8 @@ Pairs = Sequence[tuple[str, str]]
 
 KEPT = 5_000
 """Names that are remembered as they were made: the same ones come with every export."""
+KEPT_CHARACTERS = 1_000
+"""Longer ones are made anew each time: they may have millions of characters."""
 UNNAMED = "unknown_service"
 """What OpenTelemetry calls a service without a name."""
 _INSTANCES = (
@@ -50,7 +52,18 @@ def _all(resource: Mapping[str, str], keys: Iterable[str]) -> bool:
     return all(resource.get(key) for key in keys)
 
 
-@lru_cache(KEPT)
+def _kept(make: Callable[[str], str]) -> Callable[[str], str]:
+    """The same, which remembers what it has made."""
+    remembered = lru_cache(KEPT)(make)
+
+    @wraps(make)
+    def kept(written: str) -> str:
+        return remembered(written) if len(written) <= KEPT_CHARACTERS else make(written)
+
+    return kept
+
+
+@_kept
 def metric(written: str) -> str:
     """The name of a metric's tab."""
     name = _UNFIT_IN_NAME.sub("_", written)
@@ -69,7 +82,7 @@ def tags(resource: Mapping[str, str], attributes: Pairs) -> tuple[dict[str, str]
     return found, len(own.keys() - found.keys())
 
 
-@lru_cache(KEPT)
+@_kept
 def key(written: str) -> str:
     """A tag's key."""
     name = _UNFIT_IN_KEY.sub("_", written)
@@ -78,7 +91,7 @@ def key(written: str) -> str:
     return _cut(name, written, names.MAX_TAG_KEY)
 
 
-@lru_cache(KEPT)
+@_kept
 def value(written: str) -> str:
     """A tag's value."""
     if len(written) <= names.MAX_TAG_VALUE:

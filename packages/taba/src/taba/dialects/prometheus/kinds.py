@@ -32,6 +32,8 @@ _GAUGE_NAMES = re.compile(r".*_info|.*:.*|up|scrape_.*|ALERTS.*")
 GAUGE_TYPE = "gauge(300)"
 """A gauge is gone after five minutes in which it was not told, as in Prometheus."""
 MAX_FAMILIES = 100_000
+MAX_FAMILY = 1_000
+"""Characters of a family's name, so that its type is remembered."""
 
 
 class Role(Enum):
@@ -75,6 +77,7 @@ class Kinds:
     def tell(self, kinds: Mapping[str, str]) -> None:
         """What metadata say."""
         fresh = {name: kind for name, kind in kinds.items() if kind and self._told.get(name) != kind}
+        fresh = {name: kind for name, kind in fresh.items() if len(name) <= MAX_FAMILY}
         if fresh and len(self._told) + len(fresh) <= MAX_FAMILIES:
             self._told |= fresh
             self.version += 1
@@ -86,7 +89,7 @@ class Kinds:
 
     def find(self, family: str, kind: str) -> None:
         """What the name of a sample says of its family."""
-        if family not in self._found and len(self._found) < MAX_FAMILIES:
+        if family not in self._found and len(self._found) < MAX_FAMILIES and len(family) <= MAX_FAMILY:
             self._found[family] = kind
 
     def of(self, name: str) -> str:

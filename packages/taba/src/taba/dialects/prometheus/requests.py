@@ -101,6 +101,17 @@ def compact(key: Key) -> bytes | str:
     return "\0".join(key)  # type: ignore[arg-type]
 
 
+def is_plain(key: Key) -> bool:
+    """Whether the key's labels are as the protocol says, so that no other such labels are the same compactly."""
+    if not key or isinstance(key[0], str):
+        return not any("\0" in text for text in key)  # type: ignore[operator]
+    try:
+        read = [messages.LABEL.FromString(raw) for raw in key]
+    except DecodeError:
+        return False
+    return all(one.name and one.value and one.ByteSize() == len(raw) for one, raw in zip(read, key, strict=True))
+
+
 def _read_1(body: bytes) -> Request:
     whole = messages.WRITE_1.FromString(body)
     _check(len(whole.timeseries) + len(whole.metadata), MAX_SERIES, "series and metadata")

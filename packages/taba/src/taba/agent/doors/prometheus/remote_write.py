@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 PATH = "/api/v1/write"
 MOST_KNOWN = 100_000
 """Series whose labels are not looked into again."""
+KNOWN_BYTES = 4_000
+"""Labels of more bytes, or so, are looked into each time."""
 METADATA_SECONDS = 90.0
 """So long is waited for a family's type, where only metadata can say it: senders tell them each minute."""
 INVALID = "invalid"
@@ -190,7 +192,9 @@ class RemoteWrite:
                 known = LabelError(INVALID, str(error))
             except LabelError as error:
                 known = error
-            if not (isinstance(known, Meaning) and known.role is Role.UNCLEAR):
+            unclear = isinstance(known, Meaning) and known.role is Role.UNCLEAR
+            # One that is not as the protocol says may look like another's: that one must not be taken for it.
+            if not unclear and _size(series.key) <= KNOWN_BYTES and requests.is_plain(series.key):
                 self._known[key] = known
         if isinstance(known, LabelError):
             raise known
@@ -201,7 +205,12 @@ class RemoteWrite:
         now = time.monotonic()
         if len(self._awaited) > MOST_KNOWN:
             self._awaited.clear()
-        return now - self._awaited.setdefault(name, now) < METADATA_SECONDS
+        return now - self._awaited.setdefault(name_of(name), now) < METADATA_SECONDS
+
+
+def _size(key: Any) -> int:
+    """About how many bytes a series' labels take."""
+    return sum(map(len, key)) + 8 * len(key)
 
 
 class _Reading:
