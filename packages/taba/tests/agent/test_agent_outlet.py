@@ -188,6 +188,7 @@ def test_what_a_client_lost_is_told_though_it_says_nothing_more(agent, monkeypat
         door._send([numbers("gone", 3, start=7.0)])
         await asyncio.sleep(0.2)
         assert not told
+        assert door._lost.events == 3
         outlet.full = False
         async with asyncio.timeout(30):
             while not told:

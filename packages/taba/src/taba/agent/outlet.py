@@ -178,6 +178,11 @@ class Outlet:
         """Whether all is written."""
         return not self._waiting
 
+    @property
+    def events(self) -> int:
+        """How many events wait to be written."""
+        return sum(frame.header.events() for one in self._waiting for frame in one.frames)
+
     def _next(self) -> None:
         """Have what comes first written; nothing overtakes it, so numbers stay in their order."""
         if self._writing or not self._waiting:

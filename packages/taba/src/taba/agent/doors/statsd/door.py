@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -22,6 +23,8 @@ from taba.settings import Agent as Settings
 if TYPE_CHECKING:
     from taba.agent.doors.statsd.intake import Intake
     from taba.dialects.statsd.gathered import Gathered
+
+log = logging.getLogger(__name__)
 
 WAITING = 8
 """Flushes that may wait for the event loop; the thread that listens waits then, and the kernel keeps what comes."""
@@ -84,6 +87,8 @@ class StatsD:
         await asyncio.sleep(0)
         while (self._lost or not self._outlet.empty) and self._loop.time() < deadline:
             await asyncio.sleep(POLL_SECONDS)
+        if lost := self._outlet.events + self._lost.events:
+            log.error("%d events of StatsD end with the agent: the spool did not take them", lost)
         for one in self._sockets:
             one.close()
 

@@ -32,6 +32,11 @@ class Lost:
         """Whose events were lost."""
         return list(self._of)
 
+    @property
+    def events(self) -> int:
+        """How many events were lost and are not told yet."""
+        return sum(map(Counter.total, self._of.values()))
+
     def add(self, heard: Heard) -> int:
         """All that a client would have told is lost; how many events that costs, beside those that were lost before."""
         for name, reason, count in _told(heard):
