@@ -220,6 +220,17 @@ def test_types_come_from_metadata_and_from_names(world: World, client: str) -> N
     assert kinds == {"depth": "gauge(300)"}
 
 
+def test_a_counter_whose_type_is_told_late_has_all_that_it_grew_by(world: World, client: str) -> None:
+    """Also where a request tells of several scrapes, as those of short intervals and of a backlog do."""
+    at = now() - 60_000
+    for samples in ([(100, 0), (103, 2000)], [(110, 4000), (114, 6000)]):
+        told = [(value, at + after) for value, after in samples]
+        world.send(series(client, "late", *told), series(client, "fresh_total", *told))
+    world.send(metadata={"late": "counter"})
+    world.send(series(client, "late", (115, at + 30_000)), series(client, "fresh_total", (115, at + 30_000)))
+    world.expect(client, {"late": 15, "fresh_total": 15})
+
+
 def test_series_that_end_harm_nothing(world: World, client: str) -> None:
     """A stale marker is no value; a histogram whose bucket has ended waits for it no longer."""
     at = now() - 60_000

@@ -165,6 +165,21 @@ def test_names_are_made_fit():
     assert found.lost == {("web__1_@x", "x" * 200, "bad_name"): 2, ("unknown", "t", "bad_client"): 1}
 
 
+def test_without_a_name_nothing_is_taken_for_one():
+    """Else each flush of such a program would make a client, or a tab, of the time and value of its first event."""
+    events = [("CounterGroup", 1, 1), ("CounterGroup", 2, 1)]
+    told = {"c": {"": events, "t": events, " ": events}, "": {"u": events, "v": events}, "d": {"t": events}}
+    found = read(encode(told))
+    assert [(block.client, block.name) for block in found.blocks] == [("c", "t"), ("d", "t")]
+    assert found.lost == {
+        ("c", "", "bad_name"): 4,
+        ("unknown", "u", "bad_client"): 2,
+        ("unknown", "v", "bad_client"): 2,
+    }
+    body = encode(told).split(b"\n")
+    assert all(body[line - 1].startswith(b"[") for line, _ in found.refused)
+
+
 def test_values_of_gauges_and_buffers():
     """Numbers stay numbers, texts texts; of a list the first counts, and of all else the JSON."""
     values = [1, 2.5, "on", [7, 99], ["off", 99], True, None, {"a": [1]}, []]

@@ -26,7 +26,7 @@ SHOWN = 20
 def check(
     store: Annotated[
         str | None,
-        typer.Argument(metavar="[STORE]", help=f"{PLACE} If left out, that of the settings.", show_default=False),
+        typer.Argument(metavar="STORE", help=f"{PLACE} If left out, that of the settings.", show_default=False),
     ] = None,
     config_file: flags.File = None,
     json: Json = False,

@@ -29,7 +29,7 @@ Found = Mapping[str, Any]
 def compare(
     patterns: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PATTERN]...", help="Tabs or globs of tabs, as 'http.*'.", show_default=False),
+        typer.Argument(metavar="PATTERN", help="Tabs or globs of tabs, as 'http.*'.", show_default=False),
     ] = None,
     *,
     tab: Annotated[

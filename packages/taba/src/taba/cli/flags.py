@@ -21,6 +21,9 @@ PANELS = {
     "limits": "Limits",
     "agent": "The agent inside",
 }
+DOORS = ("agent.series", "agent.scrape", "agent.otlp", "agent.statsd")
+"""How the paths of the settings begin that are about what others' protocols bring to an agent."""
+DOORS_PANEL = "StatsD, OpenTelemetry, Prometheus"
 
 
 def near_home(path: Path) -> str:
@@ -105,9 +108,11 @@ def _flag(setting: Setting, group: str) -> inspect.Parameter:
 
 
 def _panel(setting: Setting, kind: Any, group: str) -> str:
-    if group:
-        return PANELS[""]
-    return SWITCHES if kind is bool and not setting.group else PANELS[setting.group]
+    if kind is bool:
+        return SWITCHES  # which have two names, and would take the room of all others' help
+    if setting.path.startswith(DOORS):
+        return DOORS_PANEL
+    return PANELS["" if group else setting.group]
 
 
 _METAVARS: dict[Any, str] = {int: "N", float: "N", Path: "PATH", list[str]: "TEXT", bool: ""}

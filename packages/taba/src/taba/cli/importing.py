@@ -25,7 +25,7 @@ COMMONEST = 3
 def import_files(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE…", exists=True, dir_okay=False, help="NDJSON or CSV, also as .gz."),
+        typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="NDJSON or CSV, also as .gz."),
     ],
     *,
     form: Annotated[

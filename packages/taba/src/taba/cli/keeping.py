@@ -97,7 +97,7 @@ def backup(
 def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `taba backup` wrote.", show_default=False)],
     store: Annotated[
-        str | None, typer.Argument(metavar="[STORE]", help=f"{PLACE} If left out, that of the settings.")
+        str | None, typer.Argument(metavar="STORE", help=f"{PLACE} If left out, that of the settings.")
     ] = None,
     config_file: flags.File = None,
     unsettled: Unsettled = False,

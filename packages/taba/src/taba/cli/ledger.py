@@ -25,7 +25,7 @@ Row = Mapping[str, Any]
 def ledger(
     pattern: Annotated[
         str | None,
-        typer.Argument(metavar="[CLIENT]", help="A client or a glob of clients, as 'web-*'.", show_default=False),
+        typer.Argument(metavar="CLIENT", help="A client or a glob of clients, as 'web-*'.", show_default=False),
     ] = None,
     server: options.Server = DEFAULT,
     json: options.Json = False,

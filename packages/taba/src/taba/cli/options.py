@@ -43,7 +43,7 @@ Pattern = Annotated[
     str, typer.Argument(metavar="PATTERN", help="A tab or a glob of tabs, as 'bids.*'.", show_default=False)
 ]
 MaybePattern = Annotated[
-    str | None, typer.Argument(metavar="[PATTERN]", help="A glob, as 'bids.*'.", show_default=False)
+    str | None, typer.Argument(metavar="PATTERN", help="A glob, as 'bids.*'.", show_default=False)
 ]
 
 

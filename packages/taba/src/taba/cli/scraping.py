@@ -35,7 +35,7 @@ def default_folder() -> Path:
 
 def scrape(
     targets: Annotated[
-        list[str], typer.Argument(metavar="TARGET…", help="Pages, each as URL or JOB=URL; /metrics if without a path.")
+        list[str], typer.Argument(metavar="TARGET", help="Pages, each as URL or JOB=URL; /metrics if without a path.")
     ],
     *,
     every: Annotated[str, typer.Option("--every", metavar="LENGTH", help="How often, as 15s or 1m.")] = "15s",

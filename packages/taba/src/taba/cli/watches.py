@@ -29,7 +29,7 @@ SHOWN = 10
 def watches(
     pattern: Annotated[
         str | None,
-        typer.Argument(metavar="[WATCH]", help="A watch or a glob of watches, as 'pay*'.", show_default=False),
+        typer.Argument(metavar="WATCH", help="A watch or a glob of watches, as 'pay*'.", show_default=False),
     ] = None,
     rule: Annotated[
         str | None,

@@ -25,14 +25,13 @@ from typing import Any
 import taba
 from taba import names
 from taba.frameworks import tell_once
+from taba.frameworks.routes import UNMATCHED, written
 from taba.frameworks.sampling import sample
 
 PREFIX = "http"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE"})
 OTHER = "other"
 """Stands for methods that are none, and routes beyond the bound, so that nobody can make up tabs from afar."""
-UNMATCHED = "unmatched"
-"""The route of requests for which no route is known."""
 ROUTES = 1000
 """Pairs of route and method that one process tells apart."""
 CLIENT_LEFT = 499
@@ -126,11 +125,6 @@ class HttpTabs:
         self.active.clear()
         self.open_sockets.clear()
         self._sampled = False
-
-
-def written(route: str) -> str:
-    """A template as a tag can hold it, which has no braces: /users/{id} is /users/<id>."""
-    return route.replace("{", "<").replace("}", ">")
 
 
 def type_name(error: BaseException) -> str:

@@ -19,6 +19,8 @@ from functools import lru_cache
 from typing import Any
 
 OWN_KEY = "taba.route"
+UNMATCHED = "unmatched"
+"""The route of requests for which no route is known."""
 PATHS = 1024
 """Paths whose template is kept, so that a router is not asked twice for the same."""
 DEEPEST = 16
@@ -65,6 +67,11 @@ def wsgi_finder(app: object) -> Finder:
         return None
 
     return find
+
+
+def written(route: str) -> str:
+    """A template as a tag can hold it, which has no braces: /users/{id} is /users/<id>."""
+    return route.replace("{", "<").replace("}", ">")
 
 
 def _path_below(scope: Mapping[str, Any]) -> str:

@@ -17,7 +17,8 @@ from typing import Any
 
 import taba
 from taba.frameworks import tell_once
-from taba.frameworks.http import OTHER, ROUTES, UNMATCHED, HttpTabs, Record, written
+from taba.frameworks.http import OTHER, ROUTES, HttpTabs, Record
+from taba.frameworks.routes import UNMATCHED, written
 from taba.frameworks.sampling import sample
 
 GONE = frozenset({"WebSocketDisconnect", "ClientDisconnected", "CancelledError"})

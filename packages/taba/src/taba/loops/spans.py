@@ -25,6 +25,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import taba
 from taba.client.log import warn
+from taba.frameworks.routes import UNMATCHED, Finder, asgi_finder, written, wsgi_finder
 from taba.loops.greenlets import follow, has_hub
 from taba.loops.real import ident_of_thread
 from taba.loops.steps import Steps
@@ -33,7 +34,6 @@ from taba.loops.turns import Turns, Work
 P = ParamSpec("P")
 T = TypeVar("T")
 Scope = Mapping[str, Any]
-Route = Callable[[Any], str | None]
 
 ONE_IN = 100
 TOLD_NAMES = 100
@@ -78,10 +78,10 @@ class Tabs:
 class Asgi:
     """An ASGI app around another; made by `asgi`."""
 
-    def __init__(self, app: Callable[..., Awaitable[None]], one_in: float, route: Route | None, prefix: str) -> None:
+    def __init__(self, app: Callable[..., Awaitable[None]], one_in: float, route: Finder | None, prefix: str) -> None:
         self.app = app
         self._share = _share(one_in)
-        self._route = route or _asgi_route
+        self._route = route or _made_when_asked(asgi_finder, app)
         self._tabs = Tabs(prefix)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
@@ -109,16 +109,16 @@ class Asgi:
             now = perf_counter()
             _around.reset(token)
             turns.finish(work, now)
-            self._tabs.record(work, now, _route_tag(self._route, scope))
+            self._tabs.record(work, now, _route_tag(_template(self._route, scope)))
 
 
 class Wsgi:
     """A WSGI app around another; made by `wsgi`."""
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], one_in: float, route: Route | None, prefix: str) -> None:
+    def __init__(self, app: Callable[..., Iterable[bytes]], one_in: float, route: Finder | None, prefix: str) -> None:
         self.app = app
         self._share = _share(one_in)
-        self._route = route or _wsgi_route
+        self._route = route or _made_when_asked(wsgi_finder, app)
         self._tabs = Tabs(prefix)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -132,16 +132,17 @@ class Wsgi:
                 unchosen.over = True
                 _around.reset(token)
         root = _Root()
-        tag: dict[str, str] = {}
+        template: str | None = None
 
         def starts(*response: Any) -> Any:
-            tag.update(_route_tag(self._route, environ))  # while Flask still remembers its request
+            nonlocal template
+            template = _template(self._route, environ)  # while Flask still remembers its request
             return start_response(*response)
 
         def ended() -> None:
             now = perf_counter()
             if root.end(now):
-                self._tabs.record(root.work, now, tag or _route_tag(self._route, environ))
+                self._tabs.record(root.work, now, _route_tag(template or _template(self._route, environ)))
 
         try:
             answer = self.app(environ, starts)
@@ -256,23 +257,24 @@ def span(name: str, /, one_in: float = ONE_IN, **tags: Any) -> Span:
 
 
 def asgi(
-    app: Callable[..., Awaitable[None]], one_in: float = ONE_IN, route: Route | None = None, prefix: str = "request"
+    app: Callable[..., Awaitable[None]], one_in: float = ONE_IN, route: Finder | None = None, prefix: str = "request"
 ) -> Asgi:
     """`app` with one in `one_in` of its HTTP requests measured.
 
-    `route(scope)` names a request's route once it was answered, or None; unless it is given, `scope["taba.route"]` and
-    the path of Starlette's and FastAPI's routes do.
+    `route(scope)` names a request's route once it was answered, or None; unless it is given, `taba.frameworks.routes`
+    finds what `taba.asgi` would.
     """
     return Asgi(app, one_in, route, prefix)
 
 
 def wsgi(
-    app: Callable[..., Iterable[bytes]], one_in: float = ONE_IN, route: Route | None = None, prefix: str = "request"
+    app: Callable[..., Iterable[bytes]], one_in: float = ONE_IN, route: Finder | None = None, prefix: str = "request"
 ) -> Wsgi:
     """`app` with one in `one_in` of its requests measured, for servers whose requests are gevent's greenlets.
 
-    `route(environ)` names a request's route once it was answered, or None; unless it is given, `environ["taba.route"]`
-    and Flask's rule do. In a thread that has no greenlets all of a request counts as run.
+    `route(environ)` names a request's route once it was answered, or None; unless it is given,
+    `taba.frameworks.routes` finds what `taba.wsgi` would. In a thread that has no greenlets all of a request counts as
+    run.
     """
     return Wsgi(app, one_in, route, prefix)
 
@@ -344,21 +346,28 @@ def _share(one_in: float) -> float:
     return 1 / one_in
 
 
-def _route_tag(route: Route, where: Any) -> dict[str, str]:
+def _made_when_asked(make: Callable[[object], Finder], app: object) -> Finder:
+    """The finder for an app, made at the first request: by then the app is put together."""
+    made: Finder | None = None
+
+    def find(where: Any) -> str | None:
+        nonlocal made
+        if made is None:
+            made = make(app)
+        return made(where)
+
+    return find
+
+
+def _template(find: Finder, where: Any) -> str | None:
     try:
-        found = route(where)
-    except Exception as error:  # a program's own function: the request must not fail for it
+        return find(where)
+    except Exception as error:  # a program's own function, or a framework's: the request must not fail for it
         if "route" not in _told:
             _told.add("route")
             warn(f"spans have no route, which is told once: {error!r}")
-        return {}
-    return {} if found is None else {"route": found}
+        return None
 
 
-def _asgi_route(scope: Scope) -> str | None:
-    return scope.get("taba.route") or getattr(scope.get("route"), "path", None)
-
-
-def _wsgi_route(environ: Mapping[str, Any]) -> str | None:
-    rule = getattr(getattr(environ.get("werkzeug.request"), "url_rule", None), "rule", None)
-    return environ.get("taba.route") or rule
+def _route_tag(template: str | None) -> dict[str, str]:
+    return {"route": written(template or UNMATCHED)}

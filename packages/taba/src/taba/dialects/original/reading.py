@@ -26,6 +26,8 @@ LAST_TIME = float(1 << 32)
 TOLD = 100
 """Refused lines that are told of; the others are counted."""
 UNKNOWN = "unknown"
+EVENT = b'["'
+"""How an event begins, and no client's id and no name."""
 
 
 class ProtocolError(ValueError):
@@ -97,6 +99,7 @@ def read(body: bytes) -> Read:
         raise TooManyLinesError(f"the body has more than {MOST_LINES:,} lines")
     found = Read()
     client: str | None = None
+    before = ""
     line = 2
     # Between two blank lines lies a client's id or a tab; after a client's last tab one more blank line has come.
     for piece in rest.removeprefix(b"\n").split(b"\n\n"):
@@ -104,17 +107,22 @@ def read(body: bytes) -> Read:
         line += begins if line > 2 else begins + 1
         text = piece[begins:]
         if begins:
-            client = None
-        if text:
+            # A tab without a name begins with a blank line more, as if its client were at an end.
+            before, client = client or before, None
+        if text.startswith(EVENT):
+            client = client or before
+            _tab(found, client, b"", text.split(b"\n"), line)
+        elif text:
             client = _part(found, client, text.split(b"\n"), line)
-            line += text.count(b"\n")
-        line += 2
+        line += text.count(b"\n") + 2
     return found
 
 
 def _part(found: Read, client: str | None, lines: list[bytes], line: int) -> str:
     """Read a client's id, or a tab of `client`; the client that what follows is of."""
-    if client is None:
+    if client is None and len(lines) > 1 and lines[1].startswith(EVENT):
+        client = ""  # a blank line stands for the client: this is a tab
+    elif client is None:
         client = _told_client(lines.pop(0))
         line += 1
     # A client's id without a blank line after it is forgiven.

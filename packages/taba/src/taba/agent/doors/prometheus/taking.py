@@ -199,7 +199,8 @@ class Taking:
 
     def _watch(self, one: Told, tab: str, value: float) -> None:
         """Should it be a counter, counting begins here; one that is new at its target will count whole."""
-        if one.time <= self._first[one.meaning.target]:
+        begun = self._book.note(one.meaning.client, f"begun\n{tab}") is not None
+        if one.time <= self._first[one.meaning.target] and not begun:
             now = Recorded(0, one.time * NANOS, value)
             verdict, _ = self._book.increase(one.meaning.client, tab, now, appeared=False)
             if verdict is Verdict.BEGINNING:
