@@ -33,7 +33,22 @@ NAMES = [
     "n" * 1500,
 ]
 TAGS = ["", ",k=v", ",k=v,env=prod", ";k=v;env=prod", "[k=v]", "#k=v", ",k", ",=v", ";1k=v", ",k=" + "v" * 300]
-VALUES = ["1", "0", "10", "3.14", "-5", "+5", "12345678", "123456789", "0.1234567890123456789", "1e3", "1e400", "nan"]
+VALUES = [
+    "1",
+    "1\0",
+    "1" + 9 * "\0",
+    "0",
+    "10",
+    "3.14",
+    "-5",
+    "+5",
+    "12345678",
+    "123456789",
+    "0.1234567890123456789",
+    "1e3",
+    "1e400",
+    "nan",
+]
 VALUES += [
     "",
     "x",
@@ -116,7 +131,8 @@ lines = st.one_of(
     st.sampled_from([one.encode() for one in OTHERS]),
     st.binary(max_size=40).map(lambda raw: raw.replace(b"\n", b"")),
     st.lists(
-        st.sampled_from([b"a", b"1", b":", b"|", b"c", b"g", b"ms", b"#", b"@", b",", b".", b"-", b"\xff"]), max_size=9
+        st.sampled_from([b"a", b"1", b":", b"|", b"c", b"g", b"ms", b"#", b"@", b",", b".", b"-", b"\0", b"\xff"]),
+        max_size=9,
     ).map(b"".join),
 )
 

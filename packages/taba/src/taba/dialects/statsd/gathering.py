@@ -9,7 +9,7 @@ import numpy as np
 
 from taba.dialects.statsd import decimals
 from taba.dialects.statsd.adding import Rows, joined
-from taba.dialects.statsd.columns import KEPT, PADDING, Cutter, Integers, Lines, Octets, Spans, Words, words
+from taba.dialects.statsd.columns import PADDING, Cutter, Integers, Lines, Octets, Words, words
 from taba.dialects.statsd.gathered import TIMESTAMPS, Gathered
 from taba.dialects.statsd.holding import Holding, Ones
 from taba.dialects.statsd.keys import MOST_KEYS, UNKNOWN, Hasher, Table
@@ -21,7 +21,7 @@ from taba.names import MAX_TEXT
 FORGET_EVERY_SECONDS = 60.0
 TABS = "statsd_tabs"
 
-_ONE = np.uint64(ord("1"))
+_ONE = ord("1")
 _FIRST_REASON = -2
 """In the place of a key's series, this and what is below stands for the reason why it has none."""
 
@@ -120,8 +120,7 @@ class Gatherer:
         """Take the values of lines whose keys and series are known; the numbers as rows."""
         start, stop = cut.colon + 1, cut.bar
         kinds = self.series.kind[series]
-        word = Spans(whole.words, start).next() & KEPT[np.minimum(stop - start, 8)]
-        ones = (word == _ONE) & (kinds == COUNTER)
+        ones = (stop - start == 1) & (whole.octets[start] == _ONE) & (kinds == COUNTER)
         found = np.bincount(keys[np.flatnonzero(ones)])
         self._ones[: len(found)] += found
         members = kinds == UNIQUES
@@ -145,17 +144,27 @@ class Gatherer:
         return [(Rows(series[rest], numbers, self._key_inverse[keys[rest]], changes), cut.number[rest])]
 
     def _members(self, whole: _Text, series: Integers, start: Integers, stop: Integers) -> None:
-        """Hold sets' values."""
-        spans = list(zip(start.tolist(), stop.tolist(), strict=True))
-        if whole.lines.isascii() and (stop - start).max() <= MAX_TEXT and (stop > start).all():
-            written = whole.lines.decode("ascii")
-            self._holding.add_members(series.tolist(), [written[begin:end] for begin, end in spans])
+        """Hold sets' values, as far as they are texts."""
+        length = stop - start
+        if length.min() < 1 or length.max() > MAX_TEXT:
+            for number, begin, end in zip(series.tolist(), start.tolist(), stop.tolist(), strict=True):
+                self._member(number, whole.lines[begin:end])
             return
-        for number, (begin, end) in zip(series.tolist(), spans, strict=True):
-            try:
-                self._holding.add_members([number], [text(whole.lines[begin:end])])
-            except UnfitError as unfit:
-                self.drop(int(self.series.client[number]), str(unfit), 1)
+        spans = zip(start.tolist(), stop.tolist(), strict=True)
+        values = [whole.lines[begin:end] for begin, end in spans]
+        try:
+            texts = b"\n".join(values).decode().split("\n")  # no line has one in it
+        except UnicodeDecodeError:
+            for number, value in zip(series.tolist(), values, strict=True):
+                self._member(number, value)
+        else:
+            self._holding.add_members(series.tolist(), texts)
+
+    def _member(self, series: int, value: bytes) -> None:
+        try:
+            self._holding.add_members([series], [text(value)])
+        except UnfitError as unfit:
+            self.drop(int(self.series.client[series]), str(unfit), 1)
 
     def _learn_all(self, whole: _Text, cut: Lines, hashes: Words, at: Integers) -> None:
         sources = whole.source(cut.start[at]).tolist()
