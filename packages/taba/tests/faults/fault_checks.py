@@ -19,6 +19,8 @@ TABS = (*NUMBERS, STEADY)
 WINDOW = "1d"
 KEPT = 60
 """Seconds that are looked back at; the fleet's first tier has them all."""
+LATELY, QUICK = 7.0, 2.0
+"""Who was heard so many seconds ago is still waited for, in an answer that comes within so many."""
 
 
 def unbalanced(answer: Mapping[str, Any]) -> list[str]:
@@ -74,6 +76,15 @@ class LedgerWatch(threading.Thread):
                     self._note(f"{server.name}: {client}'s {name} fell from {before} to {row[name]}")
                 self._greatest[client, name] = max(before, row[name])
 
+    def _all_heard(self, rows: Mapping[str, Any], now: float) -> bool:
+        """Whether everybody who records the steady tab was heard lately enough for an answer to wait for them all.
+
+        Whoever was not heard for ten seconds is not waited for, nor who was never heard. Numbers of clients do not
+        tell: for as long, one that was killed counts in the place of one that lives and is not heard.
+        """
+        steady = [client.name for client in self._world.clients if client.options.by_second]
+        return all(name in rows and rows[name]["heard"] > now - LATELY for name in steady)
+
     def _note(self, text: str) -> None:
         if len(self.wrong) < 100:
             self.wrong.append(text)
@@ -111,27 +122,26 @@ class CompleteWatch(threading.Thread):
                 self._stopped.wait(self._pause)
 
     def _ask(self, server: Part) -> None:
+        begun = time.monotonic()
         now = int(time.time())
-        # A client that was not heard for ten seconds is not waited for, nor one that was never heard; then the answer
-        # says that fewer are current than there are: these, and the agent.
-        clients = len(self._world.clients) + 1
         try:
+            known, ledger = server.get("/v1/ledger", 5)
             status, answer = server.get("/v1/series", 5, tab=STEADY, step="1s", from_=now - KEPT, to=now)
         except (OSError, http.client.HTTPException):
             return
-        if status != 200:
+        if (known, status) != (200, 200):
             return
+        waited = self._all_heard(ledger["ledger"], now) and time.monotonic() < begun + QUICK
         self.answers += 1
         self.longest, self._last = max(self.longest, time.monotonic() - self._last), time.monotonic()
         told = f"{server.name} at {now}, complete to {answer['complete_to']:.2f} of {answer['clients']}"
         found = {int(point["time"]): point["count"] for point in answer["tabs"].get(STEADY, [])}
-        current = answer["clients"]["current"] >= clients
         for second in range(now - KEPT, now):
             count = found.get(second, 0)
             before = self._said.get(second, (count, ""))
             if count != before[0]:
                 self._note(f"second {second}: {before[1]} said {before[0]}, and {told} says {count}")
-            if (current and second + 1 <= answer["complete_to"]) or before[1]:
+            if (waited and second + 1 <= answer["complete_to"]) or before[1]:
                 self._said[second] = (count, told)
 
     def _note(self, text: str) -> None:
