@@ -7,8 +7,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taba.frame import Header
-from taba.headers import _Plain, parse
+from taba.frame import Drops, Header, Texts, write_header
+from taba.headers import _Plain, parse, write
 
 _whole = msgspec.json.Decoder(Header).decode
 
@@ -67,6 +67,28 @@ def test_damaged_json_is_refused_with_the_same_words(cut, put):
     raw = raw.replace(b", ", b",").replace(b": ", b":")
     raw = raw[:cut] + put + raw[cut + len(put) :]
     assert _read(parse, raw) == _read(_whole, raw)
+
+
+written = st.builds(
+    Header,
+    **required,
+    **lists,
+    texts=st.none() | st.builds(Texts, **lists, values=names),
+    drops=st.none() | st.builds(Drops, names, names, lists["counts"]),
+    closing=st.booleans(),
+    began=st.none() | st.floats(0, 9),
+    recorded=st.none() | st.integers(0, (1 << 63) - 1),
+    first=st.none() | st.integers(0, 9),
+    weights=st.booleans(),
+    errors=st.none() | st.lists(st.floats(0, 1), max_size=3),
+)
+
+
+@given(header=written, odd=st.booleans())
+def test_it_writes_what_the_standard_library_writes(header, odd):
+    """The same fields with the same values, also where a name is no text that UTF-8 could carry."""
+    header.names += ["\ud800"] * odd
+    assert json.loads(write(header)) == json.loads(write_header(header))
 
 
 def test_it_has_every_field_in_its_place():

@@ -152,9 +152,14 @@ def pack_values(numbers: array[float]) -> bytes:
     return numbers.tobytes()
 
 
-def encode(header: Header, values: bytes = b"") -> bytes:
-    """One frame's bytes. `values` comes from `pack_values`."""
-    text = json.dumps(header, default=_fields, separators=(",", ":")).encode()
+def write_header(header: Header) -> bytes:
+    """A header's JSON."""
+    return json.dumps(header, default=_fields, separators=(",", ":")).encode()
+
+
+def encode(header: Header, values: bytes = b"", write: Callable[[Header], bytes] = write_header) -> bytes:
+    """One frame's bytes. `values` comes from `pack_values`; `write` makes the header's JSON."""
+    text = write(header)
     checksum = zlib.crc32(values, zlib.crc32(text))
     return PREFIX.pack(MAGIC, VERSION, 0, len(text), len(values), checksum) + text + values
 

@@ -25,7 +25,7 @@ from taba.agent.salvage import pieces
 from taba.agent.writer import BusyError, WriteError
 from taba.dialects.heard import PART_BYTES, Heard, parts
 from taba.frame import Frame, Header, decode, encode, pack_values
-from taba.headers import parse
+from taba.headers import parse, write
 
 __all__ = ["Heard", "Outlet", "Place", "parts"]
 
@@ -94,7 +94,7 @@ def numbered(heard: Heard, place: Place, epoch: str, closing: bool) -> Frame:
 
 def encoded(frames: Sequence[Frame]) -> bytes:
     """The frames' bytes, one behind the other."""
-    return b"".join(encode(one.header, bytes(one.values)) for one in frames)
+    return b"".join(encode(one.header, bytes(one.values), write) for one in frames)
 
 
 class Outlet:

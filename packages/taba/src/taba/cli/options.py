@@ -42,9 +42,7 @@ Clients = Annotated[
 Pattern = Annotated[
     str, typer.Argument(metavar="PATTERN", help="A tab or a glob of tabs, as 'bids.*'.", show_default=False)
 ]
-MaybePattern = Annotated[
-    str | None, typer.Argument(metavar="PATTERN", help="A glob, as 'bids.*'.", show_default=False)
-]
+MaybePattern = Annotated[str | None, typer.Argument(metavar="PATTERN", help="A glob, as 'bids.*'.", show_default=False)]
 
 
 def own_client() -> str:

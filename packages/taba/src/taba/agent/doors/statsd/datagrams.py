@@ -21,7 +21,7 @@ import numpy as np
 from taba.agent.doors.statsd.sockets import LINUX, Bound
 from taba.dialects.statsd.columns import NEWLINE, Integers
 
-MOST = 1024
+MOST = 512
 SLOT = 2048
 BEYOND = 64 << 10
 NAME = 28

@@ -27,7 +27,9 @@ log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.25
 REST_SECONDS = 0.05
-"""The longest rest between two readings of a socket."""
+"""After so long a rest it is looked whether to rest on: what comes is best read all at once, just before a flush."""
+FILLED = 1 / 8
+"""Rests no longer where so much is taken of the room that the kernel has for a socket, or of MOST_HELD."""
 ROOM_PER_SECOND = 1 << 30
 """What the kernel may have to keep while nobody reads: a million small datagrams a second, by its own count."""
 QUIET_SECONDS = 10.0
@@ -55,6 +57,11 @@ class Ear:
         self._ending = False
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
+        self._unix = select.poll()
+        self._waiting_senders = any(one.address.path is not None for one in sockets)
+        for one in sockets:
+            if one.address.path is not None:
+                self._unix.register(one.socket.fileno(), select.POLLIN)
         self._stop = 0.0
         self._last = -math.inf
         self._thread = threading.Thread(target=self._run, name="taba-statsd", daemon=True)
@@ -141,7 +148,27 @@ class Ear:
         if ending or self._intake.gatherer.full or time.time() >= self._due() or self._stop > now + FLUSH_SECONDS:
             self._flush(self._intake, time.time())
         elif time.monotonic() - self._last < FLUSH_SECONDS:
-            time.sleep(max(min([REST_SECONDS, self._due() - time.time(), *map(_rest, ready)]), 0.0))
+            self._rest()
+
+    def _rest(self) -> None:
+        """Let more come together, until a flush is due, some room is getting scarce, or a unix socket has something."""
+        sockets = self._sockets.values()
+        longest = min([REST_SECONDS, *(one.room / ROOM_PER_SECOND for one in sockets if one.address.path is None)])
+        while not self._ending and self._held < FILLED * MOST_HELD:
+            left = self._due() - time.time()
+            if not 0 < left <= FLUSH_SECONDS:
+                return
+            if self._paused(min(longest, left)):
+                return
+            if any(one.held() > FILLED * one.room for one in sockets if one.address.path is None):
+                return
+
+    def _paused(self, seconds: float) -> bool:
+        """Wait; whether something came on a unix socket, whose sender waits where few datagrams do."""
+        if not self._waiting_senders:
+            time.sleep(seconds)
+            return False
+        return bool(self._unix.poll(seconds * 1000))
 
     def _receive(self, intake: Intake, ready: Sequence[Bound]) -> None:
         """Receive what waits, though not for longer than until a flush is due."""
@@ -171,8 +198,3 @@ class Ear:
         start = max(self._stop, math.ceil(stop) - 1.0)
         self._stop = stop
         self._flushed(gathered, min(start, stop), stop, counts)
-
-
-def _rest(bound: Bound) -> float:
-    """How long a socket may be left alone: the kernel must not run out of room, nor a sender on a unix socket wait."""
-    return 0.0 if bound.address.path is not None else bound.room / ROOM_PER_SECOND

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 BUFFER_BYTES = 32 << 20
 """Room asked for in the kernel, which counts a small datagram as about a kilobyte."""
 _RCVBUFFORCE, _MEMINFO = 33, 55
-_MEMINFO_WORDS, _DROPS = 9, 8
+_MEMINFO_WORDS, _HELD, _DROPS = 9, 0, 8
 LINUX = sys.platform == "linux"
 
 
@@ -40,12 +40,22 @@ class Bound:
 
         This is what SO_RXQ_OVFL counts too; but that is told with the next datagram only, and this at any time.
         """
+        told = self._memory()
+        return told[_DROPS] if told else 0
+
+    def held(self) -> int:
+        """Bytes of its room that are taken by what was not received yet; all of it where the kernel does not tell."""
+        told = self._memory()
+        return told[_HELD] if told else self.room
+
+    def _memory(self) -> tuple[int, ...] | None:
+        """What the kernel says of a UDP socket's memory, if it says anything."""
         if not LINUX or self.address.scheme != "udp":
-            return 0
+            return None
         with contextlib.suppress(OSError, struct.error):
             told = self.socket.getsockopt(socket.SOL_SOCKET, _MEMINFO, 4 * _MEMINFO_WORDS)
-            return struct.unpack_from(f"{_MEMINFO_WORDS}I", told)[_DROPS]
-        return 0
+            return struct.unpack_from(f"{_MEMINFO_WORDS}I", told)
+        return None
 
     def close(self) -> None:
         """Close it, and take away what it left on the disk."""
