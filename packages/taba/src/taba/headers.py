@@ -4,7 +4,7 @@ To an agent only their number matters, and a server takes those of a whole batch
 text for each event. What is read here is what the full decoder takes, and what it refuses is refused with its words;
 only where `names` or `types` come twice, the last ones count, and nobody looks at the others.
 
-They are written faster than the standard library writes them, too. Not for the client, which has the standard library alone.
+They are written faster than by the standard library, too. Not for the client, which has that alone.
 """
 
 from __future__ import annotations
