@@ -143,6 +143,21 @@ def test_an_agent_asks_who_comes(way):
     assert not any(text.split("_")[2].encode() in told for text in texts.values())
 
 
+@pytest.mark.parametrize("which", [0, 1], ids=["server", "agent"])
+def test_of_two_tokens_the_first_counts(way, which):
+    """At a server as at an agent, so that none of them takes another for good than what stands before it looked at."""
+    server, agent, texts, _ = way
+    url, good = [(server.url, texts["server"]), (agent.url, texts["admin"])][which]
+    for words, status in (((good, "taba_x_y"), 200), (("taba_x_y", good), 401)):
+        connection = http.client.HTTPConnection("127.0.0.1", int(url.rpartition(":")[2]), timeout=20)
+        connection.putrequest("GET", "/v1/status" if which else "/v1/tabs")
+        for word in words:
+            connection.putheader("Authorization", f"Bearer {word}")
+        connection.endheaders()
+        assert connection.getresponse().status == status
+        connection.close()
+
+
 def test_the_doors_of_other_protocols_ask_who_comes(way):
     """Each of them, also one that is to come: they need write, and one that is not limited, for they name tabs and
     clients of their own."""

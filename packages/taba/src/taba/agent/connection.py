@@ -220,10 +220,10 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header."""
+        """A header; of those that come twice the first counts, as for servers and proxies."""
         if len(self._headers) >= MOST_HEADERS:
             raise httptools.HttpParserError("more headers than are taken")
-        self._headers[name.lower()] = value
+        self._headers.setdefault(name.lower(), value)
 
     def on_headers_complete(self) -> None:
         """A body may follow, if the other side thinks that it is welcome."""
