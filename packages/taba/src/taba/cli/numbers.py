@@ -8,6 +8,8 @@ import time
 NOTHING = "–"
 """Stands where there is no value."""
 SUFFIXES = ("", "k", "M", "G", "T", "P")
+BEYOND = 999.5e15
+"""From here on there is no suffix that people know: `1.18e21`."""
 EXACT_BELOW = 100_000
 """Whole numbers below this are written in full; larger ones, and fractions, with three digits that count."""
 
@@ -27,17 +29,16 @@ def number(value: object) -> str:
 
 def _short(value: float) -> str:
     size = abs(value)
-    if size < 0.001:
-        return f"{value:.2e}".replace("e-0", "e-")
+    if size < 0.001 or size >= BEYOND:
+        return f"{value:.2e}".replace("e-0", "e-").replace("e+", "e")
     if size < 999.5:
         return _digits(value)
     if size < EXACT_BELOW - 0.5:
         return f"{value:,.0f}"
-    for suffix in SUFFIXES[1:]:
-        value /= 1000
-        if abs(value) < 999.5:
-            return _digits(value) + suffix
-    return f"{value:.3g}{SUFFIXES[-1]}"
+    shrunk, power = value / 1000, 1
+    while abs(shrunk) >= 999.5:
+        shrunk, power = shrunk / 1000, power + 1
+    return _digits(shrunk) + SUFFIXES[power]
 
 
 def _digits(value: float) -> str:
