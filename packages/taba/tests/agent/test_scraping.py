@@ -199,9 +199,11 @@ def test_the_command_counts_from_where_it_ended(tmp_path: Path) -> None:
         assert taken(server) == pytest.approx({name: after[name] - before[name] for name in after})
         assert _command(server, "ftp://x").returncode == 2
         program.kill()
+        website = _command(server, f"{server.url}/", *flags[1:-1])
+        assert (website.returncode, "no page of an exporter" in website.stderr) == (1, True), website
         ended = _command(server, *flags[:-1])
         assert (ended.returncode, "Connection refused" in ended.stderr) == (1, True), ended
-        wait_until(lambda: gauges(server, "up*") == {"up{job=shop}": 0}, 30)
+        wait_until(lambda: gauges(server, "up*") == {"up{job=shop}": 0, "up": 0}, 30)
     finally:
         program.kill()
         server.close()

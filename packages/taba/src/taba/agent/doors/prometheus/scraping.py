@@ -199,6 +199,8 @@ def _fetched(found: Target, seconds: float, limit: int) -> tuple[Result, Page | 
     try:
         fetched = fetch(found, seconds, limit)
         page = read(fetched.body, open_metrics=is_open_metrics(fetched.content_type))
+        if page.errors and not page.heads:
+            raise PageError(f"this is no page of an exporter: {page.errors[0]}")
         if len(page.heads) > MOST_SAMPLES:
             raise PageError(f"the page has {len(page.heads)} samples, of {MOST_SAMPLES} at most")
         result.samples = len(page.heads)
