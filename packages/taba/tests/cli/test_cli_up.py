@@ -221,6 +221,18 @@ def test_where_the_agents_port_is_taken_the_server_says_so_and_goes_on(tmp_path)
     assert told == f"no agent inside: 127.0.0.1:{port} is taken, perhaps by an agent that runs already\n"
 
 
+def test_an_agent_inside_is_told_of_with_the_flags_that_it_has_here(tmp_path):
+    """`--insecure` would open the server, and not what was asked for."""
+    up = start(tmp_path, "up", "--no-host-metrics", "--agent-port", 0, "--agent-host", "0.0.0.0")
+    try:
+        assert "agent" not in up.told
+        _, told = up.stop()
+    finally:
+        up.close()
+    assert "no agent inside: 0.0.0.0 can be reached" in told
+    assert "agent.insecure (--agent-insecure)" in told
+
+
 def test_a_hangup_reads_the_settings_again_and_a_mistake_in_them_ends_nothing(tmp_path):
     """For the server and for the agent inside it."""
     file = tmp_path / "taba.toml"

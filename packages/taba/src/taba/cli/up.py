@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 import shutil
 import sys
 import threading
@@ -165,10 +166,15 @@ def _inner_agent(own: Agent, token: str) -> AgentThread | None:
     except StartError as error:
         cause = error.__cause__
         taken = isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE
-        told = f"{own.host}:{own.port} is taken, perhaps by an agent that runs already" if taken else str(error)
+        told = f"{own.host}:{own.port} is taken, perhaps by an agent that runs already" if taken else _of_up(str(error))
         sys.stderr.write(f"no agent inside: {told}\n")
         return None
     return agent
+
+
+def _of_up(text: str) -> str:
+    """An agent's words with the flags that it has here: `--insecure` alone would open the server."""
+    return re.sub(r"--(?=(insecure|port|socket)\b)", "--agent-", text)
 
 
 def _tell(url: str, agent: str | None, settings: Settings, demo: bool, json: bool) -> None:
