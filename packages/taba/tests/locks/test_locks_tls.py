@@ -98,7 +98,10 @@ def test_the_whole_way_over_tls(authority, tmp_path):
 
         wait_until(lambda: "tls" in command(with_own).stdout, 30)
         assert command(asking).returncode == 1
-        assert "CERTIFICATE_VERIFY_FAILED" in command(with_own | {"TABA_CA": ""}).stderr
+        distrusted = command(with_own | {"TABA_CA": ""}).stderr
+        assert "CERTIFICATE_VERIFY_FAILED" in distrusted
+        assert "TABA_CA names" in distrusted
+        assert "taba up" not in distrusted, "there is a server"
         with (
             Client(server.url, token=token, ca=str(authority.file), retries=0) as client,
             pytest.raises(UnreachableError),

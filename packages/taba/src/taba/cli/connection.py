@@ -14,7 +14,7 @@ import msgspec
 
 from taba.cli.failure import USAGE, Failure
 from taba.client.settings import DEFAULT_SERVER
-from taba.locks.outgoing import of_person
+from taba.locks.outgoing import not_trusted, of_person
 
 DEFAULT = DEFAULT_SERVER
 TIMEOUT = 30.0
@@ -160,6 +160,8 @@ class Connection:
     def _unreachable(self, error: Exception) -> Failure:
         if isinstance(error, http.client.HTTPException) and not isinstance(error, ConnectionError):
             return Failure(f"{self.url} does not speak HTTP: is it a Taba server?")
+        if distrusted := not_trusted(self.url, error):
+            return Failure(distrusted)
         reason = "" if isinstance(error, ConnectionRefusedError) else f" ({error})"
         return Failure(f"no Taba server at {self.url}{reason}: start one with 'taba up'")
 

@@ -123,6 +123,13 @@ def of_person(environ: Mapping[str, str] = os.environ, **given: str | None) -> C
     return found if found.headers() or not os.path.isfile(file) else found.with_file(file)  # noqa: PTH113
 
 
+def not_trusted(url: str, error: Exception) -> str:
+    """What to do where nobody knows who signed a server's certificate, or it is for another name; else nothing."""
+    if "CERTIFICATE_VERIFY_FAILED" not in str(error):
+        return ""
+    return f"{url} has a certificate that is not trusted here ({error}): TABA_CA names the file of who signed it"
+
+
 def _own_file(environ: Mapping[str, str]) -> str:
     home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 (the client does without pathlib)
     config = environ.get("XDG_CONFIG_HOME") or f"{home}/.config"

@@ -17,7 +17,7 @@ import httpx
 import msgspec
 
 from taba.client.settings import DEFAULT_SERVER
-from taba.locks.outgoing import Credentials, of_person
+from taba.locks.outgoing import Credentials, not_trusted, of_person
 from taba.query.errors import QueryError, UnreachableError
 from taba.query.questions import A, Question
 
@@ -142,6 +142,8 @@ def unreachable(url: str, error: Exception) -> UnreachableError:
     """No server, in words."""
     if isinstance(error, httpx.ProtocolError) and not isinstance(error, httpx.RemoteProtocolError):
         return UnreachableError(f"{url} does not speak HTTP: is it a Taba server?")
+    if distrusted := not_trusted(url, error):
+        return UnreachableError(distrusted)
     reason = str(error)
     return UnreachableError(f"no Taba server at {url}{f' ({reason})' if reason else ''}: start one with 'taba up'")
 
