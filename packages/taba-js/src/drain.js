@@ -260,10 +260,10 @@ function asText(value) {
  * A bad value for a message.
  * @param {unknown} value
  */
-const shown = (value) =>
-  typeof value === "string" || typeof value === "number" || value == null
-    ? (JSON.stringify(value) ?? "undefined").slice(0, 60)
-    : `a value of type ${typeof value}`;
+const shown = (value) => {
+  if (typeof value === "string") return JSON.stringify(value).slice(0, 60);
+  return typeof value === "number" || value == null ? String(value) : `a value of type ${typeof value}`;
+};
 
 /**
  * At most this many bytes in JSON.

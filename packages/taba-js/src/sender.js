@@ -121,7 +121,7 @@ export class Sender {
     this.pending.settle();
     this.answered();
     const rejected = rejectedOf(answer.text);
-    if (rejected) this.tellOnce("rejected", `rejected events: ${rejected}`);
+    if (rejected) this.tellOnce("rejected", `rejected events, and their number is in its ledger: ${rejected}`);
   }
 
   /**
@@ -193,13 +193,13 @@ export class Sender {
 const reason = ({ status, text }) => (status ? `status ${status} ` : "") + text.trim().slice(0, 300);
 
 /**
- * The first event that an answer says was rejected.
+ * Why the first event was rejected, where an answer says that one was.
  * @param {string} text
  */
 function rejectedOf(text) {
   try {
     const { rejected } = JSON.parse(text);
-    return rejected.length ? JSON.stringify(rejected[0]).slice(0, 300) : null;
+    return rejected.length ? String(rejected[0].error).slice(0, 300) : null;
   } catch {
     return null; // whatever it says, it has taken the frames
   }

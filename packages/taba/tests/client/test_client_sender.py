@@ -264,6 +264,7 @@ def test_events_that_the_server_rejected_are_told_once(sink, caplog):
         assert sender.finish(5, patient=True)
     assert len(caplog.records) == 1
     assert "tab a is of type gauge" in caplog.text
+    assert "index" not in caplog.text, "a person is told, and not what the answer is made of"
 
 
 @pytest.mark.parametrize(

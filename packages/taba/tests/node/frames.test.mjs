@@ -77,6 +77,7 @@ test("one bad value costs its own event and never the frame", () => {
   assert.deepEqual(drafts[0].texts.values, ["anna", "7", "?half", "🎈".repeat(1024)]);
   assert.deepEqual(dropped, { "n not_finite": 2, "n wrong_type": 5, "users too_long": 1, "users wrong_type": 1 });
   assert.equal(drain.complaints.length, 2);
+  assert.match(drain.complaints[0], /NaN is not a finite number/);
 });
 
 test("of a gauge, what came last is sent, be it number or text", () => {

@@ -157,7 +157,7 @@ class Sender:
         with self._lock:
             self._pending.settle()
         self._note_answered()
-        self._note_rejected(batch, answer)
+        self._note_rejected(answer)
 
     def _refused(self, batch: list[Encoded], answer: Answer) -> None:
         frame = batch[0]
@@ -212,14 +212,14 @@ class Sender:
             what = f"refused a frame of {size} bytes ({_reason(answer)}), and its events are dropped"
             self._tell_once("refused", what)
 
-    def _note_rejected(self, batch: list[Encoded], answer: Answer) -> None:
+    def _note_rejected(self, answer: Answer) -> None:
         try:
             rejected = json.loads(answer.text)["rejected"]
+            why = str(rejected[0]["error"])[:300] if rejected else ""
         except Exception:  # whatever it says, it has taken the frames
             return
-        if rejected and isinstance(rejected, list):
-            what = f"rejected events up to frame {batch[-1].sequence}: {str(rejected[0])[:300]}"
-            self._tell_once("rejected", what)
+        if why:
+            self._tell_once("rejected", f"rejected events, and their number is in its ledger: {why}")
 
     def _tell_once(self, kind: str, what: str) -> None:
         if kind not in self._told:
