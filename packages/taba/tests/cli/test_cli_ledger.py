@@ -61,7 +61,7 @@ def test_numbers_are_in_full_and_what_is_wrong_stands_below():
         "web-2   1,000,000    949,499      501     50,000  5 min ago    now",
         "in all  2,204,563  2,154,062      501     50,000",
         "  dropped: pending_full 500, wrong_type 1",
-        "  1 of 2 clients are in it",
+        "  answers wait for nobody who is silent: 1 of 2 clients are in it",
         "  two processes record as web-2 at once",
     ]
 

@@ -108,7 +108,7 @@ def _below(answer: Mapping[str, Any]) -> list[Text]:
         below.append(Text(f"  dropped: {told}", style="red", overflow="fold"))
     missing = clients_missing(answer)
     if missing:
-        below.append(_note(missing))
+        below.append(_note(f"answers wait for nobody who is silent: {missing}"))
     return below + [Text(f"  {warning}", style="yellow", overflow="fold") for warning in answer["warnings"]]
 
 
