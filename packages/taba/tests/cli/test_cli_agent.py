@@ -29,7 +29,7 @@ def record_through(address: str, home: Path) -> None:
 
 
 def test_what_a_program_hands_to_the_agent_is_counted_by_the_server(tmp_path, server):
-    agent = start(tmp_path, "agent", "--servers", server.url, "--socket", "agent.sock")
+    agent = start(tmp_path, "agent", "--servers", server.url, "--socket", "agent.sock", "--statsd", "off")
     try:
         assert agent.told["socket"] == "agent.sock"
         assert (tmp_path / "agent.sock").stat().st_mode & 0o777 == 0o660

@@ -76,15 +76,6 @@ class LedgerWatch(threading.Thread):
                     self._note(f"{server.name}: {client}'s {name} fell from {before} to {row[name]}")
                 self._greatest[client, name] = max(before, row[name])
 
-    def _all_heard(self, rows: Mapping[str, Any], now: float) -> bool:
-        """Whether everybody who records the steady tab was heard lately enough for an answer to wait for them all.
-
-        Whoever was not heard for ten seconds is not waited for, nor who was never heard. Numbers of clients do not
-        tell: for as long, one that was killed counts in the place of one that lives and is not heard.
-        """
-        steady = [client.name for client in self._world.clients if client.options.by_second]
-        return all(name in rows and rows[name]["heard"] > now - LATELY for name in steady)
-
     def _note(self, text: str) -> None:
         if len(self.wrong) < 100:
             self.wrong.append(text)
@@ -143,6 +134,15 @@ class CompleteWatch(threading.Thread):
                 self._note(f"second {second}: {before[1]} said {before[0]}, and {told} says {count}")
             if (waited and second + 1 <= answer["complete_to"]) or before[1]:
                 self._said[second] = (count, told)
+
+    def _all_heard(self, rows: Mapping[str, Any], now: float) -> bool:
+        """Whether everybody who records the steady tab was heard lately enough for an answer to wait for them all.
+
+        Whoever was not heard for ten seconds is not waited for, nor who was never heard. Numbers of clients do not
+        tell: for as long, one that was killed counts in the place of one that lives and is not heard.
+        """
+        steady = [client.name for client in self._world.clients if client.options.by_second]
+        return all(name in rows and rows[name]["heard"] > now - LATELY for name in steady)
 
     def _note(self, text: str) -> None:
         if len(self.wrong) < 100:

@@ -97,6 +97,26 @@ def test_a_look_in_the_middle_tells_when_a_stall_began(world, then, begun):
     assert world.ends == [pytest.approx(0.3 - begun * PERIOD, abs=0.001)]
 
 
+@pytest.mark.parametrize("begins", [place / 16 * PERIOD for place in range(32)])
+def test_what_stalls_a_loop_at_rest_is_seen(world, begins):
+    """Whenever it begins, though a loop at rest is looked at half as often as one that works."""
+    world.does, begins = IDLE, world.now + 4 * PERIOD + begins
+    ends, looks = begins + 2 * PERIOD + 0.001, 0
+    while world.now < ends:
+        comes = world.pulse.due if world.pulse.due < begins else ends
+        world.now = min(world.next, comes)
+        world.does = Sample(HERE, "a") if begins <= world.now < ends else IDLE
+        if world.now == world.next:
+            looks += 1
+            world.look()
+        elif world.now < ends:
+            world.pulse.due = world.now + PERIOD
+    world.beat(ends)
+    assert looks <= 6
+    assert [(cause, stack) for cause, stack, _ in world.stalls] in ([], [("blocked", HERE)])
+    assert world.ends == [pytest.approx(2 * PERIOD, abs=PERIOD / 2 + 0.002)] * len(world.stalls)
+
+
 def test_a_stall_that_goes_on_is_told_after_a_second(world):
     """A loop that hangs for ever must be seen; its end, when it comes, adds only the duration."""
     world.blocks(5.0)

@@ -1,10 +1,11 @@
 """What a watchdog makes of what it sees: which loops stall, for how long, and because of what. Pure: time is passed in.
 
 A loop is overdue when its beat is. It is looked at half a period after each beat was due: mostly the next one is due by
-then; where it is not, the stack is sampled, again and again. A stall is counted once, when it is over or has
-lasted CONFIRM seconds, with the stack that was seen most often; how long it lasted is known when the beat comes. It may
-have begun at any time in the period before the beat was due. The look in the middle of that period tells in which half,
-by whether the same callback ran then, so a duration is right to within a quarter of a period.
+then; where it is not, the stack is sampled, again and again. After a look at a loop that rested one is left out: what
+stalls it from then on for two periods is still seen. A stall is counted once, when it is over or has lasted CONFIRM
+seconds, with the stack that was seen most often; how long it lasted is known when the beat comes. It may have begun at
+any time in the period before the beat was due. A look in the middle of that period tells in which half, by whether the
+same callback ran then, so a duration is right to within a quarter of a period, or half of one where there was no look.
 
 The watchdog may be late itself, for one of two reasons:
 
@@ -162,7 +163,7 @@ class Judge:
             return patience
         if overdue < patience:
             self._before = now, sample.run
-            return max(patience - overdue, patience / 4)
+            return max(patience - overdue, patience / 4) + (pulse.period if sample.stack is None else 0.0)
         stall = self._stall_of(due, sample.run)
         stall.add(sample)
         stall.by_another = stall.by_another or _overlap(self._held, due, now) > overdue / 2

@@ -19,6 +19,11 @@ from taba.loops.report import Tabs
 from taba.loops.stacks import entries, within
 from taba.loops.stalls import Judge, Moment, Sample
 
+try:
+    import resource
+except ImportError:  # not every system has it
+    resource = None
+
 THRESHOLD = 0.1
 LEAST_THRESHOLD = 0.01
 MOST_THRESHOLD = 60.0
@@ -153,9 +158,5 @@ def _moment(pulse: Pulse) -> Moment:
 
 def _waits() -> int | None:
     """How often this thread has begun to wait; None where the system does not say it of a thread."""
-    try:
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
-    except (ImportError, AttributeError):
-        return None
+    of_thread = getattr(resource, "RUSAGE_THREAD", None)
+    return None if resource is None or of_thread is None else resource.getrusage(of_thread).ru_nvcsw
