@@ -182,7 +182,7 @@ def _rates(token: Token) -> dict[str, float]:
 
 def _until(token: Token) -> str:
     if token.expires is None:
-        return "revoked"
+        return "forever"
     day = datetime.fromtimestamp(token.expires, UTC).strftime("%Y-%m-%d")
     return f"{day} (over)" if token.has_expired(time.time()) else day
 
