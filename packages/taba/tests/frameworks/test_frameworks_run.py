@@ -79,7 +79,10 @@ def test_success_duration_processor_time_and_memory(sink, environment):
 )
 def test_signals_reach_the_command(sink, environment, script, how, code):
     """And the run ends as the command does."""
-    with subprocess.Popen([*RUN, "sh", "-c", script], stdout=subprocess.PIPE, env=environment) as process:
+    given = signal.signal(how, signal.SIG_DFL)  # under nohup it is ignored, which children inherit
+    process = subprocess.Popen([*RUN, "sh", "-c", script], stdout=subprocess.PIPE, env=environment)
+    signal.signal(how, given)
+    with process:
         try:
             assert process.stdout.readline() == b"ready\n"
             sink.wait(lambda: sink.totals().get("run.active{name=sh}") == 1, PATIENCE)

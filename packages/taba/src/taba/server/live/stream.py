@@ -134,15 +134,20 @@ class _Stream:
 
         Raises TimeoutError where it takes none; one that is slow and goes on may take its time.
         """
+        clock = asyncio.get_running_loop().time
+        held, since = self._held(), clock()
         while True:
-            held = self._held()
             try:
-                async with asyncio.timeout(self._patience):
+                # Not for all its patience at once: a server that stops does not wait for who does not read.
+                async with asyncio.timeout(min(self._patience, LEAVE_SECONDS)):
                     # What is given up while it waits has written nothing, and can be done again.
                     await self._send({"type": "http.response.body", "body": part, "more_body": more})
                 return
             except TimeoutError:
-                if self._topic.ended or self._held() >= held:
+                left = self._held()
+                if left < held:
+                    held, since = left, clock()
+                if self._topic.ended or clock() - since >= self._patience:
                     raise
 
     def _held(self) -> int:
