@@ -191,7 +191,7 @@ def test_both_clients_answer_alike(recorded, begun):
         ("aggregates", (), {"from_": begun, "to": begun + 60}),
         ("projections", (), {"from_": begun, "to": begun + 60, "kind": Figures}),
         ("series", (), {"from_": begun, "to": begun + 60}),
-        ("ledger", (), {}),
+        ("ledger", ("web-*",), {}),  # the server's own row goes on between two questions
         ("ping", (), {}),
     ]
 
