@@ -14,7 +14,7 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from taba.agent.doors.statsd.sockets import Bound
@@ -57,11 +57,7 @@ class Ear:
         self._ending = False
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
-        self._unix = select.poll()
-        self._waiting_senders = any(one.address.path is not None for one in sockets)
-        for one in sockets:
-            if one.address.path is not None:
-                self._unix.register(one.socket.fileno(), select.POLLIN)
+        self._unix = [descriptor for descriptor, one in self._sockets.items() if one.address.path is not None]
         self._stop = 0.0
         self._last = -math.inf
         self._thread = threading.Thread(target=self._run, name="taba-statsd", daemon=True)
@@ -107,9 +103,7 @@ class Ear:
             os.write(self._wake_write, b"\0")
 
     def _run(self) -> None:
-        poller = select.poll()
-        for descriptor in (*self._sockets, self._wake_read):
-            poller.register(descriptor, select.POLLIN)
+        poller = _poller([*self._sockets, self._wake_read])
         while True:
             ending = self._ending
             ready = {descriptor for descriptor, _ in poller.poll(self._patience())}
@@ -165,10 +159,10 @@ class Ear:
 
     def _paused(self, seconds: float) -> bool:
         """Wait; whether something came on a unix socket, whose sender waits where few datagrams do."""
-        if not self._waiting_senders:
+        if not self._unix:
             time.sleep(seconds)
             return False
-        return bool(self._unix.poll(seconds * 1000))
+        return bool(_poller(self._unix).poll(seconds * 1000))
 
     def _receive(self, intake: Intake, ready: Sequence[Bound]) -> None:
         """Receive what waits, though not for longer than until a flush is due."""
@@ -198,3 +192,11 @@ class Ear:
         start = max(self._stop, math.ceil(stop) - 1.0)
         self._stop = stop
         self._flushed(gathered, min(start, stop), stop, counts)
+
+
+def _poller(descriptors: Iterable[int]) -> select.poll:
+    """What waits until one of them can be read."""
+    made = select.poll()
+    for descriptor in descriptors:
+        made.register(descriptor, select.POLLIN)
+    return made
