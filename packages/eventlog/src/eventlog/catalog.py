@@ -58,9 +58,8 @@ class Catalog:
             name = key.removeprefix("type/")
             self._known[name] = msgspec.json.decode(value, type=Known)
             self._names[type_code(name)] = name
-        self.notes |= {
-            key.removeprefix("note/"): kind.decode() for key, kind in self._engine.list_meta("note/").items()
-        }
+        for key, kind in self._engine.list_meta("note/").items():
+            self.notes[key.removeprefix("note/")] = kind.decode()
 
     def schema(self, event: Any) -> Schema:
         """The schema of an event. Raises SchemaError where its class is not among the types."""

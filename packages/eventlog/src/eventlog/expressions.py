@@ -272,7 +272,7 @@ def parse(text: str) -> Expression:
 _COMPARES = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 
 
-def _expression(node: ast.expr) -> Expression:
+def _expression(node: ast.expr) -> Expression:  # noqa: PLR0911  (a line for each form)
     match node:
         case ast.BoolOp(op=op, values=values):
             joined = _expression(values[0])

@@ -24,6 +24,7 @@ import hashlib
 import struct
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from eventlog.errors import EventError, EventIdError, QueryError
@@ -231,4 +232,4 @@ def split(one: Range, parts: int) -> list[Range]:
     high = int.from_bytes(one.stop[:4].ljust(4, b"\0")) if one.stop else 2**32
     cuts = sorted({low + (high - low) * part // parts for part in range(1, parts)})
     edges = [one.start, *(cut.to_bytes(4) for cut in cuts if low < cut < high), one.stop]
-    return [Range(start, stop) for start, stop in zip(edges, edges[1:], strict=False) if not stop or start < stop]
+    return [Range(start, stop) for start, stop in pairwise(edges) if not stop or start < stop]

@@ -28,9 +28,9 @@ class Log:
         """Writes events, and gives their ids in the same order. Durable when it returns.
 
         Takes events of the log's types, and entries as they were read (whose event may have been changed: it keeps its
-        id, its unknown fields, and the newer of both versions). Writing the same event again changes nothing. All events
-        are looked at before the first is written: EventError says which can't be. After any other error, write the same
-        events again.
+        id, its unknown fields, and the newer of both versions). Writing the same event again changes nothing. All
+        events are looked at before the first is written: EventError says which can't be. After any other error, write
+        the same events again.
         """
         cells: list[Cell] = []
         ids: list[str] = []

@@ -76,7 +76,7 @@ class EventMeta(type(msgspec.Struct)):
 
 
 class Event(msgspec.Struct, metaclass=EventMeta, kw_only=True):
-    """The base of event types. Options beside msgspec's own: `version`, `child_of`, `serializer`, `time_unit`, `ttl`."""
+    """The base of event types. Options beside msgspec's own are those of Declared."""
 
 
 def event(

@@ -15,13 +15,16 @@ from eventlog.errors import SchemaError
 class Serializer(Protocol):
     """A way to write the fields of an event."""
 
-    number: int
+    @property
+    def number(self) -> int:
+        """What stands for it in stored heads: 0 to 15 are the built-in ones."""
+        ...
 
-    def encode(self, fields: Mapping[str, Any]) -> bytes:
+    def encode(self, fields: Mapping[str, Any], /) -> bytes:
         """Fields by name as bytes. Raises TypeError or ValueError where a value can't be written."""
         ...
 
-    def decode(self, body: bytes) -> dict[str, Any]:
+    def decode(self, body: bytes, /) -> dict[str, Any]:
         """The fields by name, those that no class knows included."""
         ...
 
@@ -29,9 +32,8 @@ class Serializer(Protocol):
 class MessagePack:
     """The default: compact and fast, and knows bytes and times."""
 
-    number: Final = 0
-
     def __init__(self) -> None:
+        self.number = 0
         self.encode = msgspec.msgpack.Encoder().encode
         self.decode = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
@@ -39,9 +41,8 @@ class MessagePack:
 class Json:
     """Readable by anything that looks into the files; bytes and times become texts."""
 
-    number: Final = 1
-
     def __init__(self) -> None:
+        self.number = 1
         self.encode = msgspec.json.Encoder().encode
         self.decode = msgspec.json.Decoder(dict[str, Any]).decode
 

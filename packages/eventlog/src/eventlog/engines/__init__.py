@@ -23,9 +23,9 @@ class Want(msgspec.Struct, frozen=True):
     """What a read wants of the rows in its ranges.
 
     `since` and `until` are of rows (that is, of root events). `bodies` false leaves every body empty. `select`, where
-    given, is handed each batch without bodies, and returns the cells whose bodies are worth reading. `where` is the same
-    question as an expression, for an engine that can ask it elsewhere; `types` are the codes of the events that matter
-    (None: all); `notes` false leaves out the notes.
+    given, is handed each batch without bodies, and returns the cells whose bodies are worth reading. `where` is the
+    same question as an expression, for an engine that can ask it elsewhere; `types` are the codes of the events that
+    matter (None: all); `notes` false leaves out the notes.
     """
 
     since: Micros = 0
@@ -101,7 +101,7 @@ def connect(url: str, *, read_only: bool = False) -> Engine:
     """The engine that a URL or a path names: `hbase://HOST:PORT/TABLE`, or a folder for the embedded one."""
     scheme = urlsplit(url).scheme if "://" in url else ""
     if scheme == "hbase":
-        from eventlog.engines.hbase import HBase
+        from eventlog.engines.hbase import HBase  # pyright: ignore[reportMissingImports]
 
         return HBase(url, read_only=read_only)
     if scheme in ("", "rocksdb", "file"):

@@ -5,15 +5,15 @@
         key   = family row place         family = "c" heads, "e" bodies
         value = head | body
 
-A day is a column family of its own, so that a day's report reads that day alone, an imported day is laid beside the
-others as sorted files without any of theirs being written again, and imports stay as fast as they were on the first day.
+A day is a column family of its own: a day's report reads that day alone, and an imported day is laid beside the others
+as sorted files, without any of theirs being written again, so that imports stay as fast as they were on the first day.
 Heads lie apart from bodies, so that a scan of columns never reads a body.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import RLock
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from rocksdict import (
     AccessType,
@@ -93,7 +93,7 @@ class Rocks:
             raise EngineError(f"{self.path} holds no event log; the first write makes one, or check the path")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            families = {name: self._options for name in self._families()} | {META: self._options}
+            families = dict.fromkeys([META, *self._families()], self._options)
             access = AccessType.read_only(False) if self.read_only else AccessType.read_write()
             return Rdict(str(store), self._options, column_families=families, access_type=access)
         except Exception as error:
@@ -110,8 +110,8 @@ class Rocks:
         text = str(error)
         if "lock" in text.lower() and "LOCK" in text:
             return LockedError(
-                f"{self.path} is open for writing in another process; write through that one, or stop it (reading beside "
-                f"it works)"
+                f"{self.path} is open for writing in another process; write through that one, or stop it "
+                f"(reading beside it works)"
             )
         if "No space left" in text:
             return EngineError(
@@ -201,7 +201,8 @@ class Rocks:
         bounded = ReadOptions()
         bounded.set_iterate_upper_bound(HEADS + one.stop if one.stop else keys.after(HEADS))
         counts.seeks += 1
-        return self._try("read", lambda: moment.items(from_key=HEADS + one.start, read_opt=bounded))
+        found: Any = self._try("read", lambda: moment.items(from_key=HEADS + one.start, read_opt=bounded))
+        return found
 
     def split(self, one: Range, parts: int) -> list[Range]:
         return keys.split(one, parts)
@@ -226,10 +227,8 @@ class Rocks:
         if beginning:
             bounded.set_iterate_upper_bound(keys.after(beginning.encode()))
         start = beginning.encode()
-        return self._try(
-            "read",
-            lambda: {key.decode(): value for key, value in self._meta.items(from_key=start, read_opt=bounded)},
-        )
+        found: Any = self._try("read", lambda: list(self._meta.items(from_key=start, read_opt=bounded)))
+        return {key.decode(): value for key, value in found}
 
     def stats(self) -> dict[str, int | str]:
         files = [file for file in (self.path / "store").rglob("*") if file.is_file()]
