@@ -10,6 +10,7 @@
 Killed at any moment and run again, it goes on from the runs, the merged parts and the loaded days that it finds.
 """
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +47,7 @@ from eventlog.importing.request import Imported, Options, Progress, begun, check
 from eventlog.importing.runs import SUFFIX, Index, read_bad, read_index
 from eventlog.importing.sorting import Job, sources_of
 from eventlog.importing.undo import remove_batch
-from eventlog.importing.workers import Merged, Workers, hired, merge_part, read_merged, sort_piece
+from eventlog.importing.workers import FULL, Merged, Workers, hired, merge_part, read_merged, sort_piece
 from eventlog.times import DAY, day_of, day_start
 
 if TYPE_CHECKING:
@@ -113,6 +114,11 @@ class _Import:
         save(self._engine, self._manifest)
         clear(self._folder)
         return result(self._engine, self._manifest)
+
+    def _make_room(self) -> None:
+        """Gives back the disk's space, which the log needs: after more is found, the files are sorted again."""
+        for name in ("runs", "sorted"):
+            shutil.rmtree(self._folder / name, ignore_errors=True)
 
     def _workers(self) -> int:
         if self._options.workers is not None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -30,6 +30,7 @@ from eventlog.times import DAY, Micros, day_start, micros, moment
 TYPE: Final = "type"  # the field that says which type a line is
 USERS: Final = 2**17  # whose prefixes are remembered: about 20 MB
 
+Cells = list[tuple[bytes, bytes, bytes]]  # key (row and place in one), head, body
 Erased = Callable[[str, Micros], bool]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,14 +40,6 @@ _content = msgspec.msgpack.Encoder(order="deterministic").encode
 _encode = msgspec.msgpack.Encoder().encode
 _PAIR: Final = b"\x92"  # msgpack: two things follow
 _NOTHING: Final = b"\x80"  # msgpack: an empty map
-
-
-class Key(NamedTuple):
-    """A cell as it is sorted: row and place in one."""
-
-    key: bytes
-    head: bytes
-    body: bytes
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -72,7 +65,7 @@ class Limits(msgspec.Struct, frozen=True):
 class Made(msgspec.Struct):
     """Cells, and what no cell was made of: indexes of events with the reason, and how many are of erased users."""
 
-    cells: list[tuple[bytes, bytes, bytes]]
+    cells: Cells
     bad: list[tuple[int, str]]
     erased: int = 0
 
@@ -99,27 +92,46 @@ class Maker:
         self._body = _body(schema)
         self._key = self._root_key if schema.parent_field is None else self._child_key
         self._prefixes: dict[str, bytes] = {}
+        self._plain_root = schema.parent_field is None and erased is None
 
     def make(self, events: Sequence[Any]) -> Made:
         """The cells of Lines, in their order; their indexes are those of `events`."""
         made = Made([], [])
-        add = made.cells.append
         start = 0
         while start < len(events):  # again behind each bad one: entering a `try` for each event costs more
             done = len(made.cells) + made.erased
             try:
-                for event in islice(events, start, None):
-                    key = self._key(event)
-                    if key is None:
-                        made.erased += 1
-                    else:
-                        add((key, self._head(event), self._body(event)))
+                if self._plain_root:
+                    self._make_roots(events, start, made.cells)
+                else:
+                    self._make_others(events, start, made)
                 break
             except (EventlogError, ValueError, TypeError, OverflowError) as error:
                 start += len(made.cells) + made.erased - done
                 made.bad.append((start, told(error, self.schema)))
                 start += 1
         return made
+
+    def _make_roots(self, events: Sequence[Any], start: int, cells: Cells) -> None:
+        """The shortest way, of root events, where no user was erased. Everything is at hand: this is run most."""
+        add, prefixes, root = cells.append, self._prefixes, self._root
+        read_time, told, head, body = self._time, self._told, self._head, self._body
+        since, until = self._limits.since, self._limits.until
+        for event in islice(events, start, None):
+            user = event.user
+            time = read_time(event.time)
+            if not since <= time < until:
+                self._limits.check(time)
+            prefix = prefixes.get(user) or self._prefix(user)
+            add((prefix + _tail(time, told(event)) + root, head(event), body(event)))
+
+    def _make_others(self, events: Sequence[Any], start: int, made: Made) -> None:
+        for event in islice(events, start, None):
+            key = self._key(event)
+            if key is None:
+                made.erased += 1
+            else:
+                made.cells.append((key, self._head(event), self._body(event)))
 
     def _root_key(self, event: Any) -> bytes | None:
         user = event.user
@@ -246,22 +258,21 @@ def _values(schema: Schema, names: Sequence[str]) -> Callable[[Any], Sequence[An
     return read
 
 
-def _packed(names: Sequence[str], encode: Callable[[Any], bytes]) -> Callable[[Sequence[Any]], bytes]:
-    """Encodes values as a map by name; a value UNSET is left out."""
-    packed = msgspec.defstruct("Packed", [(name, Any) for name in names], gc=False)
-    return lambda values: encode(packed(*values))
+def _packed(names: Sequence[str]) -> Callable[..., Any]:
+    """Makes what is encoded as a map by name; a value UNSET is left out."""
+    return msgspec.defstruct("Packed", [(name, Any) for name in names], gc=False)
 
 
-def _named(names: Sequence[str], encode: Callable[[Any], bytes]) -> Callable[[Sequence[Any]], bytes]:
+def _named(names: Sequence[str]) -> Callable[..., Any]:
     """The same for a serializer that takes nothing but dicts."""
-    return lambda values: encode(dict(zip(names, values, strict=True)))
+    return lambda *values: dict(zip(names, values, strict=True))
 
 
 def _told(schema: Schema) -> Callable[[Any], bytes]:
     """What `cells.distinction` gives."""
     names = sorted((*schema.columns, *schema.rest))
     values = _values(schema, names)
-    pack = _packed(names, _content)
+    packed = _packed(names)
     defaults = [(index, schema.defaults[name]) for index, name in enumerate(names) if name in schema.defaults]
     code = schema.code + _PAIR
     hashed = hashlib.blake2b
@@ -273,7 +284,7 @@ def _told(schema: Schema) -> Callable[[Any], bytes]:
             for index, default in defaults:
                 if found[index] == default:
                     found[index] = msgspec.UNSET
-        return hashed(code + pack(found) + _NOTHING, digest_size=8).digest()
+        return hashed(code + _content(packed(*found)) + _NOTHING, digest_size=8).digest()
 
     if schema.id_field is None:
         return tell
@@ -290,22 +301,20 @@ def _head(schema: Schema, batch: int) -> Callable[[Any], bytes]:
         whole = begin + _NOTHING
         return lambda _event: whole
     values = _values(schema, schema.columns)
-    pack = _packed(schema.columns, _encode)
-    return lambda event: begin + pack(values(event))
+    packed = _packed(schema.columns)
+    return lambda event: begin + _encode(packed(*values(event)))
 
 
 def _body(schema: Schema) -> Callable[[Any], bytes]:
     """What `cells.encode_body` gives."""
     if not schema.rest:
         return lambda _event: b""
-    values = _values(schema, schema.rest)
-    if isinstance(schema.serializer, serializers.MessagePack | serializers.Json):
-        pack = _packed(schema.rest, schema.serializer.encode)
-    else:
-        pack = _named(schema.rest, schema.serializer.encode)
+    values, encode = _values(schema, schema.rest), schema.serializer.encode
+    builtin = isinstance(schema.serializer, serializers.MessagePack | serializers.Json)
+    packed: Callable[..., Any] = _packed(schema.rest) if builtin else _named(schema.rest)
 
     def body(event: Any) -> bytes:
-        made = pack(values(event))
+        made = encode(packed(*values(event)))
         if len(made) > BODY_BYTES:
             raise EventError(f"{schema.name}: takes {len(made):,} bytes; at most {BODY_BYTES:,} can be stored")
         return made

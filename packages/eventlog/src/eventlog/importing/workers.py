@@ -24,6 +24,7 @@ from eventlog.importing.sorting import Job, Sorter, load_schemas, sources_of
 from eventlog.schema import Schema
 
 R = TypeVar("R")
+FULL: Final = "the disk is full; the import is not done: free some space, and repeat"
 AHEAD: Final = 2  # tasks for each worker that wait or run
 
 _here: dict[str, Sorter] = {}
@@ -68,7 +69,7 @@ def _told(call: Callable[[], R]) -> R:
         ) from None
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise EngineError("the disk is full; nothing was written: free some space, and repeat") from None
+            raise EngineError(FULL) from None
         raise EngineError(f"a worker of the import could not go on: {error}") from None
 
 
