@@ -198,11 +198,15 @@ class Rocks:
                 yield bodies.fill(chosen) if bodies else chosen
 
     def _heads(self, moment: Snapshot, one: Range, counts: Counts) -> Iterator[tuple[bytes, bytes]]:
+        """The heads of a range. A generator, so that the options live as long as the iterator: RocksDB only points to
+        the bound that they hold."""
         bounded = ReadOptions()
         bounded.set_iterate_upper_bound(HEADS + one.stop if one.stop else keys.after(HEADS))
         counts.seeks += 1
-        found: Any = self._try("read", lambda: moment.items(from_key=HEADS + one.start, read_opt=bounded))
-        return found
+        try:
+            yield from moment.items(from_key=HEADS + one.start, read_opt=bounded)  # pyright: ignore[reportReturnType]
+        except Exception as error:
+            raise self._told(error, "read") from None
 
     def split(self, one: Range, parts: int) -> list[Range]:
         return keys.split(one, parts)
