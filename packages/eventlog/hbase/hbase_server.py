@@ -29,6 +29,7 @@ from xml.sax.saxutils import escape
 
 HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parents[2] / ".tools" / "hbase"
+POM = HERE / "pom.xml"
 START_SECONDS = 120.0
 """How long a start may take: many times what it does, for a loaded machine."""
 
@@ -62,14 +63,24 @@ SETTINGS = {
     # A request that HBase can't serve fails in half a minute; by default it would be tried for twenty.
     "hbase.client.operation.timeout": "30000",
     "hbase.client.meta.operation.timeout": "30000",
-    # What is deleted is gone from the files a few seconds after the major compaction, and from the log.
-    "hbase.hfile.compaction.discharger.interval": "1000",
-    "hbase.master.cleaner.interval": "1000",
+}
+ERASING = {
+    # Every compaction is a major one, which leaves out what is deleted: Thrift 1's call for major ones asks for any.
+    "hbase.hregion.majorcompaction": "1",
+    "hbase.hregion.majorcompaction.jitter": "0",
+    # Files that a compaction has replaced are gone after a second, not after minutes.
+    "hbase.hfile.compaction.discharger.interval": "500",
+    "hbase.master.cleaner.interval": "500",
     "hbase.master.hfilecleaner.ttl": "0",
     "hbase.master.logcleaner.ttl": "0",
-    "hbase.regionserver.logroll.period": "5000",
-    "hbase.server.thread.wake.frequency": "1000",
+    # The log goes once every region has flushed what it holds of it: so each flushes, and the log rolls, in seconds.
+    "hbase.server.thread.wakefrequency": "500",
+    "hbase.regionserver.logroll.period": "1000",
+    "hbase.regionserver.flush.check.period": "500",
+    "hbase.regionserver.optionalcacheflushinterval": "1000",
+    "hbase.regionserver.periodicmemstoreflusher.rangeofdelayseconds": "0",
 }
+"""What makes deleted bytes leave the files within seconds. It costs writing; no cluster of any size would set it."""
 OPENS = ("java.lang", "java.lang.reflect", "java.nio", "java.util", "java.util.concurrent", "sun.nio.ch")
 """What HBase reaches for by reflection in Java's base module, which newer Javas close unless told."""
 
@@ -78,31 +89,38 @@ class HBaseError(Exception):
     """HBase could not be had or started. The text says why, and what to do."""
 
 
-def missing() -> str | None:
+def missing(tools: Path = TOOLS) -> str | None:
     """What this machine lacks to run HBase, as a sentence; None when nothing."""
-    lacking = [program for program in ("java", "mvn") if shutil.which(program) is None]
+    needed = ["java"] if _listed(tools) else ["java", "mvn"]
+    lacking = [program for program in needed if shutil.which(program) is None]
     if not lacking:
         return None
-    return f"{' and '.join(lacking)} missing: install a Java (17 is tried) and Maven, or run `make engines`"
+    return f"HBase needs {' and '.join(lacking)}: install a Java (17 is tried) and Maven, or run `make engines`"
 
 
 def class_path(tools: Path = TOOLS) -> str:
     """The jars' paths, joined; Maven gets what isn't there."""
-    listed, pom = tools / "classpath", HERE / "pom.xml"
-    if listed.exists() and listed.stat().st_mtime >= pom.stat().st_mtime:
-        jars = listed.read_text()
-        if all(Path(jar).exists() for jar in jars.split(os.pathsep)):
-            return jars
-    if (lack := missing()) is not None:
+    if (lack := missing(tools)) is not None:
         raise HBaseError(lack)
+    if (jars := _listed(tools)) is not None:
+        return jars
     tools.mkdir(parents=True, exist_ok=True)
     partial = tools / f"classpath.{os.getpid()}"
-    command = ["mvn", "-B", "-q", "-f", str(pom), "dependency:build-classpath", f"-Dmdep.outputFile={partial}"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    command = ["mvn", "-B", "-q", "-f", str(POM), "dependency:build-classpath", f"-Dmdep.outputFile={partial}"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603
     if done.returncode != 0 or not partial.exists():
         raise HBaseError(f"Maven could not get HBase's jars; its last lines:\n{_last_lines(done.stdout)}")
-    partial.replace(listed)
-    return listed.read_text()
+    partial.replace(tools / "classpath")
+    return (tools / "classpath").read_text()
+
+
+def _listed(tools: Path) -> str | None:
+    """The class path as Maven wrote it, if it is newer than pom.xml and all its jars are still there."""
+    listed = tools / "classpath"
+    if not listed.exists() or listed.stat().st_mtime < POM.stat().st_mtime:
+        return None
+    jars = listed.read_text()
+    return jars if all(Path(jar).exists() for jar in jars.split(os.pathsep)) else None
 
 
 def _last_lines(text: str, count: int = 20) -> str:
@@ -123,12 +141,12 @@ class JavaProcess:
         defined = [f"-D{name}={value}" for name, value in properties.items()]
         command = ["java", *options, *opens, *defined, "-cp", jars, main, "start"]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         # The guard reads a pipe whose other end only this process holds: it ends with it, even by kill -9.
-        self._guard = subprocess.Popen(
-            ["sh", "-c", 'read nothing; kill -9 "$1" 2>/dev/null', "guard", str(self._process.pid)],
+        self._guard = subprocess.Popen(  # noqa: S603
+            ["/bin/sh", "-c", 'read nothing; kill -9 "$1" 2>/dev/null', "guard", str(self._process.pid)],
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
@@ -180,7 +198,9 @@ class HBase:
 
     host = "127.0.0.1"
 
-    def __init__(self, folder: Path, *, port: int = 0, heap: str = "512m", settings: dict[str, str] | None = None):
+    def __init__(
+        self, folder: Path, *, port: int = 0, heap: str = "512m", settings: dict[str, str] | None = None
+    ) -> None:
         """`port` is the Thrift server's (0: a free one). `settings` go over SETTINGS, into hbase-site.xml."""
         self.folder = folder.resolve()
         self._heap = heap
@@ -295,10 +315,9 @@ class HBase:
 
 
 def _answers_that_mean_wait() -> tuple[type[BaseException], ...]:
-    from Hbase_thrift import IOError as ThriftIOError  # happybase makes this module when it is imported
-    from thriftpy2.thrift import TException
+    from thriftpy2.thrift import TException  # what HBase's own errors are, too
 
-    return (OSError, EOFError, TException, ThriftIOError)
+    return (OSError, EOFError, TException)
 
 
 def _is_free(port: int) -> bool:
@@ -336,7 +355,7 @@ def main() -> int:
         else:
             _serve(given.data, given.port, given.heap)
     except HBaseError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
     return 0
 
@@ -345,8 +364,10 @@ def _serve(folder: Path, port: int, heap: str) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     with contextlib.suppress(KeyboardInterrupt), running(folder, port=port, heap=heap) as hbase:
-        print(f"HBase's Thrift server answers on {hbase.host}:{hbase.port} after {time.monotonic() - began:.1f} s")
-        print(f"data and logs: {hbase.folder}; stop with Ctrl-C", flush=True)
+        took = time.monotonic() - began
+        sys.stdout.write(f"HBase's Thrift server answers on {hbase.host}:{hbase.port} after {took:.1f} s\n")
+        sys.stdout.write(f"data and logs: {hbase.folder}; stop with Ctrl-C\n")
+        sys.stdout.flush()
         while True:
             hbase.server.check()
             hbase.thrift.check()
