@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import happybase
 import msgspec
+from hbase_process import require_hbase, shared_hbase
 
 from eventlog import keys
 from eventlog.cells import Cell
@@ -52,10 +53,9 @@ class RocksPlaces:
 class HBasePlaces:
     """One log in a real HBase, emptied for each test: making a table takes it a second."""
 
-    def __init__(self, folder: Path) -> None:
-        import os
-
-        self._url = os.environ["TEST_HBASE"]
+    def __init__(self, _folder: Path) -> None:
+        require_hbase()
+        self._url = f"hbase://{shared_hbase().host}:{shared_hbase().port}/suite"
         connect(self._url).close()
 
     def empty(self) -> str:
