@@ -230,10 +230,10 @@ def test_the_whole_way_with_tokens(way):
         found = json.loads(ask(agent.url, "GET", "/v1/status", headers=bearer(texts["admin"]))[1])
         return "revoked" in found["servers"][0]["error"] or "no token" in found["servers"][0]["error"]
 
-    wait_until(waits, 30)
+    wait_until(waits)
     assert count(server, texts, "web.a") == 0
     (folder / "token").write_text(texts["server"])
-    wait_until(lambda: count(server, texts, "web.a") == 2, 30)
+    wait_until(lambda: count(server, texts, "web.a") == 2)
     assert count(server, texts, "db.a") == 0
     own = server.request("GET", "/v1/ledger?client=web-1", headers=bearer(texts["server"])).content["ledger"]["web-1"]
     assert (own["recorded"], own["folded"], own["dropped"]) == (5, 2, {"not_allowed": 3})
@@ -253,7 +253,7 @@ def test_the_client_and_the_questions_have_tokens(way, tmp_path):
     environ = {"HOME": str(tmp_path), "TABA_AGENT": agent.url, "TABA_TOKEN": texts["web"], "TABA_CLIENT": "web-p"}
     ended = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, "")
-    wait_until(lambda: count(server, texts, "web.p") == 1, 30)
+    wait_until(lambda: count(server, texts, "web.p") == 1)
     with Client(server.url, token=texts["server"]) as client:
         assert client.tabs("web.p").matched == 1
     with Client(server.url) as client, pytest.raises(QueryError, match="needs a token") as refused:

@@ -148,7 +148,7 @@ def test_connections_are_bounded_and_given_back(doors, name):
         if name == "agent":  # an idle connection may stay for a minute there
             for one in held:
                 one.close()
-        wait_until(answered, 20)
+        wait_until(answered)
     finally:
         for one in held:
             one.close()

@@ -48,7 +48,7 @@ class Nginx:
         checked = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=30)
         assert checked.returncode == 0, checked.stderr
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not (folder / "nginx.pid").exists() or not (folder / "nginx.pid").read_text():
             assert self._process.poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()

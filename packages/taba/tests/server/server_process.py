@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -87,7 +88,7 @@ class ServerProcess:
 
     def _end(self, how: signal.Signals) -> None:
         self._process.send_signal(how)
-        self._process.wait(30)
+        self._process.wait(60)
         assert self._process.stdout is not None
         self._process.stdout.close()
 
@@ -97,7 +98,7 @@ class ServerProcess:
             self.stop()
         assert "Traceback" not in self.log(), self.log()
 
-    def settle(self, seconds: float = 20.0) -> None:
+    def settle(self, seconds: float = 60.0) -> None:
         """Wait until the compactor has taken every chunk that is raw now."""
         raw = self._chunks("raw")
         wait_until(lambda: not raw & self._chunks("raw"), seconds)
@@ -205,7 +206,17 @@ def frame_bytes(
     return frame.encode(header, frame.pack_values(numbers))
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+def is_read(connection: socket.socket) -> bool:
+    """Whether the other end, a process of this machine, has read all that was sent on an IPv4 connection."""
+    ends = [f":{end[1]:04X}" for end in (connection.getpeername(), connection.getsockname())]
+    for row in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, theirs, ours, _, queues, *_ = row.split()
+        if [theirs[-5:], ours[-5:]] == ends:
+            return queues.endswith(":00000000")
+    return False
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until `condition` holds; fail if it does not in time."""
     end = time.monotonic() + seconds
     while not condition():

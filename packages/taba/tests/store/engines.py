@@ -15,7 +15,7 @@ from typing import Any
 
 import valkey
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 NODE_TIMEOUT = 1000
 """Milliseconds after which a Cluster takes a node for dead, so that failovers in tests are quick."""
 
