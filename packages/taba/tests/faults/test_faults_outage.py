@@ -73,7 +73,8 @@ def fresh_after_return(here):
     await_(looked, "the backlog is sent", more=here.agent.status)
     found["sent"] = round(sent or 0.0, 2)
     await_(lambda: looked() and "shown" in found, "the probe shows", more=here.agent.status)
-    assert found["shown"] <= found["sent"] + 1, found
+    # A small backlog is sent at once; then both are a matter of how busy the machine is.
+    assert found["shown"] <= max(found["sent"] + 1, 5), found
     assert recorder.stop(60)
     return found
 

@@ -177,7 +177,7 @@ def test_up_and_workers_over_tls(authority, tmp_path):
                     assert [counted(url) for _ in range(6)] == [0] * 6
             finally:
                 process.terminate()
-                _, errors = process.communicate(timeout=30)
+                _, errors = process.communicate(timeout=60)
         assert b"Traceback" not in errors, errors
 
 

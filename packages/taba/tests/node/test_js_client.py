@@ -210,7 +210,7 @@ def test_a_server_that_is_away_costs_bounded_memory_and_no_time_at_the_end(tmp_p
     began = time.monotonic()
     away = NodeProgram(tmp_path, 'new Client().counter("n").add();', TABA_SERVER="127.0.0.1:9")
     away.end()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
     assert "takes no frames" in "".join(away.errors)
 
 

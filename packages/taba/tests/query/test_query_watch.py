@@ -248,7 +248,7 @@ def test_a_task_that_is_forgotten_ends(scripted):
                 assert answer.one().count == 1
                 break
             gc.collect()
-            for _ in range(100):
+            for _ in range(6000):
                 await asyncio.sleep(0.01)
                 if not [task for task in asyncio.all_tasks() if task.get_name() == "taba-watch"]:
                     return True
@@ -260,23 +260,28 @@ def test_a_task_that_is_forgotten_ends(scripted):
 class SlowToClose(httpx.AsyncByteStream):
     """A stream with one answer, whose connection takes its time to close."""
 
+    def __init__(self) -> None:
+        self.closing = asyncio.Event()
+
     async def __aiter__(self):
         yield event("answers", counts(a=1)).encode()
         await asyncio.sleep(60)
 
     async def aclose(self):
-        await asyncio.sleep(0.3)
+        self.closing.set()
+        await asyncio.sleep(60)
 
 
 def test_who_is_cancelled_while_closing_is_cancelled():
     """The end of the watch's own task is not taken for the end of the one that closes it."""
 
     async def main() -> bool:
-        answers = httpx.MockTransport(lambda request: httpx.Response(200, stream=SlowToClose()))
+        stream = SlowToClose()
+        answers = httpx.MockTransport(lambda request: httpx.Response(200, stream=stream))
         watch = AsyncClient("http://taba", http=httpx.AsyncClient(transport=answers)).watch("a")
         await anext(watch)
         closing = asyncio.create_task(watch.close())
-        await asyncio.sleep(0.1)
+        await stream.closing.wait()
         closing.cancel()
         await asyncio.wait([closing])
         return closing.cancelled()
