@@ -27,16 +27,16 @@ def test_what_is_recorded_is_shown(up):
     assert up.run("record", "shop.sales", 5, "--tag", "till=a", "--client", "till-1").returncode == 0
     assert up.run("record", "shop.sales", "2.5", "--tag", "till=b", "--client", "till-2").returncode == 0
     until(lambda: up.count("shop.sales") == 2)
-    assert re.search(r"shop\.sales\{till=a\} +1m +1 +5 ", up.run("agg", "shop.*", "--window", "1m").stdout)
-    by_till = up.json("agg", "shop.sales", "--by", "till", "--window", "1m")["tabs"]
+    assert re.search(r"shop\.sales\{till=a\} +1h +1 +5 ", up.run("agg", "shop.*", "--window", "1h").stdout)
+    by_till = up.json("agg", "shop.sales", "--by", "till", "--window", "1h")["tabs"]
     assert sorted(by_till) == ["shop.sales{till=a}", "shop.sales{till=b}"]
-    assert up.json("agg", "shop.*", "--client", "till-2", "--window", "1m")["tabs"]["shop.sales{till=b}"]["1m"] == {
+    assert up.json("agg", "shop.*", "--client", "till-2", "--window", "1h")["tabs"]["shop.sales{till=b}"]["1h"] == {
         "count": 1,
         "total": 2.5,
         "mean": 2.5,
         "min": 2.5,
         "max": 2.5,
-        "rate": pytest.approx(2.5 / 60),
+        "rate": pytest.approx(2.5 / 3600),
     }
     assert "till-1" in up.run("proj", "shop.*").stdout
     assert "till-2" in up.run("clients", "till-*").stdout
@@ -57,7 +57,7 @@ def test_this_machine_records_itself(up):
     until(lambda: up.run("tabs", "host.process.cpu").returncode == 0)
     tabs = {tab["tab"] for tab in up.json("tabs", "host.*")["tabs"]}
     assert {"host.cpu.percent", "host.load", "host.memory.used.percent", "host.processes"} <= tabs
-    assert up.json("agg", "host.cpu.percent", "--window", "1m")["tabs"]["host.cpu.percent"]["1m"]["count"] > 0
+    assert up.json("agg", "host.cpu.percent", "--window", "1h")["tabs"]["host.cpu.percent"]["1h"]["count"] > 0
 
 
 def test_an_import_is_counted_once_though_it_is_killed(up, tmp_path):
@@ -89,8 +89,8 @@ def test_an_access_log_becomes_tabs(up, tmp_path):
     log.write_text("\n".join([line.format("GET", 200)] * 3 + [line.format("POST", 503), "garbage", ""]))
     ended = up.run("tail", log, "--once", "--prefix", "web", "--json")
     assert json.loads(ended.stdout) == {"lines": 5, "unparsed": 1}
-    found = up.json("agg", "web.*", "--window", "1m")["tabs"]
-    got = {tab: windows["1m"] for tab, windows in found.items()}
+    found = up.json("agg", "web.*", "--window", "1h")["tabs"]
+    got = {tab: windows["1h"] for tab, windows in found.items()}
     assert got["web.requests{method=GET,status=2xx}"]["count"] == 3
     assert got["web.requests{method=POST,status=5xx}"]["count"] == 1
     assert got["web.bytes"]["total"] == 400
