@@ -85,7 +85,7 @@ def test_the_commands_for_tokens(tmp_path):
 
 
 def ask(url, method, path, body=None, headers=None):
-    connection = http.client.HTTPConnection("127.0.0.1", int(url.rpartition(":")[2]), timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", int(url.rpartition(":")[2]), timeout=60)
     try:
         connection.request(method, path, body, headers or {})
         answer = connection.getresponse()
@@ -149,7 +149,7 @@ def test_of_two_tokens_the_first_counts(way, which):
     server, agent, texts, _ = way
     url, good = [(server.url, texts["server"]), (agent.url, texts["admin"])][which]
     for words, status in (((good, "taba_x_y"), 200), (("taba_x_y", good), 401)):
-        connection = http.client.HTTPConnection("127.0.0.1", int(url.rpartition(":")[2]), timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", int(url.rpartition(":")[2]), timeout=60)
         connection.putrequest("GET", "/v1/status" if which else "/v1/tabs")
         for word in words:
             connection.putheader("Authorization", f"Bearer {word}")

@@ -160,7 +160,7 @@ def test_up_and_workers_over_tls(authority, tmp_path):
         from urllib.request import Request, urlopen
 
         asked = Request(f"{url}/v1/tabs?match=host.*", headers={"Authorization": f"Bearer {token}"})
-        with urlopen(asked, timeout=20, context=context) as answer:
+        with urlopen(asked, timeout=60, context=context) as answer:
             return json.load(answer)["matched"]
 
     for words in (["up"], ["server", "--workers", 2]):

@@ -94,7 +94,7 @@ def stream(*parts, held: threading.Event | None = None) -> Callable:
                 handler.wfile.write(part.encode())
                 handler.wfile.flush()
         if held is not None:
-            held.wait(30)
+            held.wait(100)
 
     return write
 

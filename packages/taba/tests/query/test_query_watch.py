@@ -107,7 +107,7 @@ def test_a_connection_that_breaks(watching, scripted):
         stream("retry: 20\n\n", event("answers", counts(a=1), "x.1"), seen.wait),
         "cut",
         (503, {"Retry-After": "0.02"}, '{"error":"it ends"}'),
-        lambda handler: (go.wait(20), stream(event("changes", counts(ab=2), "x.2"), held=scripted.ending)(handler)),
+        lambda handler: (go.wait(60), stream(event("changes", counts(ab=2), "x.2"), held=scripted.ending)(handler)),
     ]
     with watching() as loop:
         assert loop.next().trouble is None
@@ -129,7 +129,7 @@ def test_the_servers_trouble(watching, scripted):
     go = threading.Event()
     parts = [event("answers", counts(a=1)), go.wait, event("trouble", '{"error":"the store is away"}')]
     scripted.script = [stream(*parts, event("trouble", '{"error":"the store is away"}'), held=scripted.ending)]
-    with watching(timeout=1.0) as loop:
+    with watching(timeout=3.0) as loop:
         assert loop.next().trouble is None
         go.set()
         assert loop.next().trouble == "the store is away"
@@ -156,7 +156,7 @@ def test_a_slow_loop_gets_the_newest(watching, scripted):
     with watching() as loop:
         loop.next()
         go.set()
-        done.wait(20)
+        done.wait(60)
         answer, seen = loop.next(), 0
         while "ab" not in answer:
             seen += 1 + answer.missed

@@ -24,7 +24,7 @@ EVENTS = "/v1/events"
 def ask(url, method="GET", path="/ping", body=None, **headers):
     """One request over a connection of its own: status, body, headers."""
     address = urlsplit(url)
-    with closing(http.client.HTTPConnection(address.hostname, address.port, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection(address.hostname, address.port, timeout=60)) as connection:
         connection.request(method, path, body, {name.replace("_", "-"): text for name, text in headers.items()})
         answer = connection.getresponse()
         return answer.status, answer.read(), answer.headers

@@ -181,7 +181,7 @@ def test_connections_that_say_nothing(started):
     """Hundreds of idle and half-open connections keep nobody from being answered."""
     server = started()
     host, port = server.url.removeprefix("http://").split(":")
-    idle = [http.client.HTTPConnection(host, int(port), timeout=10) for _ in range(200)]
+    idle = [http.client.HTTPConnection(host, int(port), timeout=60) for _ in range(200)]
     for number, connection in enumerate(idle):
         connection.connect()
         if number % 2:
