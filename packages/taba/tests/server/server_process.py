@@ -47,7 +47,7 @@ class ServerProcess:
     """A server on the data in `folder`, started, killed and started again as a test needs it.
 
     It compacts as any server does, but does not wait so long for it, nor for an engine that is away; its watches are
-    in a hurry too.
+    in a hurry too, and its threads that are idle end after a second.
     """
 
     def __init__(self, folder: Path, **settings: Any) -> None:
@@ -230,6 +230,8 @@ def lines(events: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def _serve() -> None:
+    from anyio._backends import _asyncio as threads
+
     from taba.cli.serving import set_level, start_logging
     from taba.server import service
     from taba.server.main import StartError, serve
@@ -244,6 +246,7 @@ def _serve() -> None:
     redis.WRITE_SECONDS = durability.START_SECONDS = 1.5
     service.COMPACT_SECONDS = 0.4
     tiers.SETTLE_SECONDS = 1
+    threads.WorkerThread.MAX_IDLE_TIME = 1
 
     def load(written: str) -> Settings:
         try:
