@@ -1,0 +1,145 @@
+"""The event types that a log is opened with, beside what the log remembers of the types and notes that it holds.
+
+    meta "type/NAME"   {"code", "versions": {version: what the class was like}}     since its first event
+    meta "note/NAME"   the kind of its values: "int", "float", "str", "bool", "datetime"
+
+A class that changed and kept its version is refused before anything is written.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from types import ModuleType
+from typing import Any, Final
+
+import msgspec
+
+from eventlog import serializers
+from eventlog.engines import Engine
+from eventlog.errors import EventError, SchemaError
+from eventlog.keys import type_code
+from eventlog.schema import Event, EventMeta, Schema
+
+KINDS: Final = {"int": int, "float": float, "str": str, "bool": bool, "datetime": datetime}
+
+
+class Known(msgspec.Struct):
+    """What a log remembers of a type."""
+
+    name: str
+    versions: dict[str, dict[str, Any]] = {}
+
+
+class Catalog:
+    """Types by class, by name and by code; notes by name."""
+
+    def __init__(self, engine: Engine, types: Iterable[type] | ModuleType) -> None:
+        self._engine = engine
+        self.schemas = [Schema(cls) for cls in (_declared(types) if isinstance(types, ModuleType) else types)]
+        self.by_name = {schema.name: schema for schema in self.schemas}
+        self.by_code = {schema.code: schema for schema in self.schemas}
+        self._by_class = {schema.cls: schema for schema in self.schemas}
+        if len(self.by_code) < len(self.schemas):
+            raise SchemaError(
+                f"two event types share a name or its hash: {', '.join(one.name for one in self.schemas)}"
+            )
+        for schema in self.schemas:
+            if schema.parent is not None and schema.parent not in self._by_class:
+                raise SchemaError(f"{schema.name} is a child of {schema.parent.__name__}, which is not among the types")
+        self.serializers = {one.number: one for one in serializers.BUILT_IN.values()}
+        self.serializers |= {schema.serializer.number: schema.serializer for schema in self.schemas}
+        self._known: dict[str, Known] = {}
+        self._names: dict[bytes, str] = {schema.code: schema.name for schema in self.schemas}
+        self.notes: dict[str, str] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Learns what others have written meanwhile."""
+        for key, value in self._engine.list_meta("type/").items():
+            name = key.removeprefix("type/")
+            self._known[name] = msgspec.json.decode(value, type=Known)
+            self._names[type_code(name)] = name
+        for key, kind in self._engine.list_meta("note/").items():
+            self.notes[key.removeprefix("note/")] = kind.decode()
+
+    def schema(self, event: Any) -> Schema:
+        """The schema of an event. Raises SchemaError where its class is not among the types."""
+        found = self._by_class.get(type(event))
+        if found is None:
+            names = ", ".join(self.by_name) or "none"
+            raise SchemaError(
+                f"{type(event).__name__} is not among the event types of this log ({names}): open it with them"
+            )
+        return found
+
+    def name(self, code: bytes) -> str:
+        """A type's name; of one that neither a class nor the log knows, its code."""
+        found = self._names.get(code)
+        if found is None:
+            self.refresh()
+            found = self._names.setdefault(code, f"type-{code.hex()}")
+        return found
+
+    def names(self) -> list[str]:
+        """The names of all types, of the classes and of what is stored."""
+        return sorted({*self.by_name, *self._known})
+
+    def remember(self, schema: Schema) -> None:
+        """Notes that a type is about to be written. Raises SchemaError where it contradicts what was written."""
+        known = self._known.get(schema.name)
+        now = schema.fingerprint()
+        if known is None or str(schema.version) not in known.versions:
+            stored = self._engine.get_meta(f"type/{schema.name}")
+            known = msgspec.json.decode(stored, type=Known) if stored else Known(schema.name)
+        then = known.versions.get(str(schema.version))
+        if then is None:
+            known.versions[str(schema.version)] = now
+            self._engine.put_meta(f"type/{schema.name}", msgspec.json.encode(known))
+        elif then != now:
+            raise SchemaError(
+                f"{schema.name} version {schema.version} was written with other fields ({_difference(then, now)}); "
+                f"give the changed class version={max(map(int, known.versions)) + 1}"
+            )
+        self._known[schema.name] = known
+
+    def remember_note(self, name: str, value: Any) -> Any:
+        """A note's value as its kind. Raises EventError where earlier notes of that name are of another kind."""
+        kind = next((told for told, cls in KINDS.items() if type(value) is cls), None)
+        if kind is None:
+            raise EventError(f"note {name}: {value!r} is not a number, a text, a bool or a datetime")
+        if kind == "int" and not -(2**63) <= value < 2**63:
+            raise EventError(f"note {name}: {value} takes more than 64 bits")
+        if name not in self.notes:
+            stored = self._engine.get_meta(f"note/{name}")
+            if stored is None:
+                self._engine.put_meta(f"note/{name}", kind.encode())
+            self.notes[name] = stored.decode() if stored else kind
+        if self.notes[name] == "float" and kind == "int":
+            return float(value)
+        if self.notes[name] != kind:
+            raise EventError(f"note {name}: holds {self.notes[name]}, not {kind}; use another name")
+        return value
+
+    def __iter__(self) -> Iterator[Schema]:
+        return iter(self.schemas)
+
+
+def _declared(module: ModuleType) -> list[type]:
+    """The event types of a module, in the order in which they stand there."""
+    return [
+        cls
+        for cls in vars(module).values()
+        if isinstance(cls, type) and cls is not Event and (isinstance(cls, EventMeta) or "__eventlog__" in cls.__dict__)
+    ]
+
+
+def _difference(then: dict[str, Any], now: dict[str, Any]) -> str:
+    old, new = then["fields"], now["fields"]
+    told = [f"{name}: {old[name]} then, {new[name]} now" for name in old if name in new and old[name] != new[name]]
+    told += [f"{name} is gone" for name in old if name not in new] + [
+        f"{name} is new" for name in new if name not in old
+    ]
+    if then["columns"] != now["columns"]:
+        told.append(f"columns {then['columns']} then, {now['columns']} now")
+    if then["parent"] != now["parent"]:
+        told.append(f"child of {then['parent']} then, of {now['parent']} now")
+    return "; ".join(told)

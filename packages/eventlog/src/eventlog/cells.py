@@ -1,0 +1,182 @@
+"""Events as cells, and cells as events. A cell is what engines keep: a place in a row, a head, and a body.
+
+    head = msgpack [version, serializer, batch, columns]    of an event; columns is a map by field
+         | msgpack [0, 0, batch, value]                     of a note
+    body = the other fields, as the event's serializer wrote them; empty for a note
+
+`batch` is the number of the import that wrote the cell, 0 for all other writes. Nothing here does I/O.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from eventlog import keys, serializers
+from eventlog.errors import EventError, SchemaError
+from eventlog.keys import Place, Row
+from eventlog.schema import Reference, Schema
+from eventlog.times import Micros, as_declared, micros
+
+NOBODY: Final = "?"  # the user of a child that names neither parent nor user
+BODY_BYTES: Final = 16 * 2**20  # at most, of one event
+
+_content = msgspec.msgpack.Encoder(order="deterministic").encode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Cell(NamedTuple):
+    """What is stored at one place of one row."""
+
+    row: Row
+    place: Place
+    head: bytes
+    body: bytes
+
+
+class Head(msgspec.Struct, array_like=True, frozen=True):
+    """A cell's head, read. `columns` is a note's value, or a map."""
+
+    version: int
+    serializer: int
+    batch: int
+    columns: Any
+
+
+read_head = msgspec.msgpack.Decoder(Head).decode
+
+
+class Taken(NamedTuple):
+    """An event taken apart: its id and its cell."""
+
+    id: str
+    cell: Cell
+
+
+def take(
+    schema: Schema,
+    event: Any,
+    *,
+    batch: int = 0,
+    unknown: Mapping[str, Any] | None = None,
+    version: int = 0,
+    occurrence: int = 0,
+) -> Taken:
+    """An event as a cell. Raises EventError on what can't be stored, with the field.
+
+    `unknown` are fields that the class does not know and the event was read with; `version` the version that it was
+    read with. `occurrence` tells events of the very same content apart: the second is 1.
+    """
+    values = valid(schema, event)
+    time = micros(values["time"], schema.time_unit)
+    distinct = distinction(schema, values, unknown, occurrence)
+    if schema.parent_field is None:
+        row, place = keys.row(values["user"], time, distinct), keys.root_place(schema.code)
+    else:
+        row = parent_row(schema, values, time, distinct)
+        place = keys.child_place(time, distinct, schema.code)
+    columns = {name: values[name] for name in schema.columns}
+    rest = {name: values[name] for name in schema.rest}
+    head = _encode((max(schema.version, version), schema.serializer.number, batch, columns))
+    return Taken(keys.event_id(row, place), Cell(row, place, head, encode_body(schema, rest | dict(unknown or {}))))
+
+
+def valid(schema: Schema, event: Any) -> dict[str, Any]:
+    """The fields of an event, each of its declared type. Raises EventError with the field that is not."""
+    try:
+        checked = msgspec.convert(
+            {schema.encoded[name]: getattr(event, name) for name in schema.types}, schema.cls, from_attributes=True
+        )
+    except AttributeError as error:
+        raise EventError(f"{schema.name}: {error}") from None
+    except msgspec.ValidationError as error:
+        raise EventError(f"{schema.name}: {error}") from None
+    return {name: _zoned(getattr(checked, name)) for name in schema.types}
+
+
+def _zoned(value: Any) -> Any:
+    """A datetime without a zone is of UTC, so that all can be compared."""
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+
+
+def distinction(
+    schema: Schema, values: Mapping[str, Any], unknown: Mapping[str, Any] | None = None, occurrence: int = 0
+) -> bytes:
+    """What tells an event from others of its user and moment: its `id`, or all else that it holds.
+
+    A field that has its default does not count, so that a new field with a default makes no event another.
+    """
+    if schema.id_field is not None and values["id"] not in ("", None):
+        return own_id(schema.code, values["id"])
+    told = {name: values[name] for name in (*schema.columns, *schema.rest)}
+    told = {
+        name: value for name, value in told.items() if name not in schema.defaults or value != schema.defaults[name]
+    }
+    try:
+        return keys.unique(schema.code, _content((told, dict(unknown or {}), occurrence)))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise EventError(f"{schema.name}: {error}") from None
+
+
+def own_id(code: bytes, name: object) -> bytes:
+    """What an event's own `id` comes to in a key. 7 and "7" are the same."""
+    return keys.unique(code, b"#" + str(name).encode("utf-8", "surrogatepass"))
+
+
+def parent_row(schema: Schema, values: Mapping[str, Any], time: Micros, distinct: bytes) -> Row:
+    """The row that a child goes to: its parent's, or one of its own, for ever an orphan, if it names none."""
+    parent = values[schema.parent_field or ""]
+    if parent is None or parent == "":
+        user = values.get("user")
+        return keys.row(user if isinstance(user, str) and user else NOBODY, time, distinct)
+    if isinstance(parent, Reference):
+        return keys.row(parent.user, micros(parent.time, schema.time_unit), own_id(schema.parent_code, parent.id))
+    row, place = keys.read_event_id(parent)
+    if place != keys.ROOT:
+        raise EventError(f"{schema.name}.{schema.parent_field}: names a child; name the root event itself")
+    return row
+
+
+def encode_body(schema: Schema, fields: Mapping[str, Any]) -> bytes:
+    """The fields that are no columns, as bytes. Raises EventError."""
+    if not fields:
+        return b""
+    try:
+        body = schema.serializer.encode(fields)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise EventError(f"{schema.name}: can't be written: {error}") from None
+    if len(body) > BODY_BYTES:
+        raise EventError(f"{schema.name}: takes {len(body):,} bytes; at most {BODY_BYTES:,} can be stored")
+    return body
+
+
+def note_cell(row: Row, subject: Place, name: str, value: Any, batch: int = 0) -> Cell:
+    """A derived column as a cell. Raises EventError on a value that is not a number, a text, a bool or a time."""
+    try:
+        return Cell(row, keys.note_place(subject, name), _encode((0, 0, batch, value)), b"")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise EventError(f"note {name}: {error}") from None
+
+
+def decode_body(head: Head, body: bytes, by_number: Mapping[int, serializers.Serializer]) -> dict[str, Any]:
+    """A body by the serializer that wrote it. Raises SchemaError where that is not there, or can't read it."""
+    if not body:
+        return {}
+    serializer = by_number.get(head.serializer)
+    if serializer is None:
+        raise SchemaError(f"an event was written by serializer {head.serializer}, which none of the event types has")
+    try:
+        return serializer.decode(body)
+    except (ValueError, TypeError, KeyError, EOFError) as error:
+        raise SchemaError(f"a stored event can't be read by serializer {head.serializer}: {error}") from None
+
+
+def key_fields(schema: Schema, row: Row, place: Place) -> dict[str, Any]:
+    """The fields that lie in the key: user and time, or time and parent."""
+    if schema.parent_field is None:
+        key = keys.read_row(row)
+        return {"user": key.user, "time": as_declared(key.time, schema.time_type, schema.time_unit)}
+    time = as_declared(keys.place_time(place), schema.time_type, schema.time_unit)
+    alone = row[-16:] == place[1:17]
+    return {"time": time, schema.parent_field: None if alone else keys.event_id(row)}

@@ -1,0 +1,5 @@
+"""The command line: `eventlog`. Each command in a module of its own; `app` has what they share."""
+
+from eventlog.cli.app import main
+
+__all__ = ["main"]

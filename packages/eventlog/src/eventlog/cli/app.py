@@ -1,0 +1,92 @@
+"""What all commands share: the log and its types, errors for people, tables or JSON."""
+
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+import eventlog
+from eventlog.errors import EventlogError, SchemaError
+
+app = typer.Typer(
+    name="eventlog",
+    help="Every event of a user in one place: joined when written, scanned by filter, erased on request.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+out: Final = Console(highlight=False, soft_wrap=True)
+err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Settings:
+    """Where the log is, and what its types are: from the flags, or EVENTLOG_LOG and EVENTLOG_TYPES."""
+
+    log: str = ""
+    types: str = ""
+
+
+def default_log() -> str:
+    """The folder of the log where none is named: `$XDG_DATA_HOME/eventlog`."""
+    return str(Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "eventlog")
+
+
+@app.callback()
+def common(
+    log: Annotated[
+        str,
+        typer.Option("--log", envvar="EVENTLOG_LOG", help="A folder, or hbase://HOST:9090/TABLE.", show_default=False),
+    ] = "",
+    types: Annotated[
+        str,
+        typer.Option(
+            "--types", envvar="EVENTLOG_TYPES", help="The module, or the .py file, that holds the event types."
+        ),
+    ] = "",
+) -> None:
+    Settings.log = log or default_log()
+    Settings.types = types
+
+
+def types_of(name: str) -> ModuleType | tuple[()]:
+    """The module of a name (`shop.events`) or a path (`events.py`). Raises SchemaError where there is none."""
+    if not name:
+        return ()
+    path = Path(name)
+    try:
+        if path.suffix == ".py":
+            spec = importlib.util.spec_from_file_location(path.stem, path)
+            if spec is None or spec.loader is None:
+                raise ImportError(f"{name} is no Python file")
+            module = importlib.util.module_from_spec(spec)
+            sys.modules.setdefault(path.stem, module)
+            spec.loader.exec_module(module)
+            return module
+        sys.path.insert(0, str(Path.cwd()))
+        return importlib.import_module(name)
+    except (ImportError, OSError, SyntaxError) as error:
+        raise SchemaError(f"--types {name}: can't be loaded: {error}") from None
+
+
+def opened(*, read_only: bool = True) -> eventlog.Log:
+    """The log that the flags name."""
+    return eventlog.open(Settings.log, types_of(Settings.types), read_only=read_only)
+
+
+def main() -> None:
+    """Runs the command line. Exit codes: 0 done, 1 could not be done, 2 not understood, 130 interrupted."""
+    try:
+        app()
+    except EventlogError as error:
+        err.print(f"[bold red]error[/] {error}", markup=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        os._exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,111 @@
+"""What an engine is: cells kept in the order of their keys. Everything above is the same on every engine.
+
+An engine knows rows, places and times, and nothing of event types. Reads give at least what is wanted: the reader above
+looks at every cell again, so an engine leaves out what it cheaply can, and must never leave out what is wanted.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import msgspec
+
+from eventlog.cells import Cell
+from eventlog.errors import EngineError
+from eventlog.expressions import Expression
+from eventlog.keys import Place, Range, Row
+from eventlog.times import END, Micros
+
+Batch = list[Cell]
+
+
+class Want(msgspec.Struct, frozen=True):
+    """What a read wants of the rows in its ranges.
+
+    `since` and `until` are of rows (that is, of root events). `bodies` false leaves every body empty. `select`, where
+    given, is handed each batch without bodies, and returns the cells whose bodies are worth reading. `where` is the
+    same question as an expression, for an engine that can ask it elsewhere; `types` are the codes of the events that
+    matter (None: all); `notes` false leaves out the notes.
+    """
+
+    since: Micros = 0
+    until: Micros = END
+    bodies: bool = True
+    notes: bool = True
+    types: frozenset[bytes] | None = None
+    where: Expression | None = None
+    select: Callable[[Batch], Batch] | None = None
+
+
+class Counts(msgspec.Struct):
+    """What a read cost the engine: rows and cells that it went over, and times that it sought a place."""
+
+    rows: int = 0
+    cells: int = 0
+    seeks: int = 0
+
+
+class Engine(Protocol):
+    """Where cells are kept. All methods raise EngineError; reads and writes may come from several threads."""
+
+    name: str
+    url: str
+
+    def put(self, cells: Sequence[Cell]) -> None:
+        """Writes cells, over those at the same places. Durable when it returns; all of a row or none of it."""
+        ...
+
+    def remove(self, places: Sequence[tuple[Row, Place]]) -> None:
+        """Removes cells; those that are not there are no error. Durable when it returns."""
+        ...
+
+    def read(self, ranges: Sequence[Range], want: Want, counts: Counts) -> Iterator[Batch]:
+        """The cells of whole rows, in the order of keys within each range (and within each day, where days lie apart).
+
+        A row is never divided between batches. Adds to `counts` as it goes.
+        """
+        ...
+
+    def get(self, row: Row) -> Batch:
+        """All cells of one row, in the order of their places; empty where there is none."""
+        ...
+
+    def split(self, one: Range, parts: int) -> list[Range]:
+        """A range as about `parts` ranges of about the same size, where the engine itself would divide it."""
+        ...
+
+    def erase(self, ranges: Sequence[Range]) -> None:
+        """Removes rows so that their bytes are gone from every file when it returns."""
+        ...
+
+    def get_meta(self, name: str) -> bytes | None:
+        """A small value that is kept beside the cells."""
+        ...
+
+    def put_meta(self, name: str, value: bytes | None) -> None:
+        """Keeps a small value; None removes it. Durable when it returns."""
+        ...
+
+    def list_meta(self, beginning: str) -> dict[str, bytes]:
+        """The small values whose names begin so, by name in order."""
+        ...
+
+    def stats(self) -> dict[str, int | str]:
+        """Sizes and the like, for a person."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def connect(url: str, *, read_only: bool = False) -> Engine:
+    """The engine that a URL or a path names: `hbase://HOST:PORT/TABLE`, or a folder for the embedded one."""
+    scheme = urlsplit(url).scheme if "://" in url else ""
+    if scheme == "hbase":
+        from eventlog.engines.hbase import HBase
+
+        return HBase(url, read_only=read_only)
+    if scheme in ("", "rocksdb", "file"):
+        from eventlog.engines.rocks import Rocks
+
+        return Rocks(url.partition("://")[2] if scheme else url, read_only=read_only)
+    raise EngineError(f"{url!r}: no engine is named {scheme!r}; use a folder, or hbase://HOST:9090/TABLE")

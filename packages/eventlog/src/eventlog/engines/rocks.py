@@ -1,0 +1,306 @@
+"""The embedded engine: RocksDB in one folder. One process writes; any number read beside it.
+
+    column family "meta"         name -> value
+    column family "2011-02-16"   the rows whose root events are of that UTC day:
+        key   = family row place         family = "c" heads, "e" bodies
+        value = head | body
+
+A day is a column family of its own: a day's report reads that day alone, and an imported day is laid beside the others
+as sorted files, without any of theirs being written again, so that imports stay as fast as they were on the first day.
+Heads lie apart from bodies, so that a scan of columns never reads a body.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from threading import RLock
+from typing import Any, Final, TypeVar
+
+from rocksdict import (
+    AccessType,
+    BlockBasedOptions,
+    BottommostLevelCompaction,
+    Cache,
+    CompactOptions,
+    DBCompressionType,
+    Options,
+    Rdict,
+    RdictIter,
+    ReadOptions,
+    Snapshot,
+    WriteBatch,
+    WriteOptions,
+)
+
+from eventlog import keys
+from eventlog.cells import Cell
+from eventlog.engines import Batch, Counts, Want
+from eventlog.errors import EngineError, LockedError
+from eventlog.keys import Place, Range, Row
+from eventlog.times import DAY, day_of, day_start
+
+HEADS: Final = b"c"
+BODIES: Final = b"e"
+META: Final = "meta"
+BATCH_CELLS: Final = 4096
+CACHE_BYTES: Final = 256 * 2**20
+NEAR: Final = 8  # bodies closer than this are stepped to, others sought
+
+T = TypeVar("T")
+
+
+def options() -> Options:
+    """How every day is kept: LZ4 above, ZSTD below, 16 KiB blocks, a bloom filter on whole keys."""
+    made = Options(raw_mode=True)
+    made.create_if_missing(True)
+    made.create_missing_column_families(True)
+    made.set_compression_type(DBCompressionType.lz4())
+    made.set_bottommost_compression_type(DBCompressionType.zstd())
+    made.set_level_compaction_dynamic_level_bytes(True)
+    made.set_max_background_jobs(2)
+    made.set_write_buffer_size(32 * 2**20)
+    made.set_db_write_buffer_size(128 * 2**20)
+    made.set_max_open_files(512)
+    made.set_keep_log_file_num(2)
+    blocks = BlockBasedOptions()
+    blocks.set_block_size(16 * 2**10)
+    blocks.set_block_cache(Cache(CACHE_BYTES))
+    blocks.set_format_version(5)
+    made.set_block_based_table_factory(blocks)
+    return made
+
+
+class Rocks:
+    """An Engine in a folder."""
+
+    name = "rocksdb"
+
+    def __init__(self, path: str | Path, *, read_only: bool = False) -> None:
+        self.path = Path(path).expanduser().absolute()
+        self.url = str(self.path)
+        self.read_only = read_only
+        self._lock = RLock()
+        self._options = options()
+        self._durable = WriteOptions()
+        self._durable.sync = True
+        self._db = self._open()
+        self._days = sorted(name for name in self._families() if name not in (META, "default"))
+        self._handles: dict[str, Rdict] = {}
+        self._meta = self._family(META)
+
+    def _open(self) -> Rdict:
+        store = self.path / "store"
+        if self.read_only and not store.exists():
+            raise EngineError(f"{self.path} holds no event log; the first write makes one, or check the path")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            families = dict.fromkeys([META, *self._families()], self._options)
+            access = AccessType.read_only(False) if self.read_only else AccessType.read_write()
+            return Rdict(str(store), self._options, column_families=families, access_type=access)
+        except Exception as error:
+            raise self._told(error, "opened") from None
+
+    def _families(self) -> list[str]:
+        store = self.path / "store"
+        if not (store / "CURRENT").exists():
+            return []
+        return self._try("opened", lambda: Rdict.list_cf(str(store), self._options))
+
+    def _told(self, error: Exception, what: str) -> EngineError:
+        """RocksDB's error as ours: rocksdict raises bare Exceptions, told apart by their texts."""
+        text = str(error)
+        if "lock" in text.lower() and "LOCK" in text:
+            return LockedError(
+                f"{self.path} is open for writing in another process; write through that one, or stop it "
+                f"(reading beside it works)"
+            )
+        if "No space left" in text:
+            return EngineError(
+                f"{self.path}: the disk is full; nothing of this write is kept: free some space, and repeat"
+            )
+        return EngineError(f"{self.path} could not be {what}: {text}")
+
+    def _try(self, what: str, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except EngineError:
+            raise
+        except Exception as error:
+            raise self._told(error, what) from None
+
+    def _family(self, name: str) -> Rdict:
+        """The column family of a day, or of meta. Each open handle keeps the store open: `close` drops them."""
+        with self._lock:
+            handle = self._handles.get(name)
+            if handle is None:
+                handle = self._handles[name] = self._try("read", lambda: self._db.get_column_family(name))
+            return handle
+
+    def made_day(self, name: str) -> Rdict:
+        """The column family of a day, made where there is none."""
+        with self._lock:
+            if name not in self._days:
+                self._try("written", lambda: self._db.create_column_family(name, self._options))
+                self._days = sorted([*self._days, name])
+            return self._family(name)
+
+    def days(self, want: Want) -> list[str]:
+        """The days that hold rows within the times wanted, in order."""
+        first, last = day_of(want.since), day_of(want.until - 1) if want.until > want.since else ""
+        return [day for day in self._days if first <= day <= last]
+
+    def put(self, cells: Sequence[Cell]) -> None:
+        batch = WriteBatch(raw_mode=True)
+        handles = {day: self.made_day(day) for day in {day_of(keys.row_time(cell.row)) for cell in cells}}
+        inside = {day: self._db.get_column_family_handle(day) for day in handles}
+        for row, place, head, body in cells:
+            family = inside[day_of(keys.row_time(row))]
+            batch.put(HEADS + row + place, head, family)
+            if body:
+                batch.put(BODIES + row + place, body, family)
+            else:
+                batch.delete(BODIES + row + place, family)
+        self._write(batch)
+
+    def remove(self, places: Sequence[tuple[Row, Place]]) -> None:
+        batch = WriteBatch(raw_mode=True)
+        for row, place in places:
+            day = day_of(keys.row_time(row))
+            if day in self._days:
+                family = self._db.get_column_family_handle(day)
+                batch.delete(HEADS + row + place, family)
+                batch.delete(BODIES + row + place, family)
+        self._write(batch)
+
+    def _write(self, batch: WriteBatch) -> None:
+        if self.read_only:
+            raise EngineError(f"{self.path} is open for reading only")
+        self._try("written", lambda: self._db.write(batch, self._durable))
+
+    def get(self, row: Row) -> Batch:
+        day = day_of(keys.row_time(row))
+        if day not in self._days:
+            return []
+        return [
+            cell for batch in self._read_range(day, Range(row, keys.after(row)), Want(), Counts()) for cell in batch
+        ]
+
+    def read(self, ranges: Sequence[Range], want: Want, counts: Counts) -> Iterator[Batch]:
+        for day in self.days(want):
+            for one in ranges:
+                yield from self._read_range(day, one, want, counts)
+
+    def _read_range(self, day: str, one: Range, want: Want, counts: Counts) -> Iterator[Batch]:
+        moment = self._family(day).snapshot()  # heads and bodies of one moment, whatever is written meanwhile
+        bodies = _Bodies(moment, counts) if want.bodies else None
+        for batch in _rows(self._heads(moment, one, counts), counts):
+            chosen = batch if want.select is None else want.select(batch)
+            if chosen:
+                yield bodies.fill(chosen) if bodies else chosen
+
+    def _heads(self, moment: Snapshot, one: Range, counts: Counts) -> Iterator[tuple[bytes, bytes]]:
+        bounded = ReadOptions()
+        bounded.set_iterate_upper_bound(HEADS + one.stop if one.stop else keys.after(HEADS))
+        counts.seeks += 1
+        found: Any = self._try("read", lambda: moment.items(from_key=HEADS + one.start, read_opt=bounded))
+        return found
+
+    def split(self, one: Range, parts: int) -> list[Range]:
+        return keys.split(one, parts)
+
+    def erase(self, ranges: Sequence[Range]) -> None:
+        raise NotImplementedError
+
+    def get_meta(self, name: str) -> bytes | None:
+        return self._try("read", lambda: self._meta.get(name.encode()))
+
+    def put_meta(self, name: str, value: bytes | None) -> None:
+        batch = WriteBatch(raw_mode=True)
+        family = self._db.get_column_family_handle(META)
+        if value is None:
+            batch.delete(name.encode(), family)
+        else:
+            batch.put(name.encode(), value, family)
+        self._write(batch)
+
+    def list_meta(self, beginning: str) -> dict[str, bytes]:
+        bounded = ReadOptions()
+        if beginning:
+            bounded.set_iterate_upper_bound(keys.after(beginning.encode()))
+        start = beginning.encode()
+        found: Any = self._try("read", lambda: list(self._meta.items(from_key=start, read_opt=bounded)))
+        return {key.decode(): value for key, value in found}
+
+    def stats(self) -> dict[str, int | str]:
+        files = [file for file in (self.path / "store").rglob("*") if file.is_file()]
+        return {
+            "days": len(self._days),
+            "first_day": self._days[0] if self._days else "",
+            "last_day": self._days[-1] if self._days else "",
+            "bytes_on_disk": sum(file.stat().st_size for file in files),
+        }
+
+    def close(self) -> None:
+        with self._lock:
+            self._handles.clear()
+            del self._meta
+            self._try("closed", self._db.close)
+
+
+def _rows(heads: Iterator[tuple[bytes, bytes]], counts: Counts) -> Iterator[Batch]:
+    """Heads gathered into batches of whole rows."""
+    batch: Batch = []
+    row = b""
+    begins = b"?"
+    for key, head in heads:
+        if not key.startswith(begins):
+            if len(batch) >= BATCH_CELLS:
+                counts.cells += len(batch)
+                yield batch
+                batch = []
+            row = key[1 : keys.row_end(key[1:]) + 1]
+            begins = HEADS + row
+            counts.rows += 1
+        batch.append(Cell(row, key[len(begins) :], head, b""))
+    if batch:
+        counts.cells += len(batch)
+        yield batch
+
+
+class _Bodies:
+    """Reads the bodies of cells that come in the order of their keys."""
+
+    def __init__(self, moment: Snapshot, counts: Counts) -> None:
+        self._iter: RdictIter = moment.iter()
+        self._counts = counts
+        self._sought = False
+
+    def fill(self, cells: Batch) -> Batch:
+        """The cells with their bodies; those without one keep an empty body."""
+        return [cell if cell.place[:1] == keys.NOTE else cell._replace(body=self._body(cell)) for cell in cells]
+
+    def _body(self, cell: Cell) -> bytes:
+        wanted = BODIES + cell.row + cell.place
+        at = self._iter
+        if self._sought:
+            for _ in range(NEAR):
+                if not at.valid() or at.key() >= wanted:
+                    break
+                at.next()
+        if not self._sought or (at.valid() and at.key() < wanted):
+            self._counts.seeks += 1
+            at.seek(wanted)
+            self._sought = True
+        return at.value() if at.valid() and at.key() == wanted else b""
+
+
+def day_range(day: str) -> tuple[int, int]:
+    """The times of a day: since, until."""
+    start = day_start(day)
+    return start, start + DAY
+
+
+def forced() -> CompactOptions:
+    """Compaction that writes the lowest level again too, so that what was removed leaves the files."""
+    made = CompactOptions()
+    made.set_bottommost_level_compaction(BottommostLevelCompaction.force())
+    return made

@@ -1,0 +1,344 @@
+"""Small expressions over the fields of events, for `where`: built with Python's operators, or read from a text.
+
+    Impression.advertiser_id == "a17"
+    (Impression.price > 2) & Click.position.is_in([1, 2])      a Click and what it was a click on
+    note("score") >= 0.5                                       a derived column
+    parse("Impression.price > 2 and user.startswith('u')")     the same as a text
+
+Logic has three values, as in SQL: a comparison with what is not there is neither true nor false, and only true
+keeps an event. This module knows no keys and no storage; `bounds` turns what it can into key ranges.
+"""
+
+import ast
+import operator
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from eventlog.errors import QueryError
+
+NOTES: Final = "notes"
+Lookup = Callable[["Field"], Any]
+
+OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+class Expression:
+    """What can be asked of an event. Combine with `&`, `|` and `~`."""
+
+    __slots__ = ()
+
+    def __and__(self, other: "Expression") -> "Expression":
+        return Both(self, checked(other))
+
+    def __or__(self, other: "Expression") -> "Expression":
+        return Either(self, checked(other))
+
+    def __invert__(self) -> "Expression":
+        return Not(self)
+
+    def __bool__(self) -> bool:
+        raise QueryError("an expression has no truth of its own: combine with & | ~ in parentheses, not and/or/not")
+
+    def holds(self, lookup: Lookup) -> bool | None:
+        """Whether it is true of the event whose values `lookup` finds; None where that can't be said."""
+        raise NotImplementedError
+
+    def fields(self) -> "frozenset[Field]":
+        """The fields that are asked for."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Field:
+    """A field of an event type, or a note (type `notes`). Comparing it makes an Expression."""
+
+    type: str
+    name: str
+
+    def __eq__(self, value: object) -> "Expression":  # type: ignore[override]
+        return Compare(self, "==", value)
+
+    def __ne__(self, value: object) -> "Expression":  # type: ignore[override]
+        return Compare(self, "!=", value)
+
+    def __lt__(self, value: object) -> "Expression":
+        return Compare(self, "<", value)
+
+    def __le__(self, value: object) -> "Expression":
+        return Compare(self, "<=", value)
+
+    def __gt__(self, value: object) -> "Expression":
+        return Compare(self, ">", value)
+
+    def __ge__(self, value: object) -> "Expression":
+        return Compare(self, ">=", value)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.name))
+
+    def is_in(self, values: Collection[Any]) -> "Expression":
+        return IsIn(self, tuple(values))
+
+    def startswith(self, beginning: str) -> "Expression":
+        return StartsWith(self, beginning)
+
+    def is_null(self) -> "Expression":
+        return IsNull(self)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells fields apart, since `==` makes an expression."""
+        return (self.type, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.type}.{self.name}" if self.type else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Expression):
+    """A field against a value."""
+
+    field: Field
+    sign: str
+    value: Any
+
+    def holds(self, lookup: Lookup) -> bool | None:
+        found = lookup(self.field)
+        if found is None or self.value is None:
+            return None
+        try:
+            return OPERATORS[self.sign](found, self.value)
+        except TypeError:
+            raise QueryError(
+                f"{self.field} holds {type(found).__name__}, which can't be compared with {self.value!r}"
+            ) from None
+
+    def fields(self) -> frozenset[Field]:
+        return frozenset((self.field,))
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.sign} {self.value!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class IsIn(Expression):
+    """A field against several values."""
+
+    field: Field
+    values: tuple[Any, ...]
+
+    def holds(self, lookup: Lookup) -> bool | None:
+        found = lookup(self.field)
+        return None if found is None else found in self.values
+
+    def fields(self) -> frozenset[Field]:
+        return frozenset((self.field,))
+
+    def __str__(self) -> str:
+        return f"{self.field} in {list(self.values)!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class StartsWith(Expression):
+    """A text field that begins so."""
+
+    field: Field
+    beginning: str
+
+    def holds(self, lookup: Lookup) -> bool | None:
+        found = lookup(self.field)
+        if found is None:
+            return None
+        if not isinstance(found, str):
+            raise QueryError(f"{self.field} holds {type(found).__name__}, which does not start with a text")
+        return found.startswith(self.beginning)
+
+    def fields(self) -> frozenset[Field]:
+        return frozenset((self.field,))
+
+    def __str__(self) -> str:
+        return f"{self.field}.startswith({self.beginning!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class IsNull(Expression):
+    """A field that is not there."""
+
+    field: Field
+
+    def holds(self, lookup: Lookup) -> bool | None:
+        return lookup(self.field) is None
+
+    def fields(self) -> frozenset[Field]:
+        return frozenset((self.field,))
+
+    def __str__(self) -> str:
+        return f"{self.field}.is_null()"
+
+
+@dataclass(frozen=True, slots=True)
+class Both(Expression):
+    left: Expression
+    right: Expression
+
+    def holds(self, lookup: Lookup) -> bool | None:
+        left = self.left.holds(lookup)
+        if left is False:
+            return False
+        right = self.right.holds(lookup)
+        return False if right is False else (None if left is None or right is None else True)
+
+    def fields(self) -> frozenset[Field]:
+        return self.left.fields() | self.right.fields()
+
+    def __str__(self) -> str:
+        return f"({self.left} and {self.right})"
+
+
+@dataclass(frozen=True, slots=True)
+class Either(Expression):
+    left: Expression
+    right: Expression
+
+    def holds(self, lookup: Lookup) -> bool | None:
+        left = self.left.holds(lookup)
+        if left is True:
+            return True
+        right = self.right.holds(lookup)
+        return True if right is True else (None if left is None or right is None else False)
+
+    def fields(self) -> frozenset[Field]:
+        return self.left.fields() | self.right.fields()
+
+    def __str__(self) -> str:
+        return f"({self.left} or {self.right})"
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Expression):
+    inner: Expression
+
+    def holds(self, lookup: Lookup) -> bool | None:
+        found = self.inner.holds(lookup)
+        return None if found is None else not found
+
+    def fields(self) -> frozenset[Field]:
+        return self.inner.fields()
+
+    def __str__(self) -> str:
+        return f"not {self.inner}"
+
+
+def note(name: str) -> Field:
+    """A derived column, as `annotate` wrote it."""
+    return Field(NOTES, name)
+
+
+def col(name: str) -> Field:
+    """A field by name: `Impression.price`, `notes.score`, or `price` of whatever type is asked for."""
+    kind, _, field = name.rpartition(".")
+    return Field(kind, field)
+
+
+def checked(expression: object) -> Expression:
+    """An Expression, or QueryError with what was probably meant."""
+    if not isinstance(expression, Expression):
+        raise QueryError(f"where: {expression!r} is not an expression over fields, such as Impression.price > 2")
+    return expression
+
+
+def parse(text: str) -> Expression:
+    """An expression from a text, in Python's own syntax; nothing else of Python is understood, and nothing is run."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise QueryError(
+            f"where: {text!r} can't be read; write it like: Impression.price > 2 and user == 'u1'"
+        ) from None
+    try:
+        return _expression(tree)
+    except RecursionError:
+        raise QueryError("where: it is nested too deeply") from None
+
+
+_COMPARES = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
+
+
+def _expression(node: ast.expr) -> Expression:  # noqa: PLR0911  (a line for each form)
+    match node:
+        case ast.BoolOp(op=op, values=values):
+            joined = _expression(values[0])
+            for value in values[1:]:
+                joined = joined & _expression(value) if isinstance(op, ast.And) else joined | _expression(value)
+            return joined
+        case ast.BinOp(left=left, op=ast.BitAnd(), right=right):
+            return _expression(left) & _expression(right)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _expression(left) | _expression(right)
+        case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=inner):
+            return ~_expression(inner)
+        case ast.Compare():
+            return _comparison(node)
+        case ast.Call(func=ast.Attribute(value=field, attr="startswith"), args=[ast.Constant(value=str(beginning))]):
+            return StartsWith(_field(field), beginning)
+        case ast.Call(func=ast.Attribute(value=field, attr="is_null"), args=[]):
+            return IsNull(_field(field))
+        case ast.Call(func=ast.Attribute(value=field, attr="is_in"), args=[values]):
+            return IsIn(_field(field), _values(values))
+    raise QueryError(f"where: {ast.unparse(node)!r} is not a comparison of a field with a value")
+
+
+def _comparison(node: ast.Compare) -> Expression:
+    """A comparison; `1 < price < 3` is two."""
+    parts: list[Expression] = []
+    for left, sign, right in zip([node.left, *node.comparators], node.ops, node.comparators, strict=False):
+        if isinstance(sign, ast.In):
+            parts.append(IsIn(_field(left), _values(right)))
+        elif isinstance(sign, ast.NotIn):
+            parts.append(~IsIn(_field(left), _values(right)))
+        elif isinstance(sign, ast.Is | ast.IsNot) and isinstance(right, ast.Constant) and right.value is None:
+            null = IsNull(_field(left))
+            parts.append(null if isinstance(sign, ast.Is) else ~null)
+        elif type(sign) not in _COMPARES:
+            raise QueryError(f"where: {ast.unparse(node)!r} is not a comparison that is known here")
+        elif isinstance(left, ast.Attribute | ast.Name):
+            parts.append(Compare(_field(left), _COMPARES[type(sign)], _value(right)))
+        else:
+            turned = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+            told = _COMPARES[type(sign)]
+            parts.append(Compare(_field(right), turned.get(told, told), _value(left)))
+    joined = parts[0]
+    for part in parts[1:]:
+        joined = joined & part
+    return joined
+
+
+def _field(node: ast.expr) -> Field:
+    match node:
+        case ast.Name(id=name):
+            return Field("", name)
+        case ast.Attribute(value=ast.Name(id=kind), attr=name):
+            return Field(kind, name)
+    raise QueryError(f"where: {ast.unparse(node)!r} is not a field; write price or Impression.price")
+
+
+def _value(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise QueryError(f"where: {ast.unparse(node)!r} is not a value; put texts into quotes") from None
+
+
+def _values(node: ast.expr) -> tuple[Any, ...]:
+    found = _value(node)
+    if not isinstance(found, list | tuple | set | frozenset):
+        raise QueryError(f"where: {ast.unparse(node)!r} is not a list of values")
+    return tuple(found)

@@ -1,0 +1,175 @@
+"""The log: what an application opens, writes to, and reads from."""
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from types import ModuleType, TracebackType
+from typing import Any, Final
+
+from eventlog import keys
+from eventlog.catalog import Catalog
+from eventlog.cells import Cell, note_cell, take
+from eventlog.engines import Engine, connect
+from eventlog.errors import EventError
+from eventlog.expressions import Expression
+from eventlog.reading import Entry, Row, stored_rows, whole
+from eventlog.scan import Scan, ask
+
+PUT_CELLS: Final = 10_000  # cells of one put
+
+
+class Log:
+    """Every event of a user in one place. Use as a context manager, or `close` it."""
+
+    def __init__(self, engine: Engine, types: Iterable[type] | ModuleType = ()) -> None:
+        self.engine = engine
+        self.catalog = Catalog(engine, types)
+
+    def write(self, events: Iterable[Any]) -> list[str]:
+        """Writes events, and gives their ids in the same order. Durable when it returns.
+
+        Takes events of the log's types, and entries as they were read (whose event may have been changed: it keeps its
+        id, its unknown fields, and the newer of both versions). Writing the same event again changes nothing. All
+        events are looked at before the first is written: EventError says which can't be. After any other error, write
+        the same events again.
+        """
+        cells: list[Cell] = []
+        ids: list[str] = []
+        for index, event in enumerate(events):
+            try:
+                taken = self._take(event)
+            except EventError as error:
+                raise EventError(f"event {index}: {error}") from None
+            ids.append(taken[0])
+            cells.append(taken[1])
+        for schema in {cell.place[-2:]: self.catalog.by_code[cell.place[-2:]] for cell in cells}.values():
+            self.catalog.remember(schema)
+        self.put(cells)
+        return ids
+
+    def _take(self, event: Any) -> tuple[str, Cell]:
+        if not isinstance(event, Entry):
+            return take(self.catalog.schema(event), event)
+        schema = self.catalog.schema(event.event)
+        _, cell = take(schema, event.event, unknown=event.unknown, version=event.version)
+        row, place = keys.read_event_id(event.id)
+        here = keys.root_place(schema.code) if place == keys.ROOT else place
+        if (cell.row[:-8], cell.place[:1], cell.place[-2:]) != (row[:-8], here[:1], here[-2:]):
+            raise EventError(
+                f"{schema.name}: user, time, parent and type are parts of an event's id, and can't be changed"
+            )
+        return event.id, cell._replace(row=row, place=here)
+
+    def put(self, cells: Sequence[Cell]) -> None:
+        """Writes cells in as many pieces as the engine takes them well."""
+        for start in range(0, len(cells), PUT_CELLS):
+            self.engine.put(cells[start : start + PUT_CELLS])
+
+    def annotate(self, event_id: str, **notes: Any) -> None:
+        """Writes derived columns beside an event: numbers, texts, bools or datetimes; None removes one.
+
+        All of one name are of one kind. The event itself need not have come yet.
+        """
+        self.annotate_all([(event_id, notes)])
+
+    def annotate_all(self, notes: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """The same for many events at once."""
+        cells, gone = [], []
+        for event_id, named in notes:
+            row, subject = keys.read_event_id(event_id)
+            for name, value in named.items():
+                place = keys.note_place(subject, name)
+                if value is None:
+                    gone.append((row, place))
+                else:
+                    cells.append(note_cell(row, subject, name, self.catalog.remember_note(name, value)))
+        if cells:
+            self.put(cells)
+        if gone:
+            self.engine.remove(gone)
+
+    def row(self, event_id: str) -> Row | None:
+        """The whole row of an event: its root, and all children. None where there is nothing."""
+        row, _ = keys.read_event_id(event_id)
+        found = next(stored_rows(self.engine.get(row), self.catalog), None)
+        return whole(found, self.catalog) if found and found.events() else None
+
+    def event(self, event_id: str) -> Entry | None:
+        """One event, or None."""
+        row = self.row(event_id)
+        return next((one for one in row.entries() if one.id == event_id), None) if row else None
+
+    def delete(self, event_id: str) -> None:
+        """Deletes an event and its notes: a root with its whole row, a child alone."""
+        row, place = keys.read_event_id(event_id)
+        cells = self.engine.get(row)
+        if place != keys.ROOT:
+            cells = [cell for cell in cells if cell.place == place or cell.place.startswith(keys.NOTE + place)]
+        self.engine.remove([(cell.row, cell.place) for cell in cells])
+
+    def user(
+        self,
+        user: str,
+        *,
+        since: object = None,
+        until: object = None,
+        types: Iterable[type | str] | type | str | None = None,
+    ) -> Scan:
+        """One user's events in the order of their roots' times, a child after its root. Seeks them; reads no others."""
+        return self.scan(since, until, types=types, users=[user])
+
+    def scan(
+        self,
+        since: object = None,
+        until: object = None,
+        *,
+        types: Iterable[type | str] | type | str | None = None,
+        columns: Iterable[Any] | None = None,
+        where: Expression | bool | None = None,
+        sample: float | Fraction = 1,
+        users: Iterable[str] | None = None,
+        prefix: str = "",
+    ) -> Scan:
+        """The events of the rows whose root events are from `since` up to, and without, `until`.
+
+        Times are datetimes, dates, ISO texts or seconds. `types` are the events that are wanted (all), `columns` the
+        columns of tables, `where` an expression over fields, `sample` a part of the users (the same ones each time, and
+        a smaller sample is within a larger), `users` a list of users, `prefix` what their names begin with.
+        Raises QueryError on what does not exist.
+        """
+        asked = ask(
+            self.catalog,
+            since=since,
+            until=until,
+            types=types,
+            columns=columns,
+            where=where,
+            sample=sample,
+            users=users,
+            prefix=prefix,
+        )
+        return Scan(self.engine, self.catalog, asked)
+
+    def close(self) -> None:
+        """Closes the engine; the log can't be used after it."""
+        self.engine.close()
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_log(url: str, types: Iterable[type] | ModuleType = (), *, read_only: bool = False) -> Log:
+    """Opens the log at a folder or at `hbase://HOST:PORT/TABLE`, with the event types that are written and read.
+
+    `types` are classes, or the module that holds them. Without a type's class its events are read as dicts.
+    """
+    engine = connect(str(url), read_only=read_only)
+    try:
+        return Log(engine, types)
+    except BaseException:
+        engine.close()
+        raise

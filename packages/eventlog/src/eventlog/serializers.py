@@ -1,0 +1,65 @@
+"""How the fields that are no columns become bytes, and back. Several stand side by side in one log.
+
+Each serializer has a number that is kept beside what it wrote, so that every event is read by the one that wrote it.
+"""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from eventlog.errors import SchemaError
+
+
+class Serializer(Protocol):
+    """A way to write the fields of an event."""
+
+    @property
+    def number(self) -> int:
+        """What stands for it in stored heads: 0 to 15 are the built-in ones."""
+        ...
+
+    def encode(self, fields: Mapping[str, Any], /) -> bytes:
+        """Fields by name as bytes. Raises TypeError or ValueError where a value can't be written."""
+        ...
+
+    def decode(self, body: bytes, /) -> dict[str, Any]:
+        """The fields by name, those that no class knows included."""
+        ...
+
+
+class MessagePack:
+    """The default: compact and fast, and knows bytes and times."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.encode = msgspec.msgpack.Encoder().encode
+        self.decode = msgspec.msgpack.Decoder(dict[str, Any]).decode
+
+
+class Json:
+    """Readable by anything that looks into the files; bytes and times become texts."""
+
+    def __init__(self) -> None:
+        self.number = 1
+        self.encode = msgspec.json.Encoder().encode
+        self.decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+BUILT_IN: Final[Mapping[str, Serializer]] = {"msgpack": MessagePack(), "json": Json()}
+
+
+def named(serializer: "str | Serializer") -> Serializer:
+    """A serializer by name (`msgpack`, `json`), by `module:attribute`, or itself."""
+    if not isinstance(serializer, str):
+        return serializer
+    if serializer in BUILT_IN:
+        return BUILT_IN[serializer]
+    module, colon, attribute = serializer.partition(":")
+    if not colon:
+        raise SchemaError(f"serializer {serializer!r} is not known; there are {', '.join(BUILT_IN)} and module:name")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise SchemaError(f"serializer {serializer!r} can't be loaded: {error}") from None

@@ -1,0 +1,161 @@
+"""Tables: a line for each event, as Polars frames.
+
+    id, row, user, time, type      of the event; `row` is the id of its root, `time` its own
+    FIELD                          a field of the event itself; empty where its type has none
+    TYPE.FIELD                     a field of the root event, on the line of a child too
+    TYPE.count                     how many children of that type the row has
+    notes.NAME                     a derived column of the event, or else of its root
+
+Without `columns`, a table has the fields of all types asked for, and all notes.
+"""
+
+import types
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, Union, get_args, get_origin
+
+import msgspec
+import polars as pl
+
+from eventlog import keys
+from eventlog.catalog import Catalog
+from eventlog.errors import QueryError
+from eventlog.reading import Stored, StoredRow
+from eventlog.scan import Question
+from eventlog.schema import Schema
+from eventlog.times import Micros
+
+TIME: Final = pl.Datetime("us", "UTC")
+ALWAYS: Final[Mapping[str, Any]] = {
+    "id": pl.String,
+    "row": pl.String,
+    "user": pl.String,
+    "time": TIME,
+    "type": pl.String,
+}
+_PLAIN: Final[Mapping[Any, Any]] = {
+    str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean, bytes: pl.Binary, datetime: TIME,
+}  # fmt: skip
+_NOTES: Final = {"int": pl.Int64, "float": pl.Float64, "str": pl.String, "bool": pl.Boolean, "datetime": TIME}
+
+Getter = Callable[[StoredRow, Stored], Any]
+
+
+class Table:
+    """The columns of a question's answer, and how to fill them."""
+
+    def __init__(self, catalog: Catalog, asked: Question) -> None:
+        self._catalog = catalog
+        self._asked = asked
+        self._schemas = [one for one in catalog if not asked.types or one.name in asked.types]
+        self.columns = list(asked.columns) if asked.columns is not None else self._all()
+        self.dtypes: dict[str, Any] = {name: self._dtype(name) for name in self.columns}
+        self.getters: dict[str, Getter] = {name: self._getter(name) for name in self.columns}
+        self.bodies = any(self._in_body(name) for name in self.columns)
+
+    def _all(self) -> list[str]:
+        fields = dict.fromkeys(name for schema in self._schemas for name in (*schema.columns, *schema.rest))
+        notes = [f"notes.{name}" for name in sorted(self._catalog.notes)]
+        return [*ALWAYS, *(name for name in fields if name not in ALWAYS), *notes]
+
+    def _owners(self, name: str) -> list[Schema]:
+        """The types that have a field, of those asked for, or the one named."""
+        kind, _, field = name.rpartition(".")
+        schemas = [self._catalog.by_name[kind]] if kind in self._catalog.by_name else [] if kind else self._schemas
+        return [schema for schema in schemas if field in schema.types]
+
+    def _dtype(self, name: str) -> Any:
+        kind, _, field = name.rpartition(".")
+        if name in ALWAYS:
+            return ALWAYS[name]
+        if kind == "notes":
+            return _NOTES[self._catalog.notes[field]] if field in self._catalog.notes else pl.Null
+        if field == "count" and kind in self._catalog.by_name:
+            return pl.Int64
+        if field == "time" and kind in self._catalog.by_name:
+            return TIME
+        owners = self._owners(name)
+        if not owners:
+            known = dict.fromkeys([*ALWAYS, *(field for schema in self._schemas for field in schema.types)])
+            raise QueryError(f"columns: there is no {name!r}; there are {', '.join(known)}, and TYPE.FIELD, notes.NAME")
+        found = {str(dtype(schema.types[field])): dtype(schema.types[field]) for schema in owners}
+        return next(iter(found.values())) if len(found) == 1 else pl.String
+
+    def _in_body(self, name: str) -> bool:
+        field = name.rpartition(".")[2]
+        return name not in ALWAYS and any(field in schema.rest for schema in self._owners(name))
+
+    def _getter(self, name: str) -> Getter:
+        kind, _, field = name.rpartition(".")
+        if name in ALWAYS:
+            return _ALWAYS[name]
+        if kind == "notes":
+            return lambda row, event: event.notes.get(field, row.root.notes.get(field) if row.root else None)
+        if field == "count":
+            code = keys.type_code(kind)
+            return lambda row, _event: sum(child.code == code for child in row.children)
+        turn = _turn(self.dtypes[name])
+        if not kind:
+            return lambda _row, event: turn(event.value(field))
+        code = keys.type_code(kind)
+        if field == "time":
+            return lambda row, event: own.time if (own := _of_type(row, event, code)) else None
+        return lambda row, event: turn(own.value(field)) if (own := _of_type(row, event, code)) else None
+
+    def frame(self, found: list[tuple[StoredRow, list[Stored]]]) -> pl.DataFrame:
+        """A batch as a table."""
+        lines = [(row, event) for row, events in found for event in events]
+        made = {}
+        for name, getter in self.getters.items():
+            kind = self.dtypes[name]
+            values = [getter(row, event) for row, event in lines]
+            made[name] = pl.Series(name, values, dtype=pl.Int64 if kind == TIME and _raw(name) else kind).cast(kind)
+        return pl.DataFrame(made)
+
+
+def _raw(name: str) -> bool:
+    """Whether a column's values are microseconds, and not datetimes."""
+    return name.rpartition(".")[2] == "time"
+
+
+def _of_type(row: StoredRow, event: Stored, code: bytes) -> Stored | None:
+    if event.code == code:
+        return event
+    return row.root if row.root is not None and row.root.code == code else None
+
+
+def _time(_row: StoredRow, event: Stored) -> Micros:
+    return event.time
+
+
+_ALWAYS: Final[Mapping[str, Getter]] = {
+    "id": lambda row, event: keys.event_id(row.key, event.cell.place),
+    "row": lambda row, _event: keys.event_id(row.key),
+    "user": lambda row, _event: keys.read_row(row.key).user,
+    "time": _time,
+    "type": lambda _row, event: event.name,
+}
+
+
+def dtype(hint: Any) -> Any:
+    """The Polars type of a field; what has no plain one becomes JSON text."""
+    if get_origin(hint) is Annotated:
+        return dtype(get_args(hint)[0])
+    if get_origin(hint) in (Union, types.UnionType):
+        kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+        return dtype(kinds[0]) if len(kinds) == 1 else pl.String
+    if get_origin(hint) in (list, set, frozenset) and get_args(hint):
+        inner = dtype(get_args(hint)[0])
+        return pl.List(inner) if inner in _PLAIN.values() and inner is not pl.Binary else pl.String
+    return _PLAIN.get(hint, pl.String)
+
+
+def _turn(kind: Any) -> Callable[[Any], Any]:
+    """How a stored value becomes one of a column."""
+    if kind == pl.String:
+        return lambda value: value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
+    if kind == pl.Float64:
+        return lambda value: None if value is None else float(value)
+    if kind == TIME:
+        return lambda value: datetime.fromisoformat(value) if isinstance(value, str) else value
+    return lambda value: value

@@ -1,0 +1,88 @@
+"""Times: whatever a person or a program gives becomes whole microseconds since 1970 in UTC, and back."""
+
+import math
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from eventlog.errors import EventError
+
+Micros = int
+SECOND: Final = 1_000_000
+DAY: Final = 86_400 * SECOND
+END: Final = 2**53  # exclusive, in the year 2255: every time fits a float without loss
+UNITS: Final = {"s": SECOND, "ms": 1_000, "us": 1}
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def micros(value: object, unit: str = "s") -> Micros:
+    """A time as microseconds since 1970.
+
+    `value` is a datetime (without a zone it is taken as UTC), a date (its first moment), an ISO 8601 text, or a
+    number in `unit` ("s", "ms" or "us"). Raises EventError on anything else, and outside of 1970 to 2255.
+    """
+    if isinstance(value, bool):
+        raise EventError(f"time: {value!r} is not a time")
+    if isinstance(value, int):
+        found = value * UNITS[unit]
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise EventError(f"time: {value!r} is not a time")
+        found = round(value * UNITS[unit])
+    elif isinstance(value, datetime):
+        found = (value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH
+        found //= _MICROSECOND
+    elif isinstance(value, date):
+        found = (value - _EPOCH.date()).days * DAY
+    elif isinstance(value, str):
+        return _read(value)
+    else:
+        raise EventError(f"time: {value!r} is not a time; give a datetime, an ISO 8601 text, or a number")
+    if not 0 <= found < END:
+        raise EventError(f"time: {value!r} lies outside of 1970 to 2255{_hint(value, unit)}")
+    return found
+
+
+def _read(text: str) -> Micros:
+    try:
+        return micros(datetime.fromisoformat(text))
+    except ValueError as error:
+        if isinstance(error, EventError):
+            raise
+        raise EventError(f"time: {text!r} is not a time; write it like 2011-02-16T10:00:00Z") from None
+
+
+def _hint(value: object, unit: str) -> str:
+    if isinstance(value, int | float) and unit == "s" and value > 0:
+        return "; numbers are seconds: declare time_unit='ms' or 'us' if these are not"
+    return ""
+
+
+def moment(time: Micros) -> datetime:
+    """Microseconds since 1970 as a datetime in UTC."""
+    return _EPOCH + timedelta(microseconds=time)
+
+
+def as_declared(time: Micros, kind: type, unit: str) -> datetime | int | float | str:
+    """A stored time as the type that an event class declares for it."""
+    if kind is datetime:
+        return moment(time)
+    if kind is int:
+        return time // UNITS[unit]
+    if kind is float:
+        return time / UNITS[unit]
+    return moment(time).isoformat().replace("+00:00", "Z")
+
+
+def day_of(time: Micros) -> str:
+    """The UTC day that a time falls into, as `2011-02-16`."""
+    return moment(time).date().isoformat()
+
+
+def day_start(day: str) -> Micros:
+    """The first microsecond of a day such as `2011-02-16`. Raises EventError on other texts."""
+    try:
+        return micros(date.fromisoformat(day))
+    except ValueError:
+        raise EventError(f"day: {day!r} is not a day; write it like 2011-02-16") from None
