@@ -62,11 +62,14 @@ class LogMachine(RuleBasedStateMachine):
 
     def write_click(self, parent: Any, time: int, fields: dict[str, Any]) -> str:
         [event_id] = self.log.write([self.world.clicked(shown=parent, time=self.world.time(time), **fields)])
-        self.keep(event_id, "Clicked", time, CLICKED_DEFAULTS | fields, alone=not parent)
+        self.keep(event_id, "Clicked", time, CLICKED_DEFAULTS | fields)
+        assert parent or self.events[event_id]["alone"]
         return event_id
 
-    def keep(self, event_id: str, kind: str, time: int, fields: dict[str, Any], *, alone: bool = False) -> None:
-        row = keys.read_row(keys.read_event_id(event_id)[0])
+    def keep(self, event_id: str, kind: str, time: int, fields: dict[str, Any]) -> None:
+        key, place = keys.read_event_id(event_id)
+        row = keys.read_row(key)
+        alone = key[-16:] == place[1:17]  # it made its row itself; also if the same click later names that row
         self.events[event_id] = {
             "type": kind, "user": row.user, "row_time": row.time, "time": time, "fields": fields, "alone": alone,
             "row": event_id.partition(".")[0],
