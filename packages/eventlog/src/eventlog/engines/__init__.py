@@ -156,7 +156,7 @@ def connect(url: str, *, read_only: bool = False) -> Engine:
     """The engine that a URL or a path names: `hbase://HOST:PORT/TABLE`, or a folder for the embedded one."""
     scheme = urlsplit(url).scheme if "://" in url else ""
     if scheme == "hbase":
-        from eventlog.engines.hbase import HBase  # pyright: ignore[reportMissingImports]
+        from eventlog.engines.hbase import HBase
 
         return HBase(url, read_only=read_only)
     if scheme in ("", "rocksdb", "file"):
