@@ -261,6 +261,21 @@ def test_lines_beside_the_store_go(folder: Path, log: eventlog.Log) -> None:
     assert receipt.side_lines == 5
 
 
+def test_an_unfinished_import_comes_first(folder: Path, log: eventlog.Log) -> None:
+    """Working files of an import would bring the user back: forgetting says so, and does nothing; so for odd files."""
+    fill(log, ["u1"])
+    for name, data in {"runs/1": b"anything", "sorted/2026-02-16.sst": b"anything", "odd": b"\0\0 u1 \0"}.items():
+        file = folder / "imports" / "7" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+        with pytest.raises(EngineError, match="nothing was erased"):
+            log.forget("u1")
+        assert file.read_bytes() == data
+        file.unlink()
+    assert told(log, "u1") == 6
+    assert log.write([Shown(user="u1", time=DAY)]).erased == ()
+
+
 def test_a_running_scan_is_told_of(log: eventlog.Log, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scan that still runs keeps old versions in the files: nothing is erased then, and it can be repeated."""
     monkeypatch.setattr(rocks_erase, "PATIENCE", 0.1)

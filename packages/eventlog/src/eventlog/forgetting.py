@@ -1,13 +1,14 @@
 """Forgetting users: their rows leave every file, old files bring none of them back, and a receipt says so.
 
-    1  meta "forgetting/ID"   what is going on, by digests; from here on it will be finished, whatever happens
-    2  meta "erased/ID"       events of the users up to this moment are refused
-    3  their rows are counted; lines that name them leave the files beside the store
-    4  the engine erases, and proves it by what lies in its files
-    5  the receipt is kept, and the mark of 1 goes
+    1  lines that name the users leave the files beside the store
+    2  meta "forgetting/ID"   what is going on, by digests; from here on it will be finished, whatever happens
+    3  meta "erased/ID"       events of the users up to this moment are refused
+    4  their rows are counted
+    5  the engine erases, and proves it by what lies in its files
+    6  the receipt is kept, and the mark of 2 goes
 
 The mark holds no name, so that nothing of this has to be erased itself. After a kill the next opening for writing
-finds the rows by their digests, within the buckets that the mark tells, and goes on from 2.
+finds the rows by their digests, within the buckets that the mark tells, and goes on from 3.
 """
 
 import secrets
@@ -17,12 +18,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from eventlog import erasure, keys, receipts, side_files
+from eventlog.cells import EXPIRED, read_head
 from eventlog.engines import Counts, Only, Proof, Want
 from eventlog.erasure import row_user
 from eventlog.errors import EventError
 from eventlog.keys import Range
 from eventlog.receipts import Forgotten, Receipt
-from eventlog.times import Micros, as_declared, day_of, micros
+from eventlog.times import SECOND, Micros, as_declared, day_of, micros
 
 if TYPE_CHECKING:
     from eventlog.log import Log
@@ -55,17 +57,18 @@ def forget(log: "Log", users: Iterable[str], moment: Micros, progress: Progress)
     if not names:
         raise EventError("forget: no user is named")
     ranges = [keys.user_range(user) for user in names]
-    if log.engine.folder is not None:
-        side_files.refuse_unfinished(log.engine.folder, ranges)
+    side_lines = 0
+    if log.engine.folder is not None and not log.engine.read_only:
+        side_files.refuse_unfinished(log.engine.folder, names)
+        progress("looking through the files beside the store")
+        side_lines = side_files.scrub(log.engine.folder, names)
     earlier = _others(log, names, progress)
     mark = _begin(log, names, moment)
     progress("counting rows")
     _count(log, mark, ranges, None)
     for told in earlier:
         _add(mark.receipt, told.receipt)
-    if log.engine.folder is not None:
-        progress("looking through the files beside the store")
-        mark.receipt.side_lines += side_files.scrub(log.engine.folder, names)
+    mark.receipt.side_lines += side_lines
     _keep(log, mark)
     progress("deleting, compacting and reading back")
     proof = log.engine.erase(sorted(ranges), None)
@@ -127,7 +130,7 @@ def _begin(log: "Log", names: Sequence[str], moment: Micros) -> Mark:
     with log.gate.alone():
         known = erasure.salted(log.engine, erasure.load(log.engine, log.erased))
         digests = [known.digest(user) for user in names]
-        name = f"{_text(moment).translate({ord(sign): None for sign in '-:.'})}-{secrets.token_hex(4)}"
+        name = f"{_text(moment - moment % SECOND).translate({ord(sign): None for sign in '-:'})}-{secrets.token_hex(4)}"
         receipt = Receipt(name, log.engine.name, _text(moment), [Forgotten(digest.hex()) for digest in digests])
         mark = Mark(receipt, moment, sorted({keys.user_prefix(user)[0] for user in names}))
         _keep(log, mark)
@@ -151,7 +154,7 @@ def _count(log: "Log", mark: Mark, ranges: Sequence[Range], only: Only | None) -
                 one.cells += 1
                 if cell.place[:1] == keys.NOTE:
                     one.notes += 1
-                else:
+                elif read_head(cell.head).version != EXPIRED:
                     name = log.catalog.name(keys.place_type(cell.place))
                     one.types[name] = one.types.get(name, 0) + 1
     mark.counted = True

@@ -14,9 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
-from eventlog.engines.sst import SortedFile
 from eventlog.errors import EngineError
-from eventlog.keys import Range
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -24,6 +22,7 @@ else:
     from backports import zstd
 
 NOT_OURS: Final = ("store", "receipts")
+WORKING: Final = ("runs", "sorted")  # folders of an import that is at work, or was stopped
 WORDS: Final = 1000  # of one pattern
 
 
@@ -51,26 +50,34 @@ def _forms(user: str) -> list[bytes]:
 def naming(folder: Path, users: Iterable[str]) -> list[Path]:
     """The files in which a user is named."""
     wanted = patterns(users)
-    return [
-        file for file in files(folder) if file.suffix != ".sst" and any(_names(line, wanted) for line in _lines(file))
-    ]
+    return [file for file in files(folder) if any(_names(line, wanted) for line in _lines(file))]
 
 
 def scrub(folder: Path, users: Iterable[str]) -> int:
     """Removes the lines that name a user; each file is replaced whole. How many lines went."""
     wanted = patterns(users)
-    return sum(_scrub(file, wanted) for file in files(folder) if file.suffix != ".sst")
+    return sum(_scrub(file, wanted) for file in files(folder))
 
 
-def refuse_unfinished(folder: Path, ranges: list[Range]) -> None:
-    """Raises EngineError where sorted files lie in the folder that still wait to be taken into the store."""
-    wanted = sorted(Range(family + one.start, family + one.stop) for one in ranges for family in (b"c", b"e"))
+def refuse_unfinished(folder: Path, users: Iterable[str]) -> None:
+    """Raises EngineError where files lie in the folder whose lines can't be removed.
+
+    Those are what an import works on, which it would bring into the store later, and files that are no text.
+    """
+    wanted = patterns(users)
     for file in files(folder):
-        if file.suffix == ".sst" and any(True for _ in SortedFile(file).within(wanted)):
+        if not {*file.relative_to(folder).parts[:-1]}.isdisjoint(WORKING):
             raise EngineError(
-                f"{file} holds rows of the user for an import that is not finished; nothing was erased: "
+                f"{file}: an import is not finished, and may hold the user; nothing was erased: "
                 f"finish the import or roll it back, and repeat"
             )
+        if not _is_text(file) and any(_names(line, wanted) for line in _lines(file)):
+            raise EngineError(f"{file} names the user and is no text; nothing was erased: remove it, and repeat")
+
+
+def _is_text(file: Path) -> bool:
+    with _opened(file, "rb", file.suffix) as source:
+        return b"\0" not in source.read(2**16)
 
 
 def _scrub(file: Path, wanted: list[re.Pattern[bytes]]) -> int:

@@ -89,14 +89,16 @@ def receipts(json: Annotated[bool, JSON] = False) -> None:
     if not found:
         out.print("No user was forgotten yet.")
         return
-    table = Table("receipt", "finished", box=None, header_style="bold")
-    for name in ("users", "rows", "cells", "files read back", "rewritten"):
+    table = Table(box=None, header_style="bold")
+    table.add_column("receipt", no_wrap=True)
+    table.add_column("finished", no_wrap=True)
+    for name in ("users", "rows", "cells", "files", "rewritten"):
         table.add_column(name, justify="right")
     for one in found:
         proof = one.proof
         counts = [len(one.users), sum(user.rows for user in one.users), sum(user.cells for user in one.users)]
         read = [proof.files, proof.rewritten] if proof else [0, 0]
-        table.add_row(one.id, one.finished[:19], *(f"{count:,}" for count in (*counts, *read)))
+        table.add_row(one.id, one.finished[:16].replace("T", " "), *(f"{count:,}" for count in (*counts, *read)))
     out.print(table)
 
 
