@@ -58,7 +58,11 @@ def visible(folder: Path, user: str) -> int:
         return len(list(log.user(user)))
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 5, 6, 7, 8, 9, 10, 12, 13, 14])
+OFTEN = (2, 3, 6, 8, 13)
+SELDOM = (1, 5, 7, 9, 10, 12, 14)
+
+
+@pytest.mark.parametrize("number", [*OFTEN, *(pytest.param(number, marks=pytest.mark.slow) for number in SELDOM)])
 def test_killed_at_any_step(tmp_path: Path, number: int) -> None:
     """A reader sees all of the users or nothing; there is no receipt yet; opening for writing makes it whole."""
     folder = tmp_path / "log"

@@ -231,10 +231,10 @@ class HBase:
         return [part for piece in pieces for part in keys.split(piece, max(1, -(-parts // len(pieces))))]
 
     def erase(self, ranges: Sequence[Range], only: Only | None = None) -> Proof:
-        raise NotImplementedError
+        raise EngineError(f"{self.url}: erasing, with its proof, is not there yet on HBase")
 
     def prove(self, ranges: Sequence[Range], only: Only | None = None) -> Proof:
-        raise NotImplementedError
+        raise EngineError(f"{self.url}: erasing, with its proof, is not there yet on HBase")
 
     def spans(self) -> list[tuple[Micros, Micros]]:
         return [(0, END)]

@@ -39,11 +39,11 @@ ROUNDS: Final = 3
 PATIENCE: Final = 10.0  # seconds that running scans of this process are waited for
 
 
-def erase(engine: "Rocks", ranges: Sequence[Range], only: Only | None, patience: float = PATIENCE) -> Proof:
+def erase(engine: "Rocks", ranges: Sequence[Range], only: Only | None) -> Proof:
     """Removes rows from the store and its files. Raises EngineError where bytes of them can't be shown to be gone."""
     if engine.read_only:
         raise EngineError(f"{engine.path} is open for reading only")
-    with _undisturbed(engine, patience):
+    with _undisturbed(engine):
         _delete(engine, ranges, only)
         engine.flush()
         before = _names(engine)
@@ -59,9 +59,9 @@ def erase(engine: "Rocks", ranges: Sequence[Range], only: Only | None, patience:
 
 
 @contextlib.contextmanager
-def _undisturbed(engine: "Rocks", patience: float) -> Iterator[None]:
+def _undisturbed(engine: "Rocks") -> Iterator[None]:
     """Alone with the store, and no snapshot left that would keep deleted rows in the files."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + PATIENCE
     while True:
         with engine.gate.alone():
             if not engine.snapshots():
