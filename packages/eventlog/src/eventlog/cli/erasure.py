@@ -92,7 +92,7 @@ def receipts(json: Annotated[bool, JSON] = False) -> None:
     table = Table(box=None, header_style="bold")
     table.add_column("receipt", no_wrap=True)
     table.add_column("finished", no_wrap=True)
-    for name in ("users", "rows", "cells", "files", "rewritten"):
+    for name in ("users", "rows", "cells", "files", "anew"):
         table.add_column(name, justify="right")
     for one in found:
         proof = one.proof
