@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from eventlog import keys
+from eventlog import erasure, keys
 from eventlog.cells import Cell
 from eventlog.engines import Bulk, Want
 from eventlog.engines import Counts as ReadCounts
@@ -93,7 +93,8 @@ class _Import:
         self._said = Progress("reading", 0, sum(source.size for source in sources))
         schemas = log.catalog.schemas
         limits = Limits.of(manifest.day, options.slack)
-        self._job = Job(sources_of(schemas) or [], manifest.number, limits, options.kind, options.erased)
+        erased = erasure.load(log.engine)
+        self._job = Job(sources_of(schemas) or [], manifest.number, limits, options.kind, erased)
 
     def run(self) -> Imported:
         try:

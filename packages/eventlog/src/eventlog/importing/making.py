@@ -23,6 +23,7 @@ import msgspec
 
 from eventlog import keys, serializers
 from eventlog.cells import BODY_BYTES, Cell, own_id, parent_row, take
+from eventlog.erasure import Erased
 from eventlog.errors import EventError, EventlogError
 from eventlog.schema import Schema
 from eventlog.times import DAY, Micros, day_start, micros, moment
@@ -31,7 +32,6 @@ TYPE: Final = "type"  # the field that says which type a line is
 USERS: Final = 2**17  # whose prefixes are remembered: about 20 MB
 
 Cells = list[tuple[bytes, bytes, bytes]]  # key (row and place in one), head, body
-Erased = Callable[[str, Micros], bool]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = moment(1) - moment(0)
@@ -74,11 +74,10 @@ class Made(msgspec.Struct):
 class Maker:
     """Makes cells of the events of one type.
 
-    `batch` is the number of the import. `erased`, where given, is asked of every event, by the user of its row and its
-    own time, before a cell is made: what was erased stays so.
+    `batch` is the number of the import. `erased` is asked of every event before a cell is made: what was erased stays so.
     """
 
-    def __init__(self, schema: Schema, batch: int, limits: Limits, erased: Erased | None = None) -> None:
+    def __init__(self, schema: Schema, batch: int, limits: Limits, erased: Erased = Erased()) -> None:  # noqa: B008  (frozen)
         self.schema = schema
         self.line = line_type(schema)
         self.plain = plain_type(schema)
@@ -93,7 +92,7 @@ class Maker:
         self._body = _body(schema)
         self._key = self._root_key if schema.parent_field is None else self._child_key
         self._prefixes: dict[str, bytes] = {}
-        self._plain_root = schema.parent_field is None and erased is None
+        self._plain_root = schema.parent_field is None and not erased
 
     def make(self, events: Sequence[Any]) -> Made:
         """The cells of Lines, in their order; their indexes are those of `events`."""
@@ -138,7 +137,7 @@ class Maker:
         user = event.user
         time = self._time(event.time)
         self._limits.check(time)
-        if self._erased is not None and self._erased(user, time):
+        if self._erased.covers(user, time):
             return None
         prefix = self._prefixes.get(user) or self._prefix(user)
         return prefix + _tail(time, self._told(event)) + self._root
@@ -149,7 +148,7 @@ class Maker:
         distinct = self._told(event)
         names = {self.schema.parent_field: getattr(event, self.schema.parent_field or ""), "user": self._user(event)}
         row = parent_row(self.schema, names, time, distinct)
-        if self._erased is not None and self._erased(keys.read_row(row).user, time):
+        if self._erased.covers_row(row):
             return None
         return row + keys.child_place(time, distinct, self.schema.code)
 
@@ -168,7 +167,7 @@ class Maker:
         key = keys.read_row(cell.row)
         time = keys.place_time(cell.place) if cell.place[:1] == keys.CHILD else key.time
         self._limits.check(time)
-        if self._erased is not None and self._erased(key.user, time):
+        if self._erased.covers_row(cell.row):
             return None
         return sortable(cell)
 

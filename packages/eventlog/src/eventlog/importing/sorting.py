@@ -17,9 +17,10 @@ from typing import Any, Final
 
 import msgspec
 
+from eventlog.erasure import Erased
 from eventlog.errors import EventError, EventlogError, SchemaError
 from eventlog.importing.inputs import BYTE_ORDER, LINE_BYTES, Lines, Piece, Rows, Span, Table, read_span
-from eventlog.importing.making import TYPE, Erased, Limits, Maker, told
+from eventlog.importing.making import TYPE, Limits, Maker, told
 from eventlog.importing.runs import Bad, Index, Sorted, by_day, write
 from eventlog.schema import Schema
 from eventlog.times import DAY, as_declared, day_start, micros
@@ -45,7 +46,7 @@ class Job(msgspec.Struct, frozen=True):
     batch: int
     limits: Limits
     kind: str = ""
-    erased: Erased | None = None
+    erased: Erased = Erased()
 
 
 def sources_of(schemas: Iterable[Schema]) -> list[TypeSource] | None:
