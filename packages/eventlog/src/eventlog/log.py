@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from os import PathLike
 from types import ModuleType, TracebackType
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from eventlog import keys
 from eventlog.catalog import Catalog
 from eventlog.cells import Cell, note_cell, take
 from eventlog.engines import Engine, connect
-from eventlog.errors import EventError
+from eventlog.errors import EngineError, EventError, EventIdError
 from eventlog.expressions import Expression
 from eventlog.reading import Entry, Row, stored_rows, whole
 from eventlog.scan import Scan, ask
@@ -32,12 +33,14 @@ class Log:
         events are looked at before the first is written: EventError says which can't be. After any other error, write
         the same events again.
         """
+        if not isinstance(events, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise EventError(f"write takes a list of events, and {type(events).__name__} is none: put it into [ ]")
         cells: list[Cell] = []
         ids: list[str] = []
         for index, event in enumerate(events):
             try:
                 taken = self._take(event)
-            except EventError as error:
+            except (EventError, EventIdError) as error:
                 raise EventError(f"event {index}: {error}") from None
             ids.append(taken[0])
             cells.append(taken[1])
@@ -162,11 +165,13 @@ class Log:
         self.close()
 
 
-def open_log(url: str, types: Iterable[type] | ModuleType = (), *, read_only: bool = False) -> Log:
+def open_log(url: str | PathLike[str], types: Iterable[type] | ModuleType = (), *, read_only: bool = False) -> Log:
     """Opens the log at a folder or at `hbase://HOST:PORT/TABLE`, with the event types that are written and read.
 
     `types` are classes, or the module that holds them. Without a type's class its events are read as dicts.
     """
+    if not isinstance(url, str | PathLike) or not str(url):
+        raise EngineError(f"{url!r:.60} is no place of a log; give a folder, or hbase://HOST:9090/TABLE")
     engine = connect(str(url), read_only=read_only)
     try:
         return Log(engine, types)
