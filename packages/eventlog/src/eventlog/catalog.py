@@ -37,6 +37,8 @@ class Catalog:
     def __init__(self, engine: Engine, types: Iterable[type] | ModuleType, clock: Callable[[], Micros] = now) -> None:
         self._engine = engine
         self.clock = clock
+        if isinstance(types, type) or not isinstance(types, Iterable | ModuleType):
+            raise SchemaError(f"types: {types!r:.60} is no list of event types: put it into [ ]")
         self.schemas = [Schema(cls) for cls in (_declared(types) if isinstance(types, ModuleType) else types)]
         self.by_name = {schema.name: schema for schema in self.schemas}
         self.by_code = {schema.code: schema for schema in self.schemas}

@@ -80,7 +80,7 @@ def take(
         place = keys.child_place(time, distinct, schema.code)
     columns = {name: values[name] for name in schema.columns}
     rest = {name: values[name] for name in schema.rest}
-    head = _encode((max(schema.version, version), schema.serializer.number, batch, columns))
+    head = _limited(schema.name, _encode((max(schema.version, version), schema.serializer.number, batch, columns)))
     return Taken(keys.event_id(row, place), Cell(row, place, head, encode_body(schema, rest | dict(unknown or {}))))
 
 
@@ -94,7 +94,11 @@ def valid(schema: Schema, event: Any) -> dict[str, Any]:
         raise EventError(f"{schema.name}: {error}") from None
     except msgspec.ValidationError as error:
         raise EventError(f"{schema.name}: {error}") from None
-    return {name: _zoned(getattr(checked, name)) for name in schema.types}
+    values = {name: _zoned(getattr(checked, name)) for name in schema.types}
+    for name, value in values.items():
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise EventError(f"{schema.name}.{name}: a number of more than 64 bits can't be stored")
+    return values
 
 
 def _zoned(value: Any) -> Any:
@@ -118,7 +122,7 @@ def distinction(
     }
     try:
         first = keys.unique(schema.code, _content((told, dict(unknown or {}))))
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise EventError(f"{schema.name}: {error}") from None
     return repeated(schema.code, first, occurrence)
 
@@ -153,17 +157,21 @@ def encode_body(schema: Schema, fields: Mapping[str, Any]) -> bytes:
         return b""
     try:
         body = schema.serializer.encode(fields)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise EventError(f"{schema.name}: can't be written: {error}") from None
-    if len(body) > BODY_BYTES:
-        raise EventError(f"{schema.name}: takes {len(body):,} bytes; at most {BODY_BYTES:,} can be stored")
-    return body
+    return _limited(schema.name, body)
+
+
+def _limited(what: str, raw: bytes) -> bytes:
+    if len(raw) > BODY_BYTES:
+        raise EventError(f"{what}: takes {len(raw):,} bytes; at most {BODY_BYTES:,} can be stored")
+    return raw
 
 
 def note_cell(row: Row, subject: Place, name: str, value: Any, batch: int = 0) -> Cell:
     """A derived column as a cell. Raises EventError on a value that is not a number, a text, a bool or a time."""
     try:
-        return Cell(row, keys.note_place(subject, name), _encode((0, 0, batch, value)), b"")
+        return Cell(row, keys.note_place(subject, name), _limited(f"note {name}", _encode((0, 0, batch, value))), b"")
     except (TypeError, ValueError, OverflowError) as error:
         raise EventError(f"note {name}: {error}") from None
 

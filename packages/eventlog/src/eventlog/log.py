@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+from os import PathLike
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +13,7 @@ from eventlog.catalog import Catalog
 from eventlog.cells import Cell, note_cell, take
 from eventlog.engines import Engine, connect
 from eventlog.engines.gate import Gate
-from eventlog.errors import EngineError, EventError
+from eventlog.errors import EngineError, EventError, EventIdError
 from eventlog.expressions import Expression
 from eventlog.forgetting import Verdict
 from eventlog.reading import Entry, Row, stored_rows, whole
@@ -62,12 +63,14 @@ class Log:
         the same events again. Events of users who were forgotten since are left out; `erased` of what is returned
         are their numbers.
         """
+        if not isinstance(events, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise EventError(f"write takes a list of events, and {type(events).__name__} is none: put it into [ ]")
         cells: list[Cell] = []
         ids = Written()
         for index, event in enumerate(events):
             try:
                 taken = self._take(event)
-            except EventError as error:
+            except (EventError, EventIdError) as error:
                 raise EventError(f"event {index}: {error}") from None
             ids.append(taken[0])
             cells.append(taken[1])
@@ -285,7 +288,7 @@ def _without(cells: list[Cell], numbers: Sequence[int]) -> list[Cell]:
 
 
 def open_log(
-    url: str,
+    url: str | PathLike[str],
     types: Iterable[type] | ModuleType = (),
     *,
     read_only: bool = False,
@@ -296,6 +299,8 @@ def open_log(
     `types` are classes, or the module that holds them. Without a type's class its events are read as dicts.
     `clock` gives the present in microseconds since 1970. A forgetting that was interrupted is finished first.
     """
+    if not isinstance(url, str | PathLike) or not str(url):
+        raise EngineError(f"{url!r:.60} is no place of a log; give a folder, or hbase://HOST:9090/TABLE")
     engine = connect(str(url), read_only=read_only)
     try:
         log = Log(engine, types, clock)

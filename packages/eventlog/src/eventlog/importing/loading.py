@@ -106,9 +106,13 @@ class _Import:
                     self._log.catalog.remember(schema)
                 self._load(workers, indexes)
         except OSError as error:
-            raise EngineError(
-                f"{self._folder}: {error.strerror or error}; nothing is half-written: repeat it"
-            ) from None
+            why = FULL if error.errno == errno.ENOSPC else f"{error.strerror or error}; repeat it"
+            self._make_room()
+            raise EngineError(f"{self._folder}: {why}") from None
+        except EngineError as error:
+            if "disk is full" in str(error):
+                self._make_room()
+            raise
         for number in self._manifest.replaces:
             self._give_way(number)
         self._manifest.state, self._manifest.finished = DONE, now()

@@ -12,6 +12,7 @@ name in files is the one that says the type) goes through `cells.take` itself.
 """
 
 import hashlib
+import re
 import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -32,6 +33,9 @@ TYPE: Final = "type"  # the field that says which type a line is
 USERS: Final = 2**17  # whose prefixes are remembered: about 20 MB
 
 Cells = list[tuple[bytes, bytes, bytes]]  # key (row and place in one), head, body
+
+LEAST: Final = -(2**63)
+MOST: Final = 2**63 - 1
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = moment(1) - moment(0)
@@ -74,7 +78,7 @@ class Made(msgspec.Struct):
 class Maker:
     """Makes cells of the events of one type.
 
-    `batch` is the number of the import. `erased` is asked of every event before a cell is made: what was erased stays so.
+    `batch` is the number of the import. `erased` is asked of every event before a cell is made.
     """
 
     def __init__(self, schema: Schema, batch: int, limits: Limits, erased: Erased = Erased()) -> None:  # noqa: B008  (frozen)
@@ -106,7 +110,7 @@ class Maker:
                 else:
                     self._make_others(events, start, made)
                 break
-            except (EventlogError, ValueError, TypeError, OverflowError) as error:
+            except (EventlogError, ValueError, TypeError, OverflowError, RecursionError) as error:
                 start += len(made.cells) + made.erased - done
                 made.bad.append((start, told(error, self.schema)))
                 start += 1
@@ -240,22 +244,36 @@ def _may_lack_zone(hint: Any) -> bool:
     return "datetime" in str(hint) or hint is Any
 
 
-def _values(schema: Schema, names: Sequence[str]) -> Callable[[Any], Sequence[Any]]:
-    """Reads fields as `cells.valid` gives them."""
+def _may_be_wide(hint: Any) -> bool:
+    """Whether a field may hold a whole number of more than 64 bits, which can't be stored."""
+    return hint is Any or re.search(r"\bint\b", str(hint)) is not None
+
+
+def _values(schema: Schema, names: Sequence[str], *, check: bool = True) -> Callable[[Any], Sequence[Any]]:
+    """Reads fields as `cells.valid` gives them; without `check`, without its limit of whole numbers."""
     get = _getter(names)
     zones = [index for index, name in enumerate(names) if _may_lack_zone(schema.types[name])]
-    if not zones:
+    wide = [(index, name) for index, name in enumerate(names) if check and _may_be_wide(schema.types[name])]
+    if not zones and not wide:
         return get
 
     def read(event: Any) -> Sequence[Any]:
-        values = list(get(event))
-        for index in zones:
-            value = values[index]
-            if isinstance(value, datetime) and value.tzinfo is None:
-                values[index] = value.replace(tzinfo=UTC)
-        return values
+        values = get(event)
+        for index, name in wide:
+            if isinstance(values[index], int) and not LEAST <= values[index] <= MOST:
+                raise EventError(f"{schema.name}.{name}: a number of more than 64 bits can't be stored")
+        return _zoned(values, zones) if zones else values
 
     return read
+
+
+def _zoned(values: Sequence[Any], zones: Sequence[int]) -> Sequence[Any]:
+    made = list(values)
+    for index in zones:
+        value = made[index]
+        if isinstance(value, datetime) and value.tzinfo is None:
+            made[index] = value.replace(tzinfo=UTC)
+    return made
 
 
 def _packed(names: Sequence[str]) -> Callable[..., Any]:
@@ -271,7 +289,7 @@ def _named(names: Sequence[str]) -> Callable[..., Any]:
 def _told(schema: Schema) -> Callable[[Any], bytes]:
     """What `cells.distinction` gives."""
     names = sorted((*schema.columns, *schema.rest))
-    values = _values(schema, names)
+    values = _values(schema, names, check=False)
     packed = _packed(names)
     defaults = [(index, schema.defaults[name]) for index, name in enumerate(names) if name in schema.defaults]
     code = schema.code + _PAIR
@@ -302,7 +320,18 @@ def _head(schema: Schema, batch: int) -> Callable[[Any], bytes]:
         return lambda _event: whole
     values = _values(schema, schema.columns)
     packed = _packed(schema.columns)
-    return lambda event: begin + _encode(packed(*values(event)))
+
+    def head(event: Any) -> bytes:
+        made = begin + _encode(packed(*values(event)))
+        if len(made) > BODY_BYTES:
+            raise _too_large(schema, made)
+        return made
+
+    return head
+
+
+def _too_large(schema: Schema, made: bytes) -> EventError:
+    return EventError(f"{schema.name}: takes {len(made):,} bytes; at most {BODY_BYTES:,} can be stored")
 
 
 def _body(schema: Schema) -> Callable[[Any], bytes]:
@@ -316,7 +345,7 @@ def _body(schema: Schema) -> Callable[[Any], bytes]:
     def body(event: Any) -> bytes:
         made = encode(packed(*values(event)))
         if len(made) > BODY_BYTES:
-            raise EventError(f"{schema.name}: takes {len(made):,} bytes; at most {BODY_BYTES:,} can be stored")
+            raise _too_large(schema, made)
         return made
 
     return body
