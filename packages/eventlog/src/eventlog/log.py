@@ -1,20 +1,34 @@
 """The log: what an application opens, writes to, and reads from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from fractions import Fraction
 from types import ModuleType, TracebackType
 from typing import Any, Final
 
+import msgspec
+
 from eventlog import keys
 from eventlog.catalog import Catalog
 from eventlog.cells import Cell, note_cell, take
-from eventlog.engines import Engine, connect
+from eventlog.engines import Counts, Engine, Want, connect
 from eventlog.errors import EventError
 from eventlog.expressions import Expression
 from eventlog.reading import Entry, Row, stored_rows, whole
-from eventlog.scan import Scan, ask
+from eventlog.scan import Scan, ask, ranges
+from eventlog.times import moment
 
 PUT_CELLS: Final = 10_000  # cells of one put
+
+
+class Orphan(msgspec.Struct, frozen=True):
+    """A child whose root has not come. `row` is the id that the root would have."""
+
+    id: str
+    row: str
+    user: str
+    time: datetime
+    type: str
 
 
 class Log:
@@ -148,6 +162,19 @@ class Log:
             prefix=prefix,
         )
         return Scan(self.engine, self.catalog, asked)
+
+    def orphans(self, since: object = None, until: object = None) -> Iterator[Orphan]:
+        """The children whose root has not come, in rows of the times between. Reads heads alone, no event's body."""
+        asked = ask(self.catalog, since=since, until=until)
+        want = Want(since=asked.since, until=asked.until, bodies=False, notes=False)
+        for batch in self.engine.read(ranges(asked), want, Counts()):
+            for row in stored_rows(batch, self.catalog):
+                if row.root is not None or not asked.since <= row.time < asked.until:
+                    continue
+                user = keys.read_row(row.key).user
+                for child in row.children:
+                    place = keys.event_id(row.key, child.cell.place)
+                    yield Orphan(place, keys.event_id(row.key), user, moment(child.time), child.name)
 
     def close(self) -> None:
         """Closes the engine; the log can't be used after it."""
