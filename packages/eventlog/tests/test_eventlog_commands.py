@@ -81,7 +81,9 @@ def test_a_users_history_shows_the_click_under_its_impression(folder: Path, type
     assert "2 rows read, 2 returned (3 events" in done.stderr
 
 
-@pytest.mark.parametrize("words", [("user", "u1"), ("scan", "--columns", "advertiser_id"), ("count", "--by", "Impression.advertiser_id")])
+@pytest.mark.parametrize(
+    "words", [("user", "u1"), ("scan", "--columns", "advertiser_id"), ("count", "--by", "Impression.advertiser_id")]
+)
 def test_nothing_that_is_stored_speaks_to_the_terminal(folder: Path, words: tuple[str, ...]) -> None:
     """An event's value can't move the cursor, set a title, or be taken for markup."""
     shown = run(folder, *words).stdout

@@ -12,22 +12,24 @@ written in the same millisecond: so nothing is removed by a put, and a removal l
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from eventlog import keys
 from eventlog.cells import Cell, read_head
-from eventlog.engines import Batch, Counts, Want
+from eventlog.engines import Batch, Counts, Only, Proof, Want
 from eventlog.engines.hbase_filters import TIME, column_cells, row_filter
 from eventlog.errors import EngineError
 from eventlog.keys import Place, Range, Row
+from eventlog.times import END, Micros
 
 try:
     import happybase
     from Hbase_thrift import (  # pyright: ignore[reportMissingImports]  (happybase makes it when it is imported)
         AlreadyExists,
+        IllegalArgument,
     )
     from Hbase_thrift import IOError as ThriftIOError  # pyright: ignore[reportMissingImports]
     from thriftpy2.thrift import TException
@@ -39,6 +41,7 @@ BODIES: Final = b"b:"
 COLUMNS: Final = b"c:"
 META: Final = b"m:v"
 PUT_ROWS: Final = 1000  # rows of one call
+PUT_BYTES: Final = 4 * 2**20  # about, of one call
 SCAN_ROWS: Final = 1000  # rows of one answer
 BATCH_CELLS: Final = 4096
 TRIES: Final = 6
@@ -57,6 +60,7 @@ class HBase:
     def __init__(self, url: str, *, read_only: bool = False) -> None:
         self.url = url
         self.read_only = read_only
+        self.folder = None
         address = urlsplit(url)
         given = {name: values[-1] for name, values in parse_qs(address.query).items()}
         if unknown := set(given) - set(OPTIONS):
@@ -113,7 +117,7 @@ class HBase:
 
     def _told(self, error: BaseException) -> EngineError:
         """An error of Thrift's or HBase's as ours; HBase's come with the whole stack of its own."""
-        if isinstance(error, ThriftIOError):
+        if isinstance(error, ThriftIOError | IllegalArgument):
             first = _message(error).partition("\n")[0][:300]
             return EngineError(f"HBase at {self._where} could not serve {self._table}: {first}")
         return EngineError(
@@ -126,7 +130,7 @@ class HBase:
         rows: dict[Row, dict[bytes, bytes]] = {}
         for cell in cells:
             rows.setdefault(cell.row, {}).update(_columns(cell))
-        for some in _pieces(list(rows.items()), PUT_ROWS):
+        for some in _light(rows.items()):
             self._mutate([(row, columns, []) for row, columns in some])
 
     def remove(self, places: Sequence[tuple[Row, Place]]) -> None:
@@ -168,6 +172,8 @@ class HBase:
 
     def read(self, ranges: Sequence[Range], want: Want, counts: Counts) -> Iterator[Batch]:
         for one in ranges:
+            if one.stop and one.start >= one.stop:
+                continue  # to HBase this is the one row
             counts.seeks += 1
             for batch in self._batches(one, want, counts):
                 chosen = batch if want.select is None else want.select(batch)
@@ -228,8 +234,22 @@ class HBase:
         pieces = [Range(start, stop) for start, stop in pairwise([one.start, *inside, one.stop])]
         return [part for piece in pieces for part in keys.split(piece, max(1, -(-parts // len(pieces))))]
 
-    def erase(self, ranges: Sequence[Range]) -> None:
-        raise NotImplementedError
+    def erase(self, ranges: Sequence[Range], only: Only | None = None) -> Proof:
+        raise EngineError(f"{self.url}: erasing, with its proof, is not there yet on HBase")
+
+    def prove(self, ranges: Sequence[Range], only: Only | None = None) -> Proof:
+        raise EngineError(f"{self.url}: erasing, with its proof, is not there yet on HBase")
+
+    def spans(self) -> list[tuple[Micros, Micros]]:
+        return [(0, END)]
+
+    def drop(self, since: Micros, until: Micros) -> None:
+        for batch in self.read([keys.EVERYTHING], Want(since=since, until=until, bodies=False), Counts()):
+            self.remove([(cell.row, cell.place) for cell in batch])
+        self.compact(since, until)
+
+    def compact(self, since: Micros, until: Micros) -> None:
+        self._call(lambda connection: connection.compact_table(self._table, major=True))
 
     def get_meta(self, name: str) -> bytes | None:
         found = self._call(lambda connection: connection.table(f"{self._table}.meta").row(name.encode(), [META]))
@@ -280,6 +300,20 @@ def _pieces(items: list[T], size: int) -> Iterator[list[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
+def _light(rows: Iterable[tuple[Row, dict[bytes, bytes]]]) -> Iterator[list[tuple[Row, dict[bytes, bytes]]]]:
+    """Rows in pieces that one call takes well: not many, and not heavy."""
+    piece: list[tuple[Row, dict[bytes, bytes]]] = []
+    weight = 0
+    for row, columns in rows:
+        piece.append((row, columns))
+        weight += sum(map(len, columns.values()))
+        if len(piece) == PUT_ROWS or weight >= PUT_BYTES:
+            yield piece
+            piece, weight = [], 0
+    if piece:
+        yield piece
+
+
 def _columns(cell: Cell) -> dict[bytes, bytes]:
     """A cell as HBase's columns. An empty body is written too: it may stand over one that is not."""
     made = {HEADS + cell.place: cell.head, COLUMNS + TIME: cell.row[-16:-8]}
@@ -299,7 +333,13 @@ def _cells(row: Row, columns: dict[bytes, bytes], *, bodies: bool) -> Batch:
 
 def _final(error: BaseException) -> bool:
     """Whether trying again is in vain: what HBase refused, and not what broke on the way."""
-    text = str(getattr(error, "message", error))
-    return isinstance(error, ThriftIOError) and any(
-        word in text for word in ("NotFound", "NoSuchColumnFamily", "Illegal")
-    )
+    refusals = ("NotFound", "NoSuchColumnFamily", "Illegal")
+    if isinstance(error, ThriftIOError):
+        return any(word in _message(error) for word in refusals)
+    return isinstance(error, IllegalArgument)
+
+
+def _message(error: BaseException) -> str:
+    """What HBase says: the class of its exception, a text, and the stack of its own."""
+    told = getattr(error, "message", error)
+    return told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)
