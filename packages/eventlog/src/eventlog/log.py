@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from fractions import Fraction
 from os import PathLike
+from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -23,6 +24,9 @@ from eventlog.receipts import Receipt
 from eventlog.retention import Expired
 from eventlog.scan import Scan, ask, ranges
 from eventlog.times import Micros, micros, moment, now
+
+if TYPE_CHECKING:
+    from eventlog.importing import Imported, Manifest, Progress, RolledBack
 
 PUT_CELLS: Final = 10_000  # cells of one put
 _logger = logging.getLogger("eventlog")
@@ -254,6 +258,45 @@ class Log:
                         continue
                     place = keys.event_id(row.key, child.cell.place)
                     yield Orphan(place, keys.event_id(row.key), user, moment(child.time), child.name)
+
+    def import_day(
+        self,
+        day: str,
+        files: Iterable[str | Path],
+        *,
+        type: str = "",  # noqa: A002  (as --type)
+        format: str = "",  # noqa: A002  (as --format)
+        slack: str | float = "1d",
+        max_bad: str | float = "5%",
+        replace: bool = False,
+        add: bool = False,
+        workers: int | None = None,
+        progress: "Callable[[Progress], None] | None" = None,
+    ) -> "Imported":
+        """Imports a day's files (NDJSON, CSV, Parquet; gzip and zstd), each event once, however often it is repeated.
+
+        `type` is the type of all lines, where they have no field `type`. The times of events lie within the day, or
+        within `slack` around it. Lines that can't be read are put aside; more than `max_bad` of them (a number, or a
+        part such as "5%"), and nothing is written. A day that has been imported from other files is replaced, or added
+        to, only on request. `workers` are processes (one for each core; 0: this one). Killed and repeated, it goes on.
+        Raises EventlogError; after one, repeat it.
+        """
+        from eventlog.importing import Options, import_day, max_bad_of, slack_of
+
+        options = Options(type, format, slack_of(slack), max_bad_of(max_bad), replace, add, workers, progress)
+        return import_day(self, day, files, options)
+
+    def imports(self) -> "list[Manifest]":
+        """The imports that this log has had, in the order of their numbers."""
+        from eventlog.importing import all_imports
+
+        return all_imports(self.engine)
+
+    def rollback(self, number: int) -> "RolledBack":
+        """Takes away exactly what an import wrote, wherever that lies. Can be repeated. Raises EventlogError."""
+        from eventlog.importing import rollback
+
+        return rollback(self, number)
 
     def close(self) -> None:
         """Closes the engine; the log can't be used after it."""
