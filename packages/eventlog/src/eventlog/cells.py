@@ -105,7 +105,8 @@ def distinction(
 ) -> bytes:
     """What tells an event from others of its user and moment: its `id`, or all else that it holds.
 
-    A field that has its default does not count, so that a new field with a default makes no event another.
+    A field that has its default does not count, so that a new field with a default makes no event another. The second
+    event of the very same content is told by a hash of the first one's: who meets it need not have the content.
     """
     if schema.id_field is not None and values["id"] not in ("", None):
         return own_id(schema.code, values["id"])
@@ -114,9 +115,15 @@ def distinction(
         name: value for name, value in told.items() if name not in schema.defaults or value != schema.defaults[name]
     }
     try:
-        return keys.unique(schema.code, _content((told, dict(unknown or {}), occurrence)))
+        first = keys.unique(schema.code, _content((told, dict(unknown or {}))))
     except (TypeError, ValueError, OverflowError) as error:
         raise EventError(f"{schema.name}: {error}") from None
+    return repeated(schema.code, first, occurrence)
+
+
+def repeated(code: bytes, first: bytes, occurrence: int) -> bytes:
+    """What tells a further event of the very same content: the second has `occurrence` 1."""
+    return keys.unique(code, first + occurrence.to_bytes(4)) if occurrence else first
 
 
 def own_id(code: bytes, name: object) -> bytes:

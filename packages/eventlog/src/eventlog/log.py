@@ -1,9 +1,10 @@
 """The log: what an application opens, writes to, and reads from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from eventlog import keys
 from eventlog.catalog import Catalog
@@ -13,6 +14,9 @@ from eventlog.errors import EventError
 from eventlog.expressions import Expression
 from eventlog.reading import Entry, Row, stored_rows, whole
 from eventlog.scan import Scan, ask
+
+if TYPE_CHECKING:
+    from eventlog.importing import Imported, Manifest, Progress, RolledBack
 
 PUT_CELLS: Final = 10_000  # cells of one put
 
@@ -148,6 +152,45 @@ class Log:
             prefix=prefix,
         )
         return Scan(self.engine, self.catalog, asked)
+
+    def import_day(
+        self,
+        day: str,
+        files: Iterable[str | Path],
+        *,
+        type: str = "",  # noqa: A002  (as --type)
+        format: str = "",  # noqa: A002  (as --format)
+        slack: str | float = "1d",
+        max_bad: str | float = "5%",
+        replace: bool = False,
+        add: bool = False,
+        workers: int | None = None,
+        progress: "Callable[[Progress], None] | None" = None,
+    ) -> "Imported":
+        """Imports a day's files (NDJSON, CSV, Parquet; gzip and zstd), each event once, however often it is repeated.
+
+        `type` is the type of all lines, where they have no field `type`. The times of events lie within the day, or
+        within `slack` around it. Lines that can't be read are put aside; more than `max_bad` of them (a number, or a
+        part such as "5%"), and nothing is written. A day that has been imported from other files is replaced, or added
+        to, only on request. `workers` are processes (one for each core; 0: this one). Killed and repeated, it goes on.
+        Raises EventlogError; after one, repeat it.
+        """
+        from eventlog.importing import Options, import_day, max_bad_of, slack_of
+
+        options = Options(type, format, slack_of(slack), max_bad_of(max_bad), replace, add, workers, None, progress)
+        return import_day(self, day, files, options)
+
+    def imports(self) -> "list[Manifest]":
+        """The imports that this log has had, in the order of their numbers."""
+        from eventlog.importing import all_imports
+
+        return all_imports(self.engine)
+
+    def rollback(self, number: int) -> "RolledBack":
+        """Takes away exactly what an import wrote, wherever that lies. Can be repeated. Raises EventlogError."""
+        from eventlog.importing import rollback
+
+        return rollback(self, number)
 
     def close(self) -> None:
         """Closes the engine; the log can't be used after it."""
