@@ -77,6 +77,7 @@ class Rocks:
     """An Engine in a folder."""
 
     name = "rocksdb"
+    apart = True  # other processes can open it for reading beside this one
 
     def __init__(self, path: str | Path, *, read_only: bool = False) -> None:
         self.path = Path(path).expanduser().absolute()
@@ -152,6 +153,11 @@ class Rocks:
         first, last = day_of(want.since), day_of(want.until - 1) if want.until > want.since else ""
         return [day for day in self._days if first <= day <= last]
 
+    def day_sizes(self, since: int, until: int) -> list[tuple[str, int]]:
+        """The days that hold rows within these times, each with about how many keys it holds."""
+        days = self.days(Want(since=since, until=until))
+        return [(day, self._family(day).property_int_value("rocksdb.estimate-num-keys") or 1) for day in days]
+
     def put(self, cells: Sequence[Cell]) -> None:
         batch = WriteBatch(raw_mode=True)
         handles = {day: self.made_day(day) for day in {day_of(keys.row_time(cell.row)) for cell in cells}}
@@ -202,11 +208,13 @@ class Rocks:
                 yield bodies.fill(chosen) if bodies else chosen
 
     def _heads(self, moment: Snapshot, one: Range, counts: Counts) -> Iterator[tuple[bytes, bytes]]:
+        # RocksDB points at the bound's bytes as long as it iterates, and rocksdict does not keep them: this frame does.
+        bound = HEADS + one.stop if one.stop else keys.after(HEADS)
         bounded = ReadOptions()
-        bounded.set_iterate_upper_bound(HEADS + one.stop if one.stop else keys.after(HEADS))
+        bounded.set_iterate_upper_bound(bound)
         counts.seeks += 1
         found: Any = self._try("read", lambda: moment.items(from_key=HEADS + one.start, read_opt=bounded))
-        return found
+        yield from found
 
     def split(self, one: Range, parts: int) -> list[Range]:
         return keys.split(one, parts)
