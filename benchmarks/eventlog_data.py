@@ -3,7 +3,7 @@
     DIR/2011-02-16-impressions.ndjson    in the order of their times, some 215 bytes each
     DIR/2011-02-16-clicks.ndjson         clicks of that day, on impressions of that day and of days before
     DIR/users.parquet                    every user, and the bucket that the log's keys put it in
-    DIR/truth.parquet                    counts and sums, made while the files were written: every answer is held to them
+    DIR/truth.parquet                    counts and sums, made with the files: every answer is held to them
     DIR/about.json                       the sizes; written last, so that a folder with it is whole
 
 4 % of the impressions are clicked, a tenth of these 12 to 36 hours later. A few users have many events: the busiest

@@ -25,8 +25,8 @@ class DuckDB:
     """Two Parquet files a day, of impressions and of the clicks that came that day."""
 
     said = (
-        "Parquet (zstd), `COPY (SELECT … FROM read_json(…) ORDER BY bucket, user, time)` a day, clicks in files of their "
-        "own by the day on which they came; results fetched as Arrow, a user's as rows"
+        "Parquet (zstd), `COPY (SELECT … FROM read_json(…) ORDER BY bucket, user, time)` a day, clicks in files of "
+        "their own by the day on which they came; results fetched as Arrow, a user's as rows"
     )
 
     def __init__(self, folder: Path, data: Data) -> None:
@@ -67,7 +67,8 @@ class DuckDB:
         self._connection.execute("SET parquet_metadata_cache = true")
         for kind in LINES:
             self._connection.execute(
-                f"CREATE VIEW {kind} AS FROM read_parquet('{self._folder}/{kind}/*/*.parquet', hive_partitioning = true)"
+                f"CREATE VIEW {kind} AS "
+                f"FROM read_parquet('{self._folder}/{kind}/*/*.parquet', hive_partitioning = true)"
             )
 
     def _rows(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:

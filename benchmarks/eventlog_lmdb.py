@@ -26,8 +26,8 @@ class LMDB:
     """One environment with a database for each day."""
 
     said = (
-        "the log's keys, a database for each day, heads and bodies apart, MessagePack; a day is sorted in memory and put "
-        "with `putmulti(append=True)` in one transaction, clicks with `put`"
+        "the log's keys, a database for each day, heads and bodies apart, MessagePack; a day is sorted in memory and "
+        "put with `putmulti(append=True)` in one transaction, clicks with `put`"
     )
 
     def __init__(self, folder: Path, data: Data) -> None:

@@ -59,14 +59,14 @@ def text_of(results: dict[str, Any]) -> str:
             + _took(results),
             *(f"- **{one.name} failed**: {one.failed}" for one in found if one.failed),
             "## Processor seconds",
-            "Seconds of both cores together, of the store's process and its children; in brackets how many times those "
-            "of eventlog. A question costs what it costs for each million of the events that it is about (all, or those "
-            "of a day), whatever it returns.",
+            "Seconds of both cores together, of the store's process and its children; in brackets how many "
+            "times those of eventlog. A question costs what it costs for each million of the events that it is about "
+            "(all, or those of a day), whatever it returns.",
             _processor(found),
             "## Rates, sizes and waiting",
-            "The same runs by the clock. A user's history is every event of one user, decoded: of 500 users, read twice "
-            f"(warm: the second time); cold: in a new process each, {_how_cold(found)}, with the time that opening the "
-            "store took told apart. Impressions are sought by their users in all stores.",
+            "The same runs by the clock. A user's history is every event of one user, decoded: of 500 users, read "
+            f"twice (warm: the second time); cold: in a new process each, {_how_cold(found)}, with the time that "
+            "opening the store took told apart. Impressions are sought by their users in all stores.",
             _clock(found),
             "## Import by day",
             "Events a second, by the clock, until they are durable.",
@@ -151,7 +151,7 @@ def _clock(found: Sequence[Found]) -> str:
 
     rows = [
         ("import, events a second", rate("load")),
-        ("bytes on disk for each event", lambda one: _size(one)),
+        ("bytes on disk for each event", _size),
         *((f"{said}, events a second", rate(step)) for step, said in QUESTIONS.items()),
         ("history, warm, p50, ms", users(0.5)),
         ("history, warm, p99, ms", users(0.99)),

@@ -109,9 +109,9 @@ class SQLite:
 
     def join(self, day: int) -> Answer:
         clicks = self._db.execute(
-            "SELECT price FROM clicks JOIN impressions ON impressions.bucket = bucket_of(clicks.user) "
-            "AND impressions.user = clicks.user AND impressions.time = clicks.shown AND impressions.id = clicks.impression "
-            "WHERE shown >= ? AND shown < ? AND exchange = ?",
+            "SELECT price FROM clicks JOIN impressions ON impressions.bucket = bucket_of(clicks.user) AND "
+            " impressions.user = clicks.user AND impressions.time = clicks.shown AND "
+            "impressions.id = clicks.impression WHERE shown >= ? AND shown < ? AND exchange = ?",
             (self._day(day) * MILLIS, (self._day(day) + 1) * MILLIS, EXCHANGE),
         )
         return _added(clicks)
