@@ -45,8 +45,7 @@ class Catalog:
         for schema in self.schemas:
             if schema.parent is not None and schema.parent not in self._by_class:
                 raise SchemaError(f"{schema.name} is a child of {schema.parent.__name__}, which is not among the types")
-        self.serializers = {one.number: one for one in serializers.BUILT_IN.values()}
-        self.serializers |= {schema.serializer.number: schema.serializer for schema in self.schemas}
+        self.serializers = _by_number(self.schemas)
         self._known: dict[str, Known] = {}
         self._names: dict[bytes, str] = {schema.code: schema.name for schema in self.schemas}
         self.notes: dict[str, str] = {}
@@ -121,6 +120,17 @@ class Catalog:
 
     def __iter__(self) -> Iterator[Schema]:
         return iter(self.schemas)
+
+
+def _by_number(schemas: list[Schema]) -> dict[int, serializers.Serializer]:
+    """The serializers of all types, and the built-in ones. Raises SchemaError where two share a number."""
+    found = {one.number: one for one in serializers.BUILT_IN.values()}
+    for schema in schemas:
+        if found.setdefault(schema.serializer.number, schema.serializer) is not schema.serializer:
+            raise SchemaError(
+                f"{schema.name}: serializer has number {schema.serializer.number}, as another has: give each its own"
+            )
+    return found
 
 
 def _declared(module: ModuleType) -> list[type]:

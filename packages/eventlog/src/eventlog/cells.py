@@ -20,7 +20,7 @@ from eventlog.schema import Reference, Schema
 from eventlog.times import Micros, as_declared, micros
 
 NOBODY: Final = "?"  # the user of a child that names neither parent nor user
-BODY_BYTES: Final = 16 * 2**20  # at most, of one event
+BODY_BYTES: Final = 8 * 2**20  # at most, of one event; HBase takes 10 MiB unless told otherwise
 
 _content = msgspec.msgpack.Encoder(order="deterministic").encode
 _encode = msgspec.msgpack.Encoder().encode

@@ -182,6 +182,14 @@ class Schema:
                 raise SchemaError(
                     f"{self.name}.{name}: a column is a str, int, float, bool, bytes or datetime, or None"
                 )
+        if not getattr(self.serializer, "nulls", True):
+            self._check_nulls()
+
+    def _check_nulls(self) -> None:
+        """With a serializer that leaves None out, what is left out has to be read as None."""
+        for name in self.rest:
+            if _takes_none(self.types[name]) and self.defaults.get(name, ...) is not None:
+                raise SchemaError(f"{self.name}.{name}: may be None, which its serializer leaves out; give it `= None`")
 
     @property
     def parent_code(self) -> bytes:
@@ -243,6 +251,12 @@ def _plain(hint: Any) -> Any:
         return _plain(get_args(hint)[0])
     kinds = [kind for kind in get_args(hint) if kind is not type(None)]
     return _plain(kinds[0]) if len(kinds) == 1 and type(None) in get_args(hint) else hint
+
+
+def _takes_none(hint: Any) -> bool:
+    if get_origin(hint) is Annotated:
+        return _takes_none(get_args(hint)[0])
+    return hint is None or type(None) in get_args(hint)
 
 
 def _told(hint: Any) -> str:

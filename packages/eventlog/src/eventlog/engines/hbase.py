@@ -12,7 +12,7 @@ written in the same millisecond: so nothing is removed by a put, and a removal l
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -28,6 +28,7 @@ try:
     import happybase
     from Hbase_thrift import (  # pyright: ignore[reportMissingImports]  (happybase makes it when it is imported)
         AlreadyExists,
+        IllegalArgument,
     )
     from Hbase_thrift import IOError as ThriftIOError  # pyright: ignore[reportMissingImports]
     from thriftpy2.thrift import TException
@@ -39,6 +40,7 @@ BODIES: Final = b"b:"
 COLUMNS: Final = b"c:"
 META: Final = b"m:v"
 PUT_ROWS: Final = 1000  # rows of one call
+PUT_BYTES: Final = 4 * 2**20  # about, of one call
 SCAN_ROWS: Final = 1000  # rows of one answer
 BATCH_CELLS: Final = 4096
 TRIES: Final = 6
@@ -113,7 +115,7 @@ class HBase:
 
     def _told(self, error: BaseException) -> EngineError:
         """An error of Thrift's or HBase's as ours; HBase's come with the whole stack of its own."""
-        if isinstance(error, ThriftIOError):
+        if isinstance(error, ThriftIOError | IllegalArgument):
             first = _message(error).partition("\n")[0][:300]
             return EngineError(f"HBase at {self._where} could not serve {self._table}: {first}")
         return EngineError(
@@ -126,7 +128,7 @@ class HBase:
         rows: dict[Row, dict[bytes, bytes]] = {}
         for cell in cells:
             rows.setdefault(cell.row, {}).update(_columns(cell))
-        for some in _pieces(list(rows.items()), PUT_ROWS):
+        for some in _light(rows.items()):
             self._mutate([(row, columns, []) for row, columns in some])
 
     def remove(self, places: Sequence[tuple[Row, Place]]) -> None:
@@ -168,6 +170,8 @@ class HBase:
 
     def read(self, ranges: Sequence[Range], want: Want, counts: Counts) -> Iterator[Batch]:
         for one in ranges:
+            if one.stop and one.start >= one.stop:
+                continue  # to HBase this is the one row
             counts.seeks += 1
             for batch in self._batches(one, want, counts):
                 chosen = batch if want.select is None else want.select(batch)
@@ -280,6 +284,20 @@ def _pieces(items: list[T], size: int) -> Iterator[list[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
+def _light(rows: Iterable[tuple[Row, dict[bytes, bytes]]]) -> Iterator[list[tuple[Row, dict[bytes, bytes]]]]:
+    """Rows in pieces that one call takes well: not many, and not heavy."""
+    piece: list[tuple[Row, dict[bytes, bytes]]] = []
+    weight = 0
+    for row, columns in rows:
+        piece.append((row, columns))
+        weight += sum(map(len, columns.values()))
+        if len(piece) == PUT_ROWS or weight >= PUT_BYTES:
+            yield piece
+            piece, weight = [], 0
+    if piece:
+        yield piece
+
+
 def _columns(cell: Cell) -> dict[bytes, bytes]:
     """A cell as HBase's columns. An empty body is written too: it may stand over one that is not."""
     made = {HEADS + cell.place: cell.head, COLUMNS + TIME: cell.row[-16:-8]}
@@ -299,7 +317,13 @@ def _cells(row: Row, columns: dict[bytes, bytes], *, bodies: bool) -> Batch:
 
 def _final(error: BaseException) -> bool:
     """Whether trying again is in vain: what HBase refused, and not what broke on the way."""
-    text = str(getattr(error, "message", error))
-    return isinstance(error, ThriftIOError) and any(
-        word in text for word in ("NotFound", "NoSuchColumnFamily", "Illegal")
-    )
+    refusals = ("NotFound", "NoSuchColumnFamily", "Illegal")
+    if isinstance(error, ThriftIOError):
+        return any(word in _message(error) for word in refusals)
+    return isinstance(error, IllegalArgument)
+
+
+def _message(error: BaseException) -> str:
+    """What HBase says: the class of its exception, a text, and the stack of its own."""
+    told = getattr(error, "message", error)
+    return told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)

@@ -45,6 +45,8 @@ META: Final = "meta"
 BATCH_CELLS: Final = 4096
 CACHE_BYTES: Final = 256 * 2**20
 NEAR: Final = 8  # bodies closer than this are stepped to, others sought
+# Errors of closing after which nothing is amiss: it is closed, or lacks room to tidy up what its log of writes holds.
+UNHARMED: Final = ("already closed", "No space left")
 
 if TYPE_CHECKING:
     from eventlog.engines.rocks_bulk import SortedFiles
@@ -90,7 +92,6 @@ class Rocks:
         self._db = self._open()
         self._days = sorted(name for name in self._families() if name not in (META, "default"))
         self._handles: dict[str, Rdict] = {}
-        self._meta = self._family(META)
 
     def _open(self) -> Rdict:
         store = self.path / "store"
@@ -113,6 +114,8 @@ class Rocks:
     def _told(self, error: Exception, what: str) -> EngineError:
         """RocksDB's error as ours: rocksdict raises bare Exceptions, told apart by their texts."""
         text = str(error)
+        if "already closed" in text:
+            return EngineError(f"{self.path} is closed; open the log again")
         if "lock" in text.lower() and "LOCK" in text:
             return LockedError(
                 f"{self.path} is open for writing in another process; write through that one, or stop it "
@@ -140,6 +143,10 @@ class Rocks:
                 handle = self._handles[name] = self._try("read", lambda: self._db.get_column_family(name))
             return handle
 
+    def _inside(self, name: str) -> Any:
+        """A column family as a batch of writes names it."""
+        return self._try("written", lambda: self._db.get_column_family_handle(name))
+
     def made_day(self, name: str) -> Rdict:
         """The column family of a day, made where there is none."""
         with self._lock:
@@ -161,7 +168,7 @@ class Rocks:
     def put(self, cells: Sequence[Cell]) -> None:
         batch = WriteBatch(raw_mode=True)
         handles = {day: self.made_day(day) for day in {day_of(keys.row_time(cell.row)) for cell in cells}}
-        inside = {day: self._db.get_column_family_handle(day) for day in handles}
+        inside = {day: self._inside(day) for day in handles}
         for row, place, head, body in cells:
             family = inside[day_of(keys.row_time(row))]
             batch.put(HEADS + row + place, head, family)
@@ -176,7 +183,7 @@ class Rocks:
         for row, place in places:
             day = day_of(keys.row_time(row))
             if day in self._days:
-                family = self._db.get_column_family_handle(day)
+                family = self._inside(day)
                 batch.delete(HEADS + row + place, family)
                 batch.delete(BODIES + row + place, family)
         self._write(batch)
@@ -201,7 +208,7 @@ class Rocks:
 
     def _read_range(self, day: str, one: Range, want: Want, counts: Counts) -> Iterator[Batch]:
         moment = self._family(day).snapshot()  # heads and bodies of one moment, whatever is written meanwhile
-        bodies = _Bodies(moment, counts) if want.bodies else None
+        bodies = _Bodies(moment, counts, self._told) if want.bodies else None
         for batch in _rows(self._heads(moment, one, counts), counts):
             chosen = batch if want.select is None else want.select(batch)
             if chosen:
@@ -213,8 +220,14 @@ class Rocks:
         bounded = ReadOptions()
         bounded.set_iterate_upper_bound(bound)
         counts.seeks += 1
-        found: Any = self._try("read", lambda: moment.items(from_key=HEADS + one.start, read_opt=bounded))
-        yield from found
+        start = HEADS + one.start
+        last: Any = (start, b"")
+        try:
+            for last in moment.items(from_key=start, read_opt=bounded):
+                yield last
+            _check_end(moment, bounded, last[0])
+        except Exception as error:
+            raise self._told(error, "read") from None
 
     def split(self, one: Range, parts: int) -> list[Range]:
         return keys.split(one, parts)
@@ -242,11 +255,11 @@ class Rocks:
         return day in self._days and self._try("read", lambda: self._family(day).get(mark_key(number))) is not None
 
     def get_meta(self, name: str) -> bytes | None:
-        return self._try("read", lambda: self._meta.get(name.encode()))
+        return self._try("read", lambda: self._family(META).get(name.encode()))
 
     def put_meta(self, name: str, value: bytes | None) -> None:
         batch = WriteBatch(raw_mode=True)
-        family = self._db.get_column_family_handle(META)
+        family = self._inside(META)
         if value is None:
             batch.delete(name.encode(), family)
         else:
@@ -258,7 +271,7 @@ class Rocks:
         if beginning:
             bounded.set_iterate_upper_bound(keys.after(beginning.encode()))
         start = beginning.encode()
-        found: Any = self._try("read", lambda: list(self._meta.items(from_key=start, read_opt=bounded)))
+        found: Any = self._try("read", lambda: list(self._family(META).items(from_key=start, read_opt=bounded)))
         return {key.decode(): value for key, value in found}
 
     def stats(self) -> dict[str, int | str]:
@@ -273,8 +286,20 @@ class Rocks:
     def close(self) -> None:
         with self._lock:
             self._handles.clear()
-            del self._meta
-            self._try("closed", self._db.close)
+            try:
+                self._db.close()
+            except Exception as error:
+                if not any(text in str(error) for text in UNHARMED):
+                    raise self._told(error, "closed") from None
+
+
+def _check_end(moment: Snapshot, bounded: ReadOptions, last: bytes) -> None:
+    """Raises where what lies behind the last key is damaged: rocksdict ends its `items` there, and says nothing."""
+    at = moment.iter(bounded)
+    at.seek(last)
+    if at.valid():
+        at.next()
+    at.status()
 
 
 def _rows(heads: Iterator[tuple[bytes, bytes]], counts: Counts) -> Iterator[Batch]:
@@ -300,8 +325,9 @@ def _rows(heads: Iterator[tuple[bytes, bytes]], counts: Counts) -> Iterator[Batc
 class _Bodies:
     """Reads the bodies of cells that come in the order of their keys."""
 
-    def __init__(self, moment: Snapshot, counts: Counts) -> None:
+    def __init__(self, moment: Snapshot, counts: Counts, told: Callable[[Exception, str], EngineError]) -> None:
         self._iter: RdictIter = moment.iter()
+        self._told = told
         self._counts = counts
         self._sought = False
 
@@ -321,7 +347,17 @@ class _Bodies:
             self._counts.seeks += 1
             at.seek(wanted)
             self._sought = True
-        return at.value() if at.valid() and at.key() == wanted else b""
+        if at.valid():
+            return at.value() if at.key() == wanted else b""
+        self._check()
+        return b""
+
+    def _check(self) -> None:
+        """An iterator ends at a damaged block as it does at the end: only its status tells them apart."""
+        try:
+            self._iter.status()
+        except Exception as error:
+            raise self._told(error, "read") from None
 
 
 def day_range(day: str) -> tuple[int, int]:
