@@ -124,23 +124,23 @@ class Eventlog:
 
     def scan(self, day: int | None) -> Answer:
         scan = self._opened(read_only=True).scan(*between(day))
-        return _added(frame["price"] for frame in scan.frames())
+        return added(frame["price"] for frame in scan.frames())
 
     def column(self) -> Answer:
         scan = self._opened(read_only=True).scan(
             types=Impression, columns=["price"], where=Impression.exchange == EXCHANGE
         )
-        return _added(frame["price"] for frame in scan.frames())
+        return added(frame["price"] for frame in scan.frames())
 
     def sample(self, part: Fraction) -> Answer:
         scan = self._opened(read_only=True).scan(types=Impression, columns=["price"], sample=part)
-        return _added(frame["price"] for frame in scan.frames())
+        return added(frame["price"] for frame in scan.frames())
 
     def join(self, day: int) -> Answer:
         scan = self._opened(read_only=True).scan(
             *between(day), types=Click, columns=["Impression.price"], where=Impression.exchange == EXCHANGE
         )
-        return _added(frame["Impression.price"] for frame in scan.frames())
+        return added(frame["Impression.price"] for frame in scan.frames())
 
 
 def between(day: int | None) -> tuple[date | None, date | None]:
@@ -148,7 +148,7 @@ def between(day: int | None) -> tuple[date | None, date | None]:
     return (None, None) if day is None else (FIRST_DAY + timedelta(day), FIRST_DAY + timedelta(day + 1))
 
 
-def _added(prices: Iterable[pl.Series]) -> Answer:
+def added(prices: Iterable[pl.Series]) -> Answer:
     events = total = 0
     for some in prices:
         events += len(some)

@@ -109,7 +109,7 @@ AGENTS = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36",
     'A \\"quoted\\" robot/1.0 (+https://robot.example)',
 )
-STATUSES = (200, 200, 200, 200, 200, 200, 304, 301, 404, 500)
+STATUSES = {200: 80, 304: 10, 404: 5, 301: 4, 500: 1}  # how often, of a hundred
 
 
 def made(lines: int, seed: int = 1) -> Iterator[str]:
@@ -120,7 +120,7 @@ def made(lines: int, seed: int = 1) -> Iterator[str]:
     for number in range(lines):
         time += timedelta(seconds=dice.randrange(0, round(2 * 36 * 3600 / lines) + 1))
         user = users[int(len(users) * dice.random() ** 2)]
-        status = dice.choice(STATUSES)
+        [status] = dice.choices(list(STATUSES), list(STATUSES.values()))
         size = "-" if status == 304 else str(dice.randrange(200, 40_000))
         page, agent = dice.choice(PAGES), dice.choice(AGENTS)
         line = f'{user} - - [{time:%d/%b/%Y:%H:%M:%S +0000}] "GET {page} HTTP/1.1" {status} {size} "-" "{agent}"'
@@ -161,8 +161,7 @@ def _at_log(log: eventlog.Log, options: argparse.Namespace) -> None:
         sys.stdout.write(f"{load_files(log, options.folder):,} events\n")
         return
     with pl.Config(tbl_rows=20, tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True):
-        for name, table in reports(log).items():
-            sys.stdout.write(f"{name}\n{table}\n\n")
+        sys.stdout.write("\n".join(f"{name}\n{table}\n" for name, table in reports(log).items()))
 
 
 if __name__ == "__main__":

