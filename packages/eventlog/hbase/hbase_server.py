@@ -60,6 +60,8 @@ SETTINGS = {
     "hbase.procedure.remote.dispatcher.delay.msec": "10",
     "hbase.regionserver.handler.count": "12",
     "hbase.master.procedure.threads": "4",
+    # A stop in good order waits for ZooKeeper, which by then has ended: not for long.
+    "zookeeper.recovery.retry.intervalmill": "100",
     # A request that HBase can't serve fails in half a minute; by default it would be tried for twenty.
     "hbase.client.operation.timeout": "30000",
     "hbase.client.meta.operation.timeout": "30000",

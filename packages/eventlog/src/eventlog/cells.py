@@ -2,6 +2,7 @@
 
     head = msgpack [version, serializer, batch, columns]    of an event; columns is a map by field
          | msgpack [0, 0, batch, value]                     of a note
+         | msgpack [0, 0, batch, nil]                       where a root was that is past its time to live
     body = the other fields, as the event's serializer wrote them; empty for a note
 
 `batch` is the number of the import that wrote the cell, 0 for all other writes. Nothing here does I/O.
@@ -20,6 +21,7 @@ from eventlog.schema import Reference, Schema
 from eventlog.times import Micros, as_declared, micros
 
 NOBODY: Final = "?"  # the user of a child that names neither parent nor user
+EXPIRED: Final = 0  # the version of what is left of a root that is past its time to live while its children live
 BODY_BYTES: Final = 8 * 2**20  # at most, of one event; HBase takes 10 MiB unless told otherwise
 
 _content = msgspec.msgpack.Encoder(order="deterministic").encode
@@ -78,7 +80,7 @@ def take(
         place = keys.child_place(time, distinct, schema.code)
     columns = {name: values[name] for name in schema.columns}
     rest = {name: values[name] for name in schema.rest}
-    head = _encode((max(schema.version, version), schema.serializer.number, batch, columns))
+    head = _limited(schema.name, _encode((max(schema.version, version), schema.serializer.number, batch, columns)))
     return Taken(keys.event_id(row, place), Cell(row, place, head, encode_body(schema, rest | dict(unknown or {}))))
 
 
@@ -92,7 +94,11 @@ def valid(schema: Schema, event: Any) -> dict[str, Any]:
         raise EventError(f"{schema.name}: {error}") from None
     except msgspec.ValidationError as error:
         raise EventError(f"{schema.name}: {error}") from None
-    return {name: _zoned(getattr(checked, name)) for name in schema.types}
+    values = {name: _zoned(getattr(checked, name)) for name in schema.types}
+    for name, value in values.items():
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise EventError(f"{schema.name}.{name}: a number of more than 64 bits can't be stored")
+    return values
 
 
 def _zoned(value: Any) -> Any:
@@ -116,7 +122,7 @@ def distinction(
     }
     try:
         first = keys.unique(schema.code, _content((told, dict(unknown or {}))))
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise EventError(f"{schema.name}: {error}") from None
     return repeated(schema.code, first, occurrence)
 
@@ -151,19 +157,28 @@ def encode_body(schema: Schema, fields: Mapping[str, Any]) -> bytes:
         return b""
     try:
         body = schema.serializer.encode(fields)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise EventError(f"{schema.name}: can't be written: {error}") from None
-    if len(body) > BODY_BYTES:
-        raise EventError(f"{schema.name}: takes {len(body):,} bytes; at most {BODY_BYTES:,} can be stored")
-    return body
+    return _limited(schema.name, body)
+
+
+def _limited(what: str, raw: bytes) -> bytes:
+    if len(raw) > BODY_BYTES:
+        raise EventError(f"{what}: takes {len(raw):,} bytes; at most {BODY_BYTES:,} can be stored")
+    return raw
 
 
 def note_cell(row: Row, subject: Place, name: str, value: Any, batch: int = 0) -> Cell:
     """A derived column as a cell. Raises EventError on a value that is not a number, a text, a bool or a time."""
     try:
-        return Cell(row, keys.note_place(subject, name), _encode((0, 0, batch, value)), b"")
+        return Cell(row, keys.note_place(subject, name), _limited(f"note {name}", _encode((0, 0, batch, value))), b"")
     except (TypeError, ValueError, OverflowError) as error:
         raise EventError(f"note {name}: {error}") from None
+
+
+def expired_cell(root: Cell) -> Cell:
+    """What is left of a root that is past its time to live, so that its children are no orphans."""
+    return Cell(root.row, root.place, _encode((EXPIRED, 0, read_head(root.head).batch, None)), b"")
 
 
 def decode_body(head: Head, body: bytes, by_number: Mapping[int, serializers.Serializer]) -> dict[str, Any]:

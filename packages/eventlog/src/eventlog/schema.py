@@ -28,7 +28,7 @@ import msgspec
 from eventlog import keys, serializers
 from eventlog.errors import SchemaError
 from eventlog.expressions import Field
-from eventlog.times import UNITS
+from eventlog.times import UNITS, Micros, period
 
 T = TypeVar("T")
 _COLUMN: Final = "eventlog.column"
@@ -57,7 +57,7 @@ class Declared(msgspec.Struct, frozen=True):
     child_of: type | None = None
     serializer: Any = "msgpack"
     time_unit: str = "s"
-    ttl: str | None = None
+    ttl: str | None = None  # `90d`: reads never give an event that is older
 
 
 class EventMeta(type(msgspec.Struct)):
@@ -128,6 +128,8 @@ class Schema:
     """
 
     def __init__(self, cls: type) -> None:
+        if not isinstance(cls, type):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise SchemaError(f"{cls!r:.60} is no event type: give classes")
         declared = cls.__dict__.get(_DECLARED) or (isinstance(cls, EventMeta) and type.__getattribute__(cls, _DECLARED))
         if not isinstance(declared, Declared):
             raise SchemaError(
@@ -138,7 +140,7 @@ class Schema:
         self.code = keys.type_code(self.name)
         self.version = declared.version
         self.time_unit = declared.time_unit
-        self.ttl = declared.ttl
+        self.ttl = _ttl(self.name, declared.ttl)
         self.parent = declared.child_of
         self.serializer = serializers.named(declared.serializer)
         hints = get_type_hints(cls, include_extras=True)
@@ -222,6 +224,16 @@ class Schema:
                 f"{self.name} version {version} as stored does not fit the class of version {self.version}: {error}; "
                 f"give a new field a default, or the class an upgrade(fields, version)"
             ) from None
+
+
+def _ttl(name: str, declared: object) -> Micros | None:
+    """A time to live in microseconds; None: for ever."""
+    if declared is None:
+        return None
+    try:
+        return period(declared)
+    except ValueError as error:
+        raise SchemaError(f"{name}: ttl: {error}") from None
 
 
 def _fields(cls: type) -> dict[str, Any]:

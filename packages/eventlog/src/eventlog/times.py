@@ -1,6 +1,7 @@
 """Times: whatever a person or a program gives becomes whole microseconds since 1970 in UTC, and back."""
 
 import math
+import time as clock
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
@@ -11,6 +12,7 @@ SECOND: Final = 1_000_000
 DAY: Final = 86_400 * SECOND
 END: Final = 2**53  # exclusive, in the year 2255: every time fits a float without loss
 UNITS: Final = {"s": SECOND, "ms": 1_000, "us": 1}
+PERIODS: Final = {"s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": DAY, "w": 7 * DAY, "y": 365 * DAY}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -27,9 +29,10 @@ def micros(value: object, unit: str = "s") -> Micros:
     if isinstance(value, int):
         found = value * UNITS[unit]
     elif isinstance(value, float):
-        if not math.isfinite(value):
+        scaled = value * UNITS[unit]
+        if not math.isfinite(scaled):
             raise EventError(f"time: {value!r} is not a time")
-        found = round(value * UNITS[unit])
+        found = round(scaled)
     elif isinstance(value, datetime):
         found = (value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH
         found //= _MICROSECOND
@@ -38,9 +41,9 @@ def micros(value: object, unit: str = "s") -> Micros:
     elif isinstance(value, str):
         return _read(value)
     else:
-        raise EventError(f"time: {value!r} is not a time; give a datetime, an ISO 8601 text, or a number")
+        raise EventError(f"time: {_shown(value)} is not a time; give a datetime, an ISO 8601 text, or a number")
     if not 0 <= found < END:
-        raise EventError(f"time: {value!r} lies outside of 1970 to 2255{_hint(value, unit)}")
+        raise EventError(f"time: {_shown(value)} lies outside of 1970 to 2255{_hint(value, unit)}")
     return found
 
 
@@ -50,13 +53,35 @@ def _read(text: str) -> Micros:
     except ValueError as error:
         if isinstance(error, EventError):
             raise
-        raise EventError(f"time: {text!r} is not a time; write it like 2011-02-16T10:00:00Z") from None
+        raise EventError(f"time: {_shown(text)} is not a time; write it like 2011-02-16T10:00:00Z") from None
+
+
+def _shown(value: object) -> str:
+    """A value for an error's text, cut short."""
+    try:
+        told = repr(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        return "a number of thousands of digits"
+    return told if len(told) <= 60 else f"{told[:60]}…"
 
 
 def _hint(value: object, unit: str) -> str:
     if isinstance(value, int | float) and unit == "s" and value > 0:
         return "; numbers are seconds: declare time_unit='ms' or 'us' if these are not"
     return ""
+
+
+def period(text: object) -> Micros:
+    """A length of time such as `90d`, `12h`, `30m`, `2y` (years of 365 days). Raises ValueError on anything else."""
+    digits, unit = (text[:-1], text[-1:]) if isinstance(text, str) else ("", "")
+    if not (digits.isascii() and digits.isdigit() and unit in PERIODS and 0 < int(digits) * PERIODS[unit] < END):
+        raise ValueError(f"{text!r} is no length of time; write it like 90d, 12h, 30m, 6w or 2y")
+    return int(digits) * PERIODS[unit]
+
+
+def now() -> Micros:
+    """The present."""
+    return clock.time_ns() // 1000
 
 
 def moment(time: Micros) -> datetime:

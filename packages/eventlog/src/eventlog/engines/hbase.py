@@ -19,10 +19,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from eventlog import keys
 from eventlog.cells import Cell, read_head
-from eventlog.engines import Batch, Counts, Want
+from eventlog.engines import Batch, Counts, Only, Proof, Want
 from eventlog.engines.hbase_filters import TIME, column_cells, row_filter
 from eventlog.errors import EngineError
 from eventlog.keys import Place, Range, Row
+from eventlog.times import END, Micros
 
 try:
     import happybase
@@ -59,6 +60,7 @@ class HBase:
     def __init__(self, url: str, *, read_only: bool = False) -> None:
         self.url = url
         self.read_only = read_only
+        self.folder = None
         address = urlsplit(url)
         given = {name: values[-1] for name, values in parse_qs(address.query).items()}
         if unknown := set(given) - set(OPTIONS):
@@ -232,8 +234,22 @@ class HBase:
         pieces = [Range(start, stop) for start, stop in pairwise([one.start, *inside, one.stop])]
         return [part for piece in pieces for part in keys.split(piece, max(1, -(-parts // len(pieces))))]
 
-    def erase(self, ranges: Sequence[Range]) -> None:
-        raise NotImplementedError
+    def erase(self, ranges: Sequence[Range], only: Only | None = None) -> Proof:
+        raise EngineError(f"{self.url}: erasing, with its proof, is not there yet on HBase")
+
+    def prove(self, ranges: Sequence[Range], only: Only | None = None) -> Proof:
+        raise EngineError(f"{self.url}: erasing, with its proof, is not there yet on HBase")
+
+    def spans(self) -> list[tuple[Micros, Micros]]:
+        return [(0, END)]
+
+    def drop(self, since: Micros, until: Micros) -> None:
+        for batch in self.read([keys.EVERYTHING], Want(since=since, until=until, bodies=False), Counts()):
+            self.remove([(cell.row, cell.place) for cell in batch])
+        self.compact(since, until)
+
+    def compact(self, since: Micros, until: Micros) -> None:
+        self._call(lambda connection: connection.compact_table(self._table, major=True))
 
     def get_meta(self, name: str) -> bytes | None:
         found = self._call(lambda connection: connection.table(f"{self._table}.meta").row(name.encode(), [META]))

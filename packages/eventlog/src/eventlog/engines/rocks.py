@@ -21,6 +21,7 @@ from rocksdict import (
     BlockBasedOptions,
     BottommostLevelCompaction,
     Cache,
+    ColumnFamily,
     CompactOptions,
     DBCompressionType,
     Options,
@@ -34,10 +35,11 @@ from rocksdict import (
 
 from eventlog import keys
 from eventlog.cells import Cell
-from eventlog.engines import Batch, Counts, Want
+from eventlog.engines import Batch, Counts, Only, Proof, Want, rocks_erase
+from eventlog.engines.gate import Gate, through_gate
 from eventlog.errors import EngineError, LockedError
 from eventlog.keys import Place, Range, Row
-from eventlog.times import DAY, day_of, day_start
+from eventlog.times import DAY, Micros, day_of, day_start
 
 HEADS: Final = b"c"
 BODIES: Final = b"e"
@@ -84,14 +86,16 @@ class Rocks:
     def __init__(self, path: str | Path, *, read_only: bool = False) -> None:
         self.path = Path(path).expanduser().absolute()
         self.url = str(self.path)
+        self.folder = self.path
         self.read_only = read_only
+        self.gate = Gate()  # erasing opens the store anew, alone
         self._lock = RLock()
         self._options = options()
         self._durable = WriteOptions()
         self._durable.sync = True
         self._db = self._open()
-        self._days = sorted(name for name in self._families() if name not in (META, "default"))
         self._handles: dict[str, Rdict] = {}
+        self._days = sorted(name for name in self._families() if name not in (META, "default"))
 
     def _open(self) -> Rdict:
         store = self.path / "store"
@@ -147,6 +151,7 @@ class Rocks:
         """A column family as a batch of writes names it."""
         return self._try("written", lambda: self._db.get_column_family_handle(name))
 
+    @through_gate
     def made_day(self, name: str) -> Rdict:
         """The column family of a day, made where there is none."""
         with self._lock:
@@ -165,6 +170,7 @@ class Rocks:
         days = self.days(Want(since=since, until=until))
         return [(day, self._family(day).property_int_value("rocksdb.estimate-num-keys") or 1) for day in days]
 
+    @through_gate
     def put(self, cells: Sequence[Cell]) -> None:
         batch = WriteBatch(raw_mode=True)
         handles = {day: self.made_day(day) for day in {day_of(keys.row_time(cell.row)) for cell in cells}}
@@ -178,6 +184,7 @@ class Rocks:
                 batch.delete(BODIES + row + place, family)
         self._write(batch)
 
+    @through_gate
     def remove(self, places: Sequence[tuple[Row, Place]]) -> None:
         batch = WriteBatch(raw_mode=True)
         for row, place in places:
@@ -207,12 +214,16 @@ class Rocks:
                 yield from self._read_range(day, one, want, counts)
 
     def _read_range(self, day: str, one: Range, want: Want, counts: Counts) -> Iterator[Batch]:
-        moment = self._family(day).snapshot()  # heads and bodies of one moment, whatever is written meanwhile
+        moment = self._moment(day)  # heads and bodies of one moment, whatever is written meanwhile
         bodies = _Bodies(moment, counts, self._told) if want.bodies else None
         for batch in _rows(self._heads(moment, one, counts), counts):
             chosen = batch if want.select is None else want.select(batch)
             if chosen:
                 yield bodies.fill(chosen) if bodies else chosen
+
+    @through_gate
+    def _moment(self, day: str) -> Snapshot:
+        return self._family(day).snapshot()
 
     def _heads(self, moment: Snapshot, one: Range, counts: Counts) -> Iterator[tuple[bytes, bytes]]:
         # RocksDB points at the bound's bytes as long as it iterates, and rocksdict does not keep them: this frame does.
@@ -232,31 +243,84 @@ class Rocks:
     def split(self, one: Range, parts: int) -> list[Range]:
         return keys.split(one, parts)
 
-    def erase(self, ranges: Sequence[Range]) -> None:
-        raise NotImplementedError
+    def erase(self, ranges: Sequence[Range], only: Only | None = None) -> Proof:
+        return self._try("erased", lambda: rocks_erase.erase(self, ranges, only))
+
+    def prove(self, ranges: Sequence[Range], only: Only | None = None) -> Proof:
+        return self._try("read back", lambda: rocks_erase.prove(self, ranges, only))
+
+    def spans(self) -> list[tuple[Micros, Micros]]:
+        return [day_range(day) for day in self._days]
+
+    def drop(self, since: Micros, until: Micros) -> None:
+        with self.gate.alone():
+            for day in [day for day in self._days if since <= day_range(day)[0] and day_range(day)[1] <= until]:
+                self._handles.pop(day, None)
+                self._try("dropped", lambda day=day: self._db.drop_column_family(day))
+                self._days.remove(day)
+
+    @through_gate
+    def compact(self, since: Micros, until: Micros) -> None:
+        for day in self.days(Want(since=since, until=until)):
+            self.compact_day(day)
+
+    def day(self, name: str) -> tuple[Rdict, ColumnFamily]:
+        """A day to read, and to name in a batch."""
+        return self._family(name), self._db.get_column_family_handle(name)
+
+    def commit(self, batch: WriteBatch) -> None:
+        """Writes a batch, whole and durably."""
+        self._write(batch)
+
+    def compact_day(self, day: str, ranges: Sequence[Range] | None = None) -> None:
+        """Writes the files of a day anew, or those that hold keys (with their family) of the ranges."""
+        family = self._family(day)
+        for start, stop in ranges or [Range(b"", b"")]:
+            self._try("compacted", lambda a=start, z=stop: family.compact_range(a or None, z or None, forced()))
+
+    def flush(self) -> None:
+        """Writes what lies in memory into sorted files, so that the log of writes holds nothing."""
+        for name in [META, *self._days]:
+            self._try("written", self._family(name).flush)
+
+    def snapshots(self) -> int:
+        """How many reads of this process are under way."""
+        return self._db.property_int_value("rocksdb.num-snapshots") or 0
+
+    def reopen(self) -> None:
+        """Closes the store and opens it: MANIFEST is written anew, and the logs of writes before it go."""
+        with self.gate.alone(), self._lock:
+            self._handles.clear()
+            self._try("closed", self._db.close)
+            self._db = self._open()
 
     def files(self) -> "SortedFiles":
         from eventlog.engines.rocks_bulk import SortedFiles
 
         return SortedFiles(str(self.path / "store"))
 
+    @through_gate
     def sequence(self) -> int:
         return self._try("read", self._db.latest_sequence_number)
 
+    @through_gate
     def lay(self, day: str, files: Sequence[str], number: int) -> None:
         from eventlog.engines.rocks_bulk import lay
 
         family = self.made_day(day)
         self._try("loaded", lambda: lay(family, files, number))
 
+    @through_gate
     def laid(self, day: str, number: int) -> bool:
         from eventlog.engines.rocks_bulk import mark_key
 
         return day in self._days and self._try("read", lambda: self._family(day).get(mark_key(number))) is not None
 
+    @through_gate
     def get_meta(self, name: str) -> bytes | None:
         return self._try("read", lambda: self._family(META).get(name.encode()))
 
+    @through_gate
     def put_meta(self, name: str, value: bytes | None) -> None:
         batch = WriteBatch(raw_mode=True)
         family = self._inside(META)
@@ -266,6 +330,7 @@ class Rocks:
             batch.put(name.encode(), value, family)
         self._write(batch)
 
+    @through_gate
     def list_meta(self, beginning: str) -> dict[str, bytes]:
         bounded = ReadOptions()
         if beginning:

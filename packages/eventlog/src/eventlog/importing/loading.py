@@ -10,6 +10,7 @@
 Killed at any moment and run again, it goes on from the runs, the merged parts and the loaded days that it finds.
 """
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from eventlog import keys
+from eventlog import erasure, keys
 from eventlog.cells import Cell
 from eventlog.engines import Bulk, Want
 from eventlog.engines import Counts as ReadCounts
@@ -46,7 +47,7 @@ from eventlog.importing.request import Imported, Options, Progress, begun, check
 from eventlog.importing.runs import SUFFIX, Index, read_bad, read_index
 from eventlog.importing.sorting import Job, sources_of
 from eventlog.importing.undo import remove_batch
-from eventlog.importing.workers import Merged, Workers, hired, merge_part, read_merged, sort_piece
+from eventlog.importing.workers import FULL, Merged, Workers, hired, merge_part, read_merged, sort_piece
 from eventlog.times import DAY, day_of, day_start
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ class _Import:
         self._said = Progress("reading", 0, sum(source.size for source in sources))
         schemas = log.catalog.schemas
         limits = Limits.of(manifest.day, options.slack)
-        self._job = Job(sources_of(schemas) or [], manifest.number, limits, options.kind, options.erased)
+        erased = erasure.load(log.engine)
+        self._job = Job(sources_of(schemas) or [], manifest.number, limits, options.kind, erased)
 
     def run(self) -> Imported:
         try:
@@ -104,15 +106,24 @@ class _Import:
                     self._log.catalog.remember(schema)
                 self._load(workers, indexes)
         except OSError as error:
-            raise EngineError(
-                f"{self._folder}: {error.strerror or error}; nothing is half-written: repeat it"
-            ) from None
+            why = FULL if error.errno == errno.ENOSPC else f"{error.strerror or error}; repeat it"
+            self._make_room()
+            raise EngineError(f"{self._folder}: {why}") from None
+        except EngineError as error:
+            if "disk is full" in str(error):
+                self._make_room()
+            raise
         for number in self._manifest.replaces:
             self._give_way(number)
         self._manifest.state, self._manifest.finished = DONE, now()
         save(self._engine, self._manifest)
         clear(self._folder)
         return result(self._engine, self._manifest)
+
+    def _make_room(self) -> None:
+        """Gives back the disk's space, which the log needs: after more is found, the files are sorted again."""
+        for name in ("runs", "sorted"):
+            shutil.rmtree(self._folder / name, ignore_errors=True)
 
     def _workers(self) -> int:
         if self._options.workers is not None:

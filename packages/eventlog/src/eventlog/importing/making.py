@@ -12,17 +12,19 @@ name in files is the one that says the type) goes through `cells.take` itself.
 """
 
 import hashlib
+import re
 import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 from eventlog import keys, serializers
 from eventlog.cells import BODY_BYTES, Cell, own_id, parent_row, take
+from eventlog.erasure import Erased
 from eventlog.errors import EventError, EventlogError
 from eventlog.schema import Schema
 from eventlog.times import DAY, Micros, day_start, micros, moment
@@ -30,23 +32,19 @@ from eventlog.times import DAY, Micros, day_start, micros, moment
 TYPE: Final = "type"  # the field that says which type a line is
 USERS: Final = 2**17  # whose prefixes are remembered: about 20 MB
 
-Erased = Callable[[str, Micros], bool]
+Cells = list[tuple[bytes, bytes, bytes]]  # key (row and place in one), head, body
+
+LEAST: Final = -(2**63)
+MOST: Final = 2**63 - 1
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = moment(1) - moment(0)
+_prefix_of = keys.user_prefix.__wrapped__  # what is kept here is more, and costs less to look up
 _tail = struct.Struct(">q8s").pack
 _content = msgspec.msgpack.Encoder(order="deterministic").encode
 _encode = msgspec.msgpack.Encoder().encode
 _PAIR: Final = b"\x92"  # msgpack: two things follow
 _NOTHING: Final = b"\x80"  # msgpack: an empty map
-
-
-class Key(NamedTuple):
-    """A cell as it is sorted: row and place in one."""
-
-    key: bytes
-    head: bytes
-    body: bytes
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -72,7 +70,7 @@ class Limits(msgspec.Struct, frozen=True):
 class Made(msgspec.Struct):
     """Cells, and what no cell was made of: indexes of events with the reason, and how many are of erased users."""
 
-    cells: list[tuple[bytes, bytes, bytes]]
+    cells: Cells
     bad: list[tuple[int, str]]
     erased: int = 0
 
@@ -80,11 +78,10 @@ class Made(msgspec.Struct):
 class Maker:
     """Makes cells of the events of one type.
 
-    `batch` is the number of the import. `erased`, where given, is asked of every event, by the user of its row and its
-    own time, before a cell is made: what was erased stays so.
+    `batch` is the number of the import. `erased` is asked of every event before a cell is made.
     """
 
-    def __init__(self, schema: Schema, batch: int, limits: Limits, erased: Erased | None = None) -> None:
+    def __init__(self, schema: Schema, batch: int, limits: Limits, erased: Erased = Erased()) -> None:  # noqa: B008  (frozen)
         self.schema = schema
         self.line = line_type(schema)
         self.plain = plain_type(schema)
@@ -99,33 +96,52 @@ class Maker:
         self._body = _body(schema)
         self._key = self._root_key if schema.parent_field is None else self._child_key
         self._prefixes: dict[str, bytes] = {}
+        self._plain_root = schema.parent_field is None and not erased
 
     def make(self, events: Sequence[Any]) -> Made:
         """The cells of Lines, in their order; their indexes are those of `events`."""
         made = Made([], [])
-        add = made.cells.append
         start = 0
         while start < len(events):  # again behind each bad one: entering a `try` for each event costs more
             done = len(made.cells) + made.erased
             try:
-                for event in islice(events, start, None):
-                    key = self._key(event)
-                    if key is None:
-                        made.erased += 1
-                    else:
-                        add((key, self._head(event), self._body(event)))
+                if self._plain_root:
+                    self._make_roots(events, start, made.cells)
+                else:
+                    self._make_others(events, start, made)
                 break
-            except (EventlogError, ValueError, TypeError, OverflowError) as error:
+            except (EventlogError, ValueError, TypeError, OverflowError, RecursionError) as error:
                 start += len(made.cells) + made.erased - done
                 made.bad.append((start, told(error, self.schema)))
                 start += 1
         return made
 
+    def _make_roots(self, events: Sequence[Any], start: int, cells: Cells) -> None:
+        """The shortest way, of root events, where no user was erased. Everything is at hand: this is run most."""
+        add, prefixes, root = cells.append, self._prefixes, self._root
+        read_time, told, head, body = self._time, self._told, self._head, self._body
+        since, until = self._limits.since, self._limits.until
+        for event in islice(events, start, None):
+            user = event.user
+            time = read_time(event.time)
+            if not since <= time < until:
+                self._limits.check(time)
+            prefix = prefixes.get(user) or self._prefix(user)
+            add((prefix + _tail(time, told(event)) + root, head(event), body(event)))
+
+    def _make_others(self, events: Sequence[Any], start: int, made: Made) -> None:
+        for event in islice(events, start, None):
+            key = self._key(event)
+            if key is None:
+                made.erased += 1
+            else:
+                made.cells.append((key, self._head(event), self._body(event)))
+
     def _root_key(self, event: Any) -> bytes | None:
         user = event.user
         time = self._time(event.time)
         self._limits.check(time)
-        if self._erased is not None and self._erased(user, time):
+        if self._erased.covers(user, time):
             return None
         prefix = self._prefixes.get(user) or self._prefix(user)
         return prefix + _tail(time, self._told(event)) + self._root
@@ -136,7 +152,7 @@ class Maker:
         distinct = self._told(event)
         names = {self.schema.parent_field: getattr(event, self.schema.parent_field or ""), "user": self._user(event)}
         row = parent_row(self.schema, names, time, distinct)
-        if self._erased is not None and self._erased(keys.read_row(row).user, time):
+        if self._erased.covers_row(row):
             return None
         return row + keys.child_place(time, distinct, self.schema.code)
 
@@ -146,7 +162,7 @@ class Maker:
     def _prefix(self, user: str) -> bytes:
         if len(self._prefixes) >= USERS:
             self._prefixes.clear()
-        found = self._prefixes[user] = keys.user_prefix(user)
+        found = self._prefixes[user] = _prefix_of(user)
         return found
 
     def make_one(self, event: Any, unknown: dict[str, Any]) -> tuple[bytes, bytes, bytes] | None:
@@ -155,7 +171,7 @@ class Maker:
         key = keys.read_row(cell.row)
         time = keys.place_time(cell.place) if cell.place[:1] == keys.CHILD else key.time
         self._limits.check(time)
-        if self._erased is not None and self._erased(key.user, time):
+        if self._erased.covers_row(cell.row):
             return None
         return sortable(cell)
 
@@ -228,40 +244,53 @@ def _may_lack_zone(hint: Any) -> bool:
     return "datetime" in str(hint) or hint is Any
 
 
-def _values(schema: Schema, names: Sequence[str]) -> Callable[[Any], Sequence[Any]]:
-    """Reads fields as `cells.valid` gives them."""
+def _may_be_wide(hint: Any) -> bool:
+    """Whether a field may hold a whole number of more than 64 bits, which can't be stored."""
+    return hint is Any or re.search(r"\bint\b", str(hint)) is not None
+
+
+def _values(schema: Schema, names: Sequence[str], *, check: bool = True) -> Callable[[Any], Sequence[Any]]:
+    """Reads fields as `cells.valid` gives them; without `check`, without its limit of whole numbers."""
     get = _getter(names)
     zones = [index for index, name in enumerate(names) if _may_lack_zone(schema.types[name])]
-    if not zones:
+    wide = [(index, name) for index, name in enumerate(names) if check and _may_be_wide(schema.types[name])]
+    if not zones and not wide:
         return get
 
     def read(event: Any) -> Sequence[Any]:
-        values = list(get(event))
-        for index in zones:
-            value = values[index]
-            if isinstance(value, datetime) and value.tzinfo is None:
-                values[index] = value.replace(tzinfo=UTC)
-        return values
+        values = get(event)
+        for index, name in wide:
+            if isinstance(values[index], int) and not LEAST <= values[index] <= MOST:
+                raise EventError(f"{schema.name}.{name}: a number of more than 64 bits can't be stored")
+        return _zoned(values, zones) if zones else values
 
     return read
 
 
-def _packed(names: Sequence[str], encode: Callable[[Any], bytes]) -> Callable[[Sequence[Any]], bytes]:
-    """Encodes values as a map by name; a value UNSET is left out."""
-    packed = msgspec.defstruct("Packed", [(name, Any) for name in names], gc=False)
-    return lambda values: encode(packed(*values))
+def _zoned(values: Sequence[Any], zones: Sequence[int]) -> Sequence[Any]:
+    made = list(values)
+    for index in zones:
+        value = made[index]
+        if isinstance(value, datetime) and value.tzinfo is None:
+            made[index] = value.replace(tzinfo=UTC)
+    return made
 
 
-def _named(names: Sequence[str], encode: Callable[[Any], bytes]) -> Callable[[Sequence[Any]], bytes]:
+def _packed(names: Sequence[str]) -> Callable[..., Any]:
+    """Makes what is encoded as a map by name; a value UNSET is left out."""
+    return msgspec.defstruct("Packed", [(name, Any) for name in names], gc=False)
+
+
+def _named(names: Sequence[str]) -> Callable[..., Any]:
     """The same for a serializer that takes nothing but dicts."""
-    return lambda values: encode(dict(zip(names, values, strict=True)))
+    return lambda *values: dict(zip(names, values, strict=True))
 
 
 def _told(schema: Schema) -> Callable[[Any], bytes]:
     """What `cells.distinction` gives."""
     names = sorted((*schema.columns, *schema.rest))
-    values = _values(schema, names)
-    pack = _packed(names, _content)
+    values = _values(schema, names, check=False)
+    packed = _packed(names)
     defaults = [(index, schema.defaults[name]) for index, name in enumerate(names) if name in schema.defaults]
     code = schema.code + _PAIR
     hashed = hashlib.blake2b
@@ -273,7 +302,7 @@ def _told(schema: Schema) -> Callable[[Any], bytes]:
             for index, default in defaults:
                 if found[index] == default:
                     found[index] = msgspec.UNSET
-        return hashed(code + pack(found) + _NOTHING, digest_size=8).digest()
+        return hashed(code + _content(packed(*found)) + _NOTHING, digest_size=8).digest()
 
     if schema.id_field is None:
         return tell
@@ -290,24 +319,33 @@ def _head(schema: Schema, batch: int) -> Callable[[Any], bytes]:
         whole = begin + _NOTHING
         return lambda _event: whole
     values = _values(schema, schema.columns)
-    pack = _packed(schema.columns, _encode)
-    return lambda event: begin + pack(values(event))
+    packed = _packed(schema.columns)
+
+    def head(event: Any) -> bytes:
+        made = begin + _encode(packed(*values(event)))
+        if len(made) > BODY_BYTES:
+            raise _too_large(schema, made)
+        return made
+
+    return head
+
+
+def _too_large(schema: Schema, made: bytes) -> EventError:
+    return EventError(f"{schema.name}: takes {len(made):,} bytes; at most {BODY_BYTES:,} can be stored")
 
 
 def _body(schema: Schema) -> Callable[[Any], bytes]:
     """What `cells.encode_body` gives."""
     if not schema.rest:
         return lambda _event: b""
-    values = _values(schema, schema.rest)
-    if isinstance(schema.serializer, serializers.MessagePack | serializers.Json):
-        pack = _packed(schema.rest, schema.serializer.encode)
-    else:
-        pack = _named(schema.rest, schema.serializer.encode)
+    values, encode = _values(schema, schema.rest), schema.serializer.encode
+    builtin = isinstance(schema.serializer, serializers.MessagePack | serializers.Json)
+    packed: Callable[..., Any] = _packed(schema.rest) if builtin else _named(schema.rest)
 
     def body(event: Any) -> bytes:
-        made = pack(values(event))
+        made = encode(packed(*values(event)))
         if len(made) > BODY_BYTES:
-            raise EventError(f"{schema.name}: takes {len(made):,} bytes; at most {BODY_BYTES:,} can be stored")
+            raise _too_large(schema, made)
         return made
 
     return body

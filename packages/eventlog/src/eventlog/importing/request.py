@@ -12,7 +12,6 @@ import msgspec
 from eventlog.engines import Engine
 from eventlog.errors import EventError
 from eventlog.importing.inputs import InputError, Source, digest_of, keep_stream, look
-from eventlog.importing.making import Erased
 from eventlog.importing.manifest import (
     BAD,
     DONE,
@@ -71,7 +70,6 @@ class Options(msgspec.Struct):
     replace: bool = False
     add: bool = False
     workers: int | None = None
-    erased: Erased | None = None
     progress: Callable[[Progress], None] | None = None
 
 

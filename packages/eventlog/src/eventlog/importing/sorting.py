@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 import io
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
@@ -17,9 +17,10 @@ from typing import Any, Final
 
 import msgspec
 
+from eventlog.erasure import Erased
 from eventlog.errors import EventError, EventlogError, SchemaError
 from eventlog.importing.inputs import BYTE_ORDER, LINE_BYTES, Lines, Piece, Rows, Span, Table, read_span
-from eventlog.importing.making import TYPE, Erased, Limits, Maker, told
+from eventlog.importing.making import TYPE, Limits, Maker, told
 from eventlog.importing.runs import Bad, Index, Sorted, by_day, write
 from eventlog.schema import Schema
 from eventlog.times import DAY, as_declared, day_start, micros
@@ -45,7 +46,7 @@ class Job(msgspec.Struct, frozen=True):
     batch: int
     limits: Limits
     kind: str = ""
-    erased: Erased | None = None
+    erased: Erased = Erased()
 
 
 def sources_of(schemas: Iterable[Schema]) -> list[TypeSource] | None:
@@ -134,14 +135,21 @@ class Sorter:
         work.lines = data.count(b"\n") + (bool(data) and not data.endswith(b"\n"))
         events = self._decoded(data)
         if events is not None and len(events) == work.lines:
-            self._make(events, None, data.split(b"\n"), work)
+            held: list[bytes] = []
+
+            def line_at(number: int) -> bytes:
+                if not held:
+                    held.extend(data.split(b"\n"))
+                return held[number]
+
+            self._make(events, None, line_at, work)
             return
         lines = data.split(b"\n")
         for start in range(0, len(lines), BLOCK_LINES):
             numbers = [n for n in range(start, min(start + BLOCK_LINES, len(lines))) if lines[n].strip()]
             events = self._decoded(b"\n".join(lines[n] for n in numbers))
             if events is not None and len(events) == len(numbers):
-                self._make(events, numbers, lines, work)
+                self._make(events, numbers, lines.__getitem__, work)
             else:
                 for number in numbers:
                     self._read_line(lines[number], number, work)
@@ -160,7 +168,7 @@ class Sorter:
             self._spoil(f"line: is longer than {LINE_BYTES:,} bytes", line, number, work)
             return
         if (events := self._decoded(line)) is not None and len(events) == 1:
-            self._make(events, [number], {number: line}, work)
+            self._make(events, [number], lambda _: line, work)
             return
         try:
             fields = _text(line)
@@ -171,23 +179,21 @@ class Sorter:
         else:
             self._make_one(fields, line, number, work, strict=True)
 
-    def _make(self, events: Sequence[Any], numbers: Sequence[int] | None, lines: Any, work: Piecework) -> None:
+    def _make(
+        self, events: Sequence[Any], numbers: Sequence[int] | None, line_at: Callable[[int], Any], work: Piecework
+    ) -> None:
         """Cells of decoded events. `numbers` are of their lines, from 0; None: the first is 0, and so on."""
-        groups: dict[Any, tuple[list[Any], list[int]]] = {line: ([], []) for line in self._fast}
-        if len(groups) == 1:
-            groups = {next(iter(groups)): (list(events), list(range(len(events))))}
-        else:
-            for index, event in enumerate(events):
-                some, indexes = groups[type(event)]
-                some.append(event)
-                indexes.append(index)
-        for line, (some, indexes) in groups.items():
-            made = self._fast[line].make(some)
+        kinds = set(map(type, events))
+        for kind in kinds:
+            some = events if len(kinds) == 1 else [event for event in events if type(event) is kind]
+            made = self._fast[kind].make(some)
             work.cells += made.cells
             work.erased += made.erased
-            for at, reason in made.bad:
-                number = indexes[at] if numbers is None else numbers[indexes[at]]
-                self._spoil(reason, lines[number], number, work)
+            if made.bad:
+                indexes = [index for index, event in enumerate(events) if type(event) is kind]
+                for at, reason in made.bad:
+                    number = indexes[at] if numbers is None else numbers[indexes[at]]
+                    self._spoil(reason, line_at(number), number, work)
 
     def _make_one(self, fields: dict[str, Any], line: Any, number: int, work: Piecework, *, strict: bool) -> None:
         """The cell of a line that is read as a dict."""
@@ -273,7 +279,7 @@ class Sorter:
                     self._make_one(fields, line, number, work, strict=strict)
             else:
                 numbers = [number for _, _, number in some]
-                self._make(events, numbers, {number: line for _, line, number in some}, work)
+                self._make(events, numbers, {number: line for _, line, number in some}.__getitem__, work)
 
     def _spoil(self, reason: str, line: Any, number: int, work: Piecework) -> None:
         """Puts a line aside. `number` counts from 0."""

@@ -1,6 +1,7 @@
 """The processes that sort and merge. Each lives as long as the import, and not longer: not even if that is killed."""
 
 import errno
+import gc
 import multiprocessing
 import os
 import signal
@@ -24,6 +25,7 @@ from eventlog.importing.sorting import Job, Sorter, load_schemas, sources_of
 from eventlog.schema import Schema
 
 R = TypeVar("R")
+FULL: Final = "the disk is full; the import is not done: free some space, and repeat"
 AHEAD: Final = 2  # tasks for each worker that wait or run
 
 _here: dict[str, Sorter] = {}
@@ -68,7 +70,7 @@ def _told(call: Callable[[], R]) -> R:
         ) from None
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise EngineError("the disk is full; nothing was written: free some space, and repeat") from None
+            raise EngineError(FULL) from None
         raise EngineError(f"a worker of the import could not go on: {error}") from None
 
 
@@ -105,9 +107,22 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+@contextmanager
+def _no_cycles() -> Iterator[None]:
+    """Keeps Python from looking for cycles among hundreds of thousands of tuples, again and again: there are none."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 def sort_piece(path: Path, piece: Piece) -> Index:
     """Makes the sorted run of a piece."""
-    return _here["sorter"].sort(piece, path)
+    with _no_cycles():
+        return _here["sorter"].sort(piece, path)
 
 
 class Merged(msgspec.Struct):
@@ -123,7 +138,9 @@ def merge_part(record: Path, task: Task, files: Files) -> Merged:
     """Writes the sorted files of a part of a day, and last the record that they are whole."""
     counts = {"events": 0, "repeated": 0, "present": 0}
     schemas = _here["sorter"].schemas
-    written = files.write(record.with_suffix(""), merge(task, schemas, files.present if task.stored else None, counts))
+    with _no_cycles():
+        cells = merge(task, schemas, files.present if task.stored else None, counts)
+        written = files.write(record.with_suffix(""), cells)
     made = Merged(written, **counts)
     temporary = record.with_suffix(f".{os.getpid()}.part")
     temporary.write_bytes(msgspec.json.encode(made))
