@@ -1,4 +1,4 @@
-"""The guide's front page and the package's README do what they show, followed from the top in an empty folder.
+"""The event log's pages: they do what they show, followed from the top in an empty folder; what they name exists.
 
 console         `$ command` with what it writes below it; a line `…` stands for any lines, `…` in a line for any text
 python          where the first line is `# NAME`, a file of that name
@@ -13,10 +13,14 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import typer.main
+
+import eventlog.cli
 
 ROOT = Path(__file__).parents[4]
 GUIDE = ROOT / "docs" / "eventlog.md"
 README = ROOT / "packages" / "eventlog" / "README.md"
+PAGES = [README, *sorted(ROOT.glob("docs/eventlog*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND_SECONDS = 100
 
@@ -82,3 +86,16 @@ def test_what_the_guide_quotes_is_in_the_programs():
     program = (ROOT / "docs" / "examples" / "flights.py").read_text()
     quoted = [text for language, text in BLOCK.findall(GUIDE.read_text()) if language == "python" and text[0] != "#"]
     assert sum(text.strip() in program for text in quoted) == len(quoted) == 2
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_and_links_exist(page):
+    """Each `eventlog NAME --flag` on a page is a command with that flag, each file that it links to is there."""
+    text = page.read_text()
+    known = typer.main.get_command(eventlog.cli.app.app).commands
+    for name, rest in re.findall(r"(?:\$ |^    |`)eventlog (?:--\w+ \S+ )*([a-z]+)\b([^`|\n]*)", text, re.MULTILINE):
+        assert name in known, f"there is no command `eventlog {name}`"
+        flags = {flag for option in known[name].params for flag in (*option.opts, *option.secondary_opts)} | {"--help"}
+        assert set(re.findall(r"(?<=\s)(--[a-z-]+)", rest)) <= flags, f"eventlog {name}{rest}"
+    for target in re.findall(r"\]\(([^)\s#]+)", text):
+        assert target.startswith("http") or (page.parent / target).exists(), target
