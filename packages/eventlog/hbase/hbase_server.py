@@ -78,6 +78,8 @@ ERASING = {
     # The log goes once every region has flushed what it holds of it: so each flushes, and the log rolls, in seconds.
     "hbase.server.thread.wakefrequency": "500",
     "hbase.regionserver.logroll.period": "1000",
+    # With more logs than this HBase has regions flush: those of its own tables too, which else take five minutes.
+    "hbase.regionserver.maxlogs": "1",
     "hbase.regionserver.flush.check.period": "500",
     "hbase.regionserver.optionalcacheflushinterval": "1000",
     "hbase.regionserver.periodicmemstoreflusher.rangeofdelayseconds": "0",

@@ -31,6 +31,34 @@ class Known(msgspec.Struct):
     ttl: Micros | None = None
 
 
+class Remembered(msgspec.Struct, frozen=True):
+    """A type as the log remembers it, where its class is not at hand: what tables need of a Schema."""
+
+    name: str
+    code: bytes
+    columns: tuple[str, ...]
+    rest: tuple[str, ...]
+    types: dict[str, Any]
+
+
+_HINTS: Final[dict[str, Any]] = KINDS | {"bytes": bytes}
+
+
+def _remembered(known: Known) -> Remembered:
+    """The newest version's fields, and those that only older versions had. What is no plain type becomes a text."""
+    fields: dict[str, str] = {}
+    columns: dict[str, None] = {}
+    parent = None
+    for _, told in sorted(known.versions.items(), key=lambda one: int(one[0])):
+        fields |= told["fields"]
+        columns |= dict.fromkeys(told["columns"])
+        parent = told["parent"]
+    keyed = {"time"} | ({"user"} if parent is None else {name for name, told in fields.items() if "Reference" in told})
+    hints = {name: _HINTS.get(told.replace(" | None", ""), str) for name, told in fields.items() if name not in keyed}
+    rest = tuple(name for name in hints if name not in columns)
+    return Remembered(known.name, type_code(known.name), tuple(columns), rest, hints)
+
+
 class Catalog:
     """Types by class, by name and by code; notes by name."""
 
@@ -90,6 +118,15 @@ class Catalog:
     def names(self) -> list[str]:
         """The names of all types, of the classes and of what is stored."""
         return sorted({*self.by_name, *self._known})
+
+    def versions(self, name: str) -> dict[str, dict[str, Any]]:
+        """What the log remembers of a type's versions: their fields with types, columns and parent."""
+        return self._known[name].versions if name in self._known else {}
+
+    def described(self) -> "dict[str, Schema | Remembered]":
+        """All types by name: by their classes, or else as the log remembers them."""
+        stored = {name: _remembered(known) for name, known in self._known.items() if name not in self.by_name}
+        return {**self.by_name, **stored}
 
     def past(self, at: Micros | None = None) -> dict[bytes, Micros]:
         """By type code: events of that time or an earlier one are past their time to live. Types without one lack."""

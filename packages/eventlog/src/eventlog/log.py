@@ -1,17 +1,20 @@
 """The log: what an application opens, writes to, and reads from."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from eventlog import erasure, forgetting, keys, receipts, retention
 from eventlog.catalog import Catalog
 from eventlog.cells import Cell, note_cell, take
-from eventlog.engines import Engine, connect
+from eventlog.engines import Counts, Engine, Want, connect
 from eventlog.engines.gate import Gate
 from eventlog.errors import EngineError, EventError, EventIdError
 from eventlog.expressions import Expression
@@ -19,8 +22,8 @@ from eventlog.forgetting import Verdict
 from eventlog.reading import Entry, Row, stored_rows, whole
 from eventlog.receipts import Receipt
 from eventlog.retention import Expired
-from eventlog.scan import Scan, ask
-from eventlog.times import Micros, micros, now
+from eventlog.scan import Scan, ask, ranges
+from eventlog.times import Micros, micros, moment, now
 
 if TYPE_CHECKING:
     from eventlog.importing import Imported, Manifest, Progress, RolledBack
@@ -41,6 +44,16 @@ class Written(list[str]):
 
 def _quiet(*_: object) -> None:
     """Tells nobody how far it is."""
+
+
+class Orphan(msgspec.Struct, frozen=True):
+    """A child whose root has not come. `row` is the id that the root would have."""
+
+    id: str
+    row: str
+    user: str
+    time: datetime
+    type: str
 
 
 class Log:
@@ -229,6 +242,22 @@ class Log:
             prefix=prefix,
         )
         return Scan(self.engine, self.catalog, asked)
+
+    def orphans(self, since: object = None, until: object = None) -> Iterator[Orphan]:
+        """The children whose root has not come, in rows of the times between. Reads heads alone, no event's body."""
+        asked = ask(self.catalog, since=since, until=until)
+        want = Want(since=asked.since, until=asked.until, bodies=False, notes=False)
+        past = self.catalog.past()
+        for batch in self.engine.read(ranges(asked), want, Counts()):
+            for row in stored_rows(batch, self.catalog):
+                if row.root is not None or not asked.since <= row.time < asked.until:
+                    continue
+                user = keys.read_row(row.key).user
+                for child in row.children:
+                    if child.time <= past.get(child.code, -1):
+                        continue
+                    place = keys.event_id(row.key, child.cell.place)
+                    yield Orphan(place, keys.event_id(row.key), user, moment(child.time), child.name)
 
     def import_day(
         self,
