@@ -236,9 +236,12 @@ class Scan:
             from eventlog.parts import run
 
             return run(self, workers)
-        return self._frames()
+        from eventlog.fast import frames
 
-    def _frames(self) -> "Iterator[pl.DataFrame]":
+        return frames(self)
+
+    def plain_frames(self) -> "Iterator[pl.DataFrame]":
+        """The same tables made event by event: slower, and what `frames` is tested against."""
         from eventlog.tables import Table
 
         table = Table(self.catalog, self.asked)
@@ -331,7 +334,7 @@ class Filter:
         schemas = [one for one in self._catalog if field.type in ("", one.name)]
         if field.name == "user":
             return all(one.parent is None or "user" not in one.rest for one in schemas)
-        return bool(schemas) and all(field.name in one.columns for one in schemas if field.name in one.types)
+        return bool(schemas) and self._catalog.in_heads(field.name, schemas)
 
     def _sampled(self, row: bytes) -> bool:
         return keys.share(keys.read_row(row).user) < self._asked.sample
