@@ -174,3 +174,12 @@ def test_a_value_that_fits_no_column_is_told_and_not_made_up(tmp_path):
             log.scan().polars()
         assert log.scan(columns=["user"]).polars().height == 1
         assert log.scan(columns=["user"], where=Big.size == 2**63).polars().height == 1
+
+
+def test_a_field_may_be_asked_twice(log):
+    """A range of one field is two comparisons of it, however they came to be written."""
+    where = parse("1 <= Impression.price < 2.5")
+    assert {field.key for field in where.fields()} == {("Impression", "price")}
+    prices = log.scan(types=Impression, columns=["price"], where=where).polars()["price"]
+    assert prices.len() > 0
+    assert prices.is_between(1, 2.5, closed="left").all()

@@ -87,6 +87,12 @@ class Catalog:
                 return False
         return True
 
+    def told_types(self, field: str) -> set[str]:
+        """The types, as texts, that a field has in all event types, now and in the versions that are stored."""
+        now = [schema.fingerprint() for schema in self.schemas]
+        then = [version for known in self._known.values() for version in known.versions.values()]
+        return {one["fields"][field] for one in (*now, *then) if field in one["fields"]}
+
     def names(self) -> list[str]:
         """The names of all types, of the classes and of what is stored."""
         return sorted({*self.by_name, *self._known})

@@ -197,7 +197,7 @@ class Both(Expression):
         return False if right is False else (None if left is None or right is None else True)
 
     def fields(self) -> frozenset[Field]:
-        return self.left.fields() | self.right.fields()
+        return _together(self.left.fields(), self.right.fields())
 
     def __str__(self) -> str:
         return f"({self.left} and {self.right})"
@@ -216,7 +216,7 @@ class Either(Expression):
         return True if right is True else (None if left is None or right is None else False)
 
     def fields(self) -> frozenset[Field]:
-        return self.left.fields() | self.right.fields()
+        return _together(self.left.fields(), self.right.fields())
 
     def __str__(self) -> str:
         return f"({self.left} or {self.right})"
@@ -235,6 +235,11 @@ class Not(Expression):
 
     def __str__(self) -> str:
         return f"not {self.inner}"
+
+
+def _together(some: frozenset[Field], others: frozenset[Field]) -> frozenset[Field]:
+    """Both sets of fields. Not by `|`, which would ask whether two equal fields are, and get an expression."""
+    return frozenset({field.key: field for field in (*some, *others)}.values())
 
 
 def note(name: str) -> Field:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from types import ModuleType, TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from eventlog import keys
 from eventlog.catalog import Catalog
@@ -13,6 +13,9 @@ from eventlog.errors import EventError
 from eventlog.expressions import Expression
 from eventlog.reading import Entry, Row, stored_rows, whole
 from eventlog.scan import Scan, ask
+
+if TYPE_CHECKING:
+    import polars as pl
 
 PUT_CELLS: Final = 10_000  # cells of one put
 
@@ -86,6 +89,18 @@ class Log:
             self.put(cells)
         if gone:
             self.engine.remove(gone)
+
+    def annotate_frame(self, frame: "pl.DataFrame") -> int:
+        """Writes the columns of a table as notes beside the events that its column `id` names; gives how many.
+
+        A column `notes.score` is the note `score`, as tables call it. An empty value leaves the note as it is. All
+        lines are looked at before the first is written: EventError says which can't be.
+        """
+        from eventlog.notes import cells_of
+
+        found = cells_of(frame, self.catalog)
+        self.put(found)
+        return len(found)
 
     def row(self, event_id: str) -> Row | None:
         """The whole row of an event: its root, and all children. None where there is nothing."""

@@ -46,8 +46,8 @@ class Part(msgspec.Struct, frozen=True):
 
     def scan(self, log: "Log | None" = None) -> Scan:
         """The part as a scan, on an open log or on one that this process opens for reading, and keeps."""
-        opened = log or _opened(self)
-        return Scan(opened.engine, opened.catalog, self.asked, list(self.within))
+        found = log or opened(self.url, self.types, self.moment)
+        return Scan(found.engine, found.catalog, self.asked, list(self.within))
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.scan())
@@ -197,7 +197,7 @@ def add(total: Reads, more: Reads) -> None:
 
 _lock: Final = Lock()
 _pools: dict[int, ProcessPoolExecutor] = {}
-_logs: "dict[tuple[str, tuple[type, ...]], tuple[str, Log]]" = {}
+_logs: "dict[tuple[str, Any], tuple[str, Log]]" = {}
 
 
 def _processes(workers: int) -> ProcessPoolExecutor:
@@ -221,13 +221,12 @@ def _forget_processes() -> None:
 atexit.register(_forget_processes)
 
 
-def _opened(part: Part) -> "Log":
+def opened(url: str, types: Any, moment: str) -> "Log":
     """The log of a part, opened anew for each call of `parts`, so that it holds what was written before that."""
     from eventlog.log import open_log
 
-    key: Any = (part.url, part.types)
     with _lock:
-        found = _logs.get(key)
-        if found is None or found[0] != part.moment:
-            found = _logs[key] = (part.moment, open_log(part.url, part.types, read_only=True))
+        found = _logs.get((url, types))
+        if found is None or found[0] != moment:
+            found = _logs[url, types] = (moment, open_log(url, types, read_only=True))
         return found[1]

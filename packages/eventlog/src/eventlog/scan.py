@@ -207,7 +207,7 @@ def ranges(asked: Question) -> list[Range]:
 class Scan:
     """A question and its answer, read anew each time that one of the methods is called. `reads` tells of the last.
 
-    Iterating gives an Entry for each event; `rows` whole rows; `frames`, `polars`, `batches` and `arrow` tables.
+    Iterating gives an Entry for each event; `rows` whole rows; `frames`, `polars`, `lazy`, `batches`, `arrow` tables.
     """
 
     def __init__(self, engine: Engine, catalog: Catalog, asked: Question, within: list[Range] | None = None) -> None:
@@ -253,6 +253,15 @@ class Scan:
         import polars as pl
 
         return pl.concat([self.empty(), *self.frames(workers=workers)])
+
+    def lazy(self, *, workers: int = 1) -> "pl.LazyFrame":
+        """The answer as a Polars lazy frame: a query's columns, filters and limit are asked of the log.
+
+        `reads` tells of the last query that was collected.
+        """
+        from eventlog.lazy import lazy
+
+        return lazy(self, workers)
 
     def empty(self) -> "pl.DataFrame":
         """A table of the answer's columns, without a line."""

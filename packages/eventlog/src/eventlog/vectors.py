@@ -189,18 +189,17 @@ class Fields:
 
     def _values(self, at: str) -> list[Any]:
         found = list(map(attrgetter("columns." + at), self._heads))
-        if self._bodies is None:
-            return [None if value is UNSET else value for value in found] if _has_unset(found) else found
-        if not _has_unset(found):
+        kinds = set(map(type, found))
+        if msgspec.UnsetType not in kinds:
             return found
-        inner = list(map(attrgetter(at), self._bodies))
-        if any(value is not UNSET for value in found):
-            inner = [own if value is UNSET else value for value, own in zip(found, inner, strict=True)]
-        return [None if value is UNSET else value for value in inner] if _has_unset(inner) else inner
-
-
-def _has_unset(values: list[Any]) -> bool:
-    return msgspec.UnsetType in set(map(type, values))
+        if self._bodies is not None:
+            inner = list(map(attrgetter(at), self._bodies))
+            if len(kinds) > 1:
+                inner = [own if value is UNSET else value for value, own in zip(found, inner, strict=True)]
+            if msgspec.UnsetType not in set(map(type, inner)):
+                return inner
+            found = inner
+        return [None if value is UNSET else value for value in found]
 
 
 def kinds_of(values: Iterable[Any]) -> set[type]:

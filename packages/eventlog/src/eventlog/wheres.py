@@ -67,7 +67,7 @@ def literal(value: Any, kind: type) -> pl.Expr | None:
         return None
     if kind is int and not -(2**63) <= value < 2**63:
         return None
-    if kind is datetime:
+    if isinstance(value, datetime):
         if value.tzinfo is None:
             return None
         value = value.astimezone(UTC)

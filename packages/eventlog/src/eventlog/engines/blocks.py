@@ -1,13 +1,13 @@
 """Blocks: the cells of many whole rows as two lists, which is how tables are read without an object for each cell."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from eventlog.cells import Cell
 from eventlog.engines import Batch, Counts, Engine, Want
 from eventlog.keys import Range
 
-BLOCK_CELLS = 8192
+BLOCK_CELLS: Final = 32768
 
 
 class Block:
