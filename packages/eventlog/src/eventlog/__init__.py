@@ -30,9 +30,12 @@ from eventlog.errors import (
     SchemaError,
 )
 from eventlog.expressions import Expression, Field, col, note, parse
-from eventlog.log import Log
+from eventlog.forgetting import Verdict
+from eventlog.log import Log, Written
 from eventlog.log import open_log as open  # noqa: A004  (eventlog.open, as gzip.open)
 from eventlog.reading import Entry, Row
+from eventlog.receipts import Receipt
+from eventlog.retention import Expired
 from eventlog.scan import Reads, Scan
 from eventlog.schema import Column, Event, Parent, Reference, event
 
@@ -46,6 +49,7 @@ __all__ = [
     "EventError",
     "EventIdError",
     "EventlogError",
+    "Expired",
     "Expression",
     "Field",
     "LockedError",
@@ -53,10 +57,13 @@ __all__ = [
     "Parent",
     "QueryError",
     "Reads",
+    "Receipt",
     "Reference",
     "Row",
     "Scan",
     "SchemaError",
+    "Verdict",
+    "Written",
     "col",
     "event",
     "note",

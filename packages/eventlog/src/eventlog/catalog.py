@@ -1,12 +1,12 @@
 """The event types that a log is opened with, beside what the log remembers of the types and notes that it holds.
 
-    meta "type/NAME"   {"code", "versions": {version: what the class was like}}     since its first event
+    meta "type/NAME"   {"name", "versions": {version: what the class was like}, "ttl"}     since its first event
     meta "note/NAME"   the kind of its values: "int", "float", "str", "bool", "datetime"
 
 A class that changed and kept its version is refused before anything is written.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from types import ModuleType
 from typing import Any, Final
@@ -18,6 +18,7 @@ from eventlog.engines import Engine
 from eventlog.errors import EventError, SchemaError
 from eventlog.keys import type_code
 from eventlog.schema import Event, EventMeta, Schema
+from eventlog.times import Micros, now
 
 KINDS: Final = {"int": int, "float": float, "str": str, "bool": bool, "datetime": datetime}
 
@@ -27,13 +28,15 @@ class Known(msgspec.Struct):
 
     name: str
     versions: dict[str, dict[str, Any]] = {}
+    ttl: Micros | None = None
 
 
 class Catalog:
     """Types by class, by name and by code; notes by name."""
 
-    def __init__(self, engine: Engine, types: Iterable[type] | ModuleType) -> None:
+    def __init__(self, engine: Engine, types: Iterable[type] | ModuleType, clock: Callable[[], Micros] = now) -> None:
         self._engine = engine
+        self.clock = clock
         self.schemas = [Schema(cls) for cls in (_declared(types) if isinstance(types, ModuleType) else types)]
         self.by_name = {schema.name: schema for schema in self.schemas}
         self.by_code = {schema.code: schema for schema in self.schemas}
@@ -45,19 +48,22 @@ class Catalog:
         for schema in self.schemas:
             if schema.parent is not None and schema.parent not in self._by_class:
                 raise SchemaError(f"{schema.name} is a child of {schema.parent.__name__}, which is not among the types")
-        self.serializers = {one.number: one for one in serializers.BUILT_IN.values()}
-        self.serializers |= {schema.serializer.number: schema.serializer for schema in self.schemas}
+        self.serializers = _by_number(self.schemas)
         self._known: dict[str, Known] = {}
         self._names: dict[bytes, str] = {schema.code: schema.name for schema in self.schemas}
         self.notes: dict[str, str] = {}
+        self._ttl: dict[bytes, Micros] = {}
         self.refresh()
 
     def refresh(self) -> None:
         """Learns what others have written meanwhile."""
         for key, value in self._engine.list_meta("type/").items():
             name = key.removeprefix("type/")
-            self._known[name] = msgspec.json.decode(value, type=Known)
+            known = self._known[name] = msgspec.json.decode(value, type=Known)
             self._names[type_code(name)] = name
+            if known.ttl is not None and name not in self.by_name:
+                self._ttl[type_code(name)] = known.ttl
+        self._ttl |= {schema.code: schema.ttl for schema in self.schemas if schema.ttl is not None}
         for key, kind in self._engine.list_meta("note/").items():
             self.notes[key.removeprefix("note/")] = kind.decode()
 
@@ -97,20 +103,27 @@ class Catalog:
         """The names of all types, of the classes and of what is stored."""
         return sorted({*self.by_name, *self._known})
 
+    def past(self, at: Micros | None = None) -> dict[bytes, Micros]:
+        """By type code: events of that time or an earlier one are past their time to live. Types without one lack."""
+        if not self._ttl:
+            return {}
+        time = self.clock() if at is None else at
+        return {code: time - ttl for code, ttl in self._ttl.items()}
+
     def remember(self, schema: Schema) -> None:
         """Notes that a type is about to be written. Raises SchemaError where it contradicts what was written."""
         known = self._known.get(schema.name)
-        now = schema.fingerprint()
-        if known is None or str(schema.version) not in known.versions:
+        told = schema.fingerprint()
+        if known is None or str(schema.version) not in known.versions or known.ttl != schema.ttl:
             stored = self._engine.get_meta(f"type/{schema.name}")
             known = msgspec.json.decode(stored, type=Known) if stored else Known(schema.name)
-        then = known.versions.get(str(schema.version))
-        if then is None:
-            known.versions[str(schema.version)] = now
+        then = known.versions.setdefault(str(schema.version), told)
+        if then == told and (then is told or known.ttl != schema.ttl):
+            known.ttl = schema.ttl
             self._engine.put_meta(f"type/{schema.name}", msgspec.json.encode(known))
-        elif then != now:
+        elif then != told:
             raise SchemaError(
-                f"{schema.name} version {schema.version} was written with other fields ({_difference(then, now)}); "
+                f"{schema.name} version {schema.version} was written with other fields ({_difference(then, told)}); "
                 f"give the changed class version={max(map(int, known.versions)) + 1}"
             )
         self._known[schema.name] = known
@@ -135,6 +148,17 @@ class Catalog:
 
     def __iter__(self) -> Iterator[Schema]:
         return iter(self.schemas)
+
+
+def _by_number(schemas: list[Schema]) -> dict[int, serializers.Serializer]:
+    """The serializers of all types, and the built-in ones. Raises SchemaError where two share a number."""
+    found = {one.number: one for one in serializers.BUILT_IN.values()}
+    for schema in schemas:
+        if found.setdefault(schema.serializer.number, schema.serializer) is not schema.serializer:
+            raise SchemaError(
+                f"{schema.name}: serializer has number {schema.serializer.number}, as another has: give each its own"
+            )
+    return found
 
 
 def _declared(module: ModuleType) -> list[type]:

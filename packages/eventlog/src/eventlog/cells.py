@@ -2,6 +2,7 @@
 
     head = msgpack [version, serializer, batch, columns]    of an event; columns is a map by field
          | msgpack [0, 0, batch, value]                     of a note
+         | msgpack [0, 0, batch, nil]                       where a root was that is past its time to live
     body = the other fields, as the event's serializer wrote them; empty for a note
 
 `batch` is the number of the import that wrote the cell, 0 for all other writes. Nothing here does I/O.
@@ -20,7 +21,8 @@ from eventlog.schema import Reference, Schema
 from eventlog.times import Micros, as_declared, micros
 
 NOBODY: Final = "?"  # the user of a child that names neither parent nor user
-BODY_BYTES: Final = 16 * 2**20  # at most, of one event
+EXPIRED: Final = 0  # the version of what is left of a root that is past its time to live while its children live
+BODY_BYTES: Final = 8 * 2**20  # at most, of one event; HBase takes 10 MiB unless told otherwise
 
 _content = msgspec.msgpack.Encoder(order="deterministic").encode
 _encode = msgspec.msgpack.Encoder().encode
@@ -157,6 +159,11 @@ def note_cell(row: Row, subject: Place, name: str, value: Any, batch: int = 0) -
         return Cell(row, keys.note_place(subject, name), _encode((0, 0, batch, value)), b"")
     except (TypeError, ValueError, OverflowError) as error:
         raise EventError(f"note {name}: {error}") from None
+
+
+def expired_cell(root: Cell) -> Cell:
+    """What is left of a root that is past its time to live, so that its children are no orphans."""
+    return Cell(root.row, root.place, _encode((EXPIRED, 0, read_head(root.head).batch, None)), b"")
 
 
 def decode_body(head: Head, body: bytes, by_number: Mapping[int, serializers.Serializer]) -> dict[str, Any]:

@@ -51,8 +51,8 @@ class Expression:
         """Whether it is true of the event whose values `lookup` finds; None where that can't be said."""
         raise NotImplementedError
 
-    def fields(self) -> "frozenset[Field]":
-        """The fields that are asked for."""
+    def fields(self) -> "tuple[Field, ...]":
+        """The fields that are asked for, each once."""
         raise NotImplementedError
 
 
@@ -121,8 +121,8 @@ class Compare(Expression):
                 f"{self.field} holds {type(found).__name__}, which can't be compared with {self.value!r}"
             ) from None
 
-    def fields(self) -> frozenset[Field]:
-        return frozenset((self.field,))
+    def fields(self) -> tuple[Field, ...]:
+        return (self.field,)
 
     def __str__(self) -> str:
         return f"{self.field} {self.sign} {self.value!r}"
@@ -139,8 +139,8 @@ class IsIn(Expression):
         found = lookup(self.field)
         return None if found is None else found in self.values
 
-    def fields(self) -> frozenset[Field]:
-        return frozenset((self.field,))
+    def fields(self) -> tuple[Field, ...]:
+        return (self.field,)
 
     def __str__(self) -> str:
         return f"{self.field} in {list(self.values)!r}"
@@ -161,8 +161,8 @@ class StartsWith(Expression):
             raise QueryError(f"{self.field} holds {type(found).__name__}, which does not start with a text")
         return found.startswith(self.beginning)
 
-    def fields(self) -> frozenset[Field]:
-        return frozenset((self.field,))
+    def fields(self) -> tuple[Field, ...]:
+        return (self.field,)
 
     def __str__(self) -> str:
         return f"{self.field}.startswith({self.beginning!r})"
@@ -177,8 +177,8 @@ class IsNull(Expression):
     def holds(self, lookup: Lookup) -> bool | None:
         return lookup(self.field) is None
 
-    def fields(self) -> frozenset[Field]:
-        return frozenset((self.field,))
+    def fields(self) -> tuple[Field, ...]:
+        return (self.field,)
 
     def __str__(self) -> str:
         return f"{self.field}.is_null()"
@@ -196,8 +196,8 @@ class Both(Expression):
         right = self.right.holds(lookup)
         return False if right is False else (None if left is None or right is None else True)
 
-    def fields(self) -> frozenset[Field]:
-        return _together(self.left.fields(), self.right.fields())
+    def fields(self) -> tuple[Field, ...]:
+        return _joined(self.left, self.right)
 
     def __str__(self) -> str:
         return f"({self.left} and {self.right})"
@@ -215,11 +215,16 @@ class Either(Expression):
         right = self.right.holds(lookup)
         return True if right is True else (None if left is None or right is None else False)
 
-    def fields(self) -> frozenset[Field]:
-        return _together(self.left.fields(), self.right.fields())
+    def fields(self) -> tuple[Field, ...]:
+        return _joined(self.left, self.right)
 
     def __str__(self) -> str:
         return f"({self.left} or {self.right})"
+
+
+def _joined(left: Expression, right: Expression) -> tuple[Field, ...]:
+    """The fields of both. No set: comparing fields makes expressions."""
+    return tuple({field.key: field for field in (*left.fields(), *right.fields())}.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,16 +235,11 @@ class Not(Expression):
         found = self.inner.holds(lookup)
         return None if found is None else not found
 
-    def fields(self) -> frozenset[Field]:
+    def fields(self) -> tuple[Field, ...]:
         return self.inner.fields()
 
     def __str__(self) -> str:
         return f"not {self.inner}"
-
-
-def _together(some: frozenset[Field], others: frozenset[Field]) -> frozenset[Field]:
-    """Both sets of fields. Not by `|`, which would ask whether two equal fields are, and get an expression."""
-    return frozenset({field.key: field for field in (*some, *others)}.values())
 
 
 def note(name: str) -> Field:

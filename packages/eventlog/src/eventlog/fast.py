@@ -109,7 +109,7 @@ class Columns:
         self.rows_read = found["number"][-1] + 1
         found = self._alive(found)
         self._notes = found.filter(pl.col("kind") == 2)
-        self._all = events(found)
+        self._all = events(found, block.heads, catalog.past())
         self._events = self._all
         self._fields: Fields | None = None
         self.rows_returned = 0

@@ -1,42 +1,68 @@
 """The log: what an application opens, writes to, and reads from."""
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from eventlog import keys
+from eventlog import erasure, forgetting, keys, receipts, retention
 from eventlog.catalog import Catalog
 from eventlog.cells import Cell, note_cell, take
 from eventlog.engines import Engine, connect
-from eventlog.errors import EventError
+from eventlog.engines.gate import Gate
+from eventlog.errors import EngineError, EventError
 from eventlog.expressions import Expression
+from eventlog.forgetting import Verdict
 from eventlog.reading import Entry, Row, stored_rows, whole
+from eventlog.receipts import Receipt
+from eventlog.retention import Expired
 from eventlog.scan import Scan, ask
+from eventlog.times import Micros, micros, now
 
 if TYPE_CHECKING:
     import polars as pl
 
 PUT_CELLS: Final = 10_000  # cells of one put
+_logger = logging.getLogger("eventlog")
+
+
+class Written(list[str]):
+    """The ids of written events, in their order. `erased` are the numbers of those that were left out.
+
+    Those are events of users who were forgotten after the events' time. They have an id as ever, which nothing is
+    found by; so a child that names it is left out in the same way, and is no orphan.
+    """
+
+    erased: tuple[int, ...] = ()
+
+
+def _quiet(*_: object) -> None:
+    """Tells nobody how far it is."""
 
 
 class Log:
     """Every event of a user in one place. Use as a context manager, or `close` it."""
 
-    def __init__(self, engine: Engine, types: Iterable[type] | ModuleType = ()) -> None:
+    def __init__(
+        self, engine: Engine, types: Iterable[type] | ModuleType = (), clock: Callable[[], Micros] = now
+    ) -> None:
         self.engine = engine
-        self.catalog = Catalog(engine, types)
+        self.catalog = Catalog(engine, types, clock)
+        self.gate = Gate()  # forgetting waits for the writes that are under way
+        self.erased = erasure.load(engine)
 
-    def write(self, events: Iterable[Any]) -> list[str]:
+    def write(self, events: Iterable[Any]) -> Written:
         """Writes events, and gives their ids in the same order. Durable when it returns.
 
         Takes events of the log's types, and entries as they were read (whose event may have been changed: it keeps its
         id, its unknown fields, and the newer of both versions). Writing the same event again changes nothing. All
         events are looked at before the first is written: EventError says which can't be. After any other error, write
-        the same events again.
+        the same events again. Events of users who were forgotten since are left out; `erased` of what is returned
+        are their numbers.
         """
         cells: list[Cell] = []
-        ids: list[str] = []
+        ids = Written()
         for index, event in enumerate(events):
             try:
                 taken = self._take(event)
@@ -44,10 +70,18 @@ class Log:
                 raise EventError(f"event {index}: {error}") from None
             ids.append(taken[0])
             cells.append(taken[1])
-        for schema in {cell.place[-2:]: self.catalog.by_code[cell.place[-2:]] for cell in cells}.values():
-            self.catalog.remember(schema)
-        self.put(cells)
+        with self.gate.shared():
+            ids.erased = tuple(self._refused(cells))
+            kept = _without(cells, ids.erased)
+            for schema in {cell.place[-2:]: self.catalog.by_code[cell.place[-2:]] for cell in kept}.values():
+                self.catalog.remember(schema)
+            self.put(kept)
         return ids
+
+    def _refused(self, cells: Sequence[Cell]) -> list[int]:
+        """Which cells are of users who were forgotten after the time of their row."""
+        self.erased = erasure.load(self.engine, self.erased)
+        return self.erased.refused(cell.row for cell in cells)
 
     def _take(self, event: Any) -> tuple[str, Cell]:
         if not isinstance(event, Entry):
@@ -67,18 +101,27 @@ class Log:
         for start in range(0, len(cells), PUT_CELLS):
             self.engine.put(cells[start : start + PUT_CELLS])
 
-    def annotate(self, event_id: str, **notes: Any) -> None:
+    def annotate(self, event_id: str, **notes: Any) -> bool:
         """Writes derived columns beside an event: numbers, texts, bools or datetimes; None removes one.
 
-        All of one name are of one kind. The event itself need not have come yet.
+        All of one name are of one kind. The event itself need not have come yet. False, and nothing is written, where
+        the user was forgotten after the event's time.
         """
-        self.annotate_all([(event_id, notes)])
+        return not self.annotate_all([(event_id, notes)])
 
-    def annotate_all(self, notes: Iterable[tuple[str, dict[str, Any]]]) -> None:
-        """The same for many events at once."""
-        cells, gone = [], []
-        for event_id, named in notes:
+    def annotate_all(self, notes: Iterable[tuple[str, dict[str, Any]]]) -> tuple[int, ...]:
+        """The same for many events at once. Returns the numbers of those that were left out, as of forgotten users."""
+        with self.gate.shared():
+            self.erased = erasure.load(self.engine, self.erased)
+            return self._annotate(notes)
+
+    def _annotate(self, notes: Iterable[tuple[str, dict[str, Any]]]) -> tuple[int, ...]:
+        cells, gone, refused = [], [], []
+        for index, (event_id, named) in enumerate(notes):
             row, subject = keys.read_event_id(event_id)
+            if self.erased.covers_row(row):
+                refused.append(index)
+                continue
             for name, value in named.items():
                 place = keys.note_place(subject, name)
                 if value is None:
@@ -89,17 +132,21 @@ class Log:
             self.put(cells)
         if gone:
             self.engine.remove(gone)
+        return tuple(refused)
 
     def annotate_frame(self, frame: "pl.DataFrame") -> int:
         """Writes the columns of a table as notes beside the events that its column `id` names; gives how many.
 
-        A column `notes.score` is the note `score`, as tables call it. An empty value leaves the note as it is. All
-        lines are looked at before the first is written: EventError says which can't be.
+        A column `notes.score` is the note `score`, as tables call it. An empty value leaves the note as it is, and
+        events of forgotten users are left out. All lines are looked at before the first is written: EventError says
+        which can't be.
         """
         from eventlog.notes import cells_of
 
-        found = cells_of(frame, self.catalog)
-        self.put(found)
+        with self.gate.shared():
+            self.erased = erasure.load(self.engine, self.erased)
+            found = [cell for cell in cells_of(frame, self.catalog) if not self.erased.covers_row(cell.row)]
+            self.put(found)
         return len(found)
 
     def row(self, event_id: str) -> Row | None:
@@ -120,6 +167,36 @@ class Log:
         if place != keys.ROOT:
             cells = [cell for cell in cells if cell.place == place or cell.place.startswith(keys.NOTE + place)]
         self.engine.remove([(cell.row, cell.place) for cell in cells])
+
+    def forget(
+        self, users: str | Iterable[str], *, now: object = None, progress: Callable[[str], None] = _quiet
+    ) -> Receipt:
+        """Erases every row of a user, or of many at once, and proves that their bytes are gone from the log's files.
+
+        Events of these users up to `now` (the present) are refused from then on; later ones are new, and welcome.
+        Returns the receipt, which is kept with the log. Raises EngineError where it could not be done, or not be
+        proved: then there is no receipt, and it is finished by the next `forget`, or when the log is opened next.
+        docs/eventlog-erasure.md tells what is promised, and what is not.
+        """
+        moment = self.catalog.clock() if now is None else micros(now)
+        return forgetting.forget(self, [users] if isinstance(users, str) else users, moment, progress)
+
+    def verify_forgotten(self, user: str) -> Verdict:
+        """Looks for a forgotten user in the log's files once more."""
+        return forgetting.verify(self, user)
+
+    def receipts(self) -> list[Receipt]:
+        """The receipts of all that was forgotten, the oldest first."""
+        return list(receipts.load(self.engine))
+
+    def expire(
+        self, now: object = None, *, dry_run: bool = False, progress: Callable[[str, int, int], None] = _quiet
+    ) -> Expired:
+        """Removes the events that are past their time to live at `now` (the present) from the engine's files.
+
+        Reads leave them out in any case. `dry_run` only counts. Safe to interrupt and to repeat.
+        """
+        return retention.expire(self, self.catalog.clock() if now is None else micros(now), dry_run, progress)
 
     def user(
         self,
@@ -177,14 +254,39 @@ class Log:
         self.close()
 
 
-def open_log(url: str, types: Iterable[type] | ModuleType = (), *, read_only: bool = False) -> Log:
+def _without(cells: list[Cell], numbers: Sequence[int]) -> list[Cell]:
+    left_out = set(numbers)
+    return [cell for index, cell in enumerate(cells) if index not in left_out] if left_out else cells
+
+
+def open_log(
+    url: str,
+    types: Iterable[type] | ModuleType = (),
+    *,
+    read_only: bool = False,
+    clock: Callable[[], Micros] = now,
+) -> Log:
     """Opens the log at a folder or at `hbase://HOST:PORT/TABLE`, with the event types that are written and read.
 
     `types` are classes, or the module that holds them. Without a type's class its events are read as dicts.
+    `clock` gives the present in microseconds since 1970. A forgetting that was interrupted is finished first.
     """
     engine = connect(str(url), read_only=read_only)
     try:
-        return Log(engine, types)
+        log = Log(engine, types, clock)
+        if not read_only:
+            _finish_forgetting(log)
+        return log
     except BaseException:
         engine.close()
         raise
+
+
+def _finish_forgetting(log: Log) -> None:
+    """Finishes what a kill interrupted. Where that can't be done now, the log is of use all the same."""
+    try:
+        forgetting.resume(log, _quiet, opening=True)
+    except EngineError as error:
+        _logger.warning(
+            "a forgetting that was interrupted could not be finished, and is tried again next time: %s", error
+        )

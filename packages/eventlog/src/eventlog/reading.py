@@ -8,7 +8,7 @@ import msgspec
 
 from eventlog import keys
 from eventlog.catalog import Catalog
-from eventlog.cells import Cell, Head, decode_body, key_fields, read_head
+from eventlog.cells import EXPIRED, Cell, Head, decode_body, key_fields, read_head
 from eventlog.engines import Batch
 from eventlog.expressions import NOTES, Field
 from eventlog.keys import Place
@@ -34,13 +34,17 @@ class Entry(msgspec.Struct):
 
 
 class Row(msgspec.Struct):
-    """One root event with its children in the order of their times. `root` is None while only children have come."""
+    """One root event with its children in the order of their times.
+
+    `root` is None while only children have come, and, with `expired`, when it came and is past its time to live.
+    """
 
     id: str
     user: str
     time: datetime
     root: Entry | None
     children: list[Entry] = []
+    expired: bool = False
 
     def entries(self) -> list[Entry]:
         """The root, then its children."""
@@ -85,9 +89,10 @@ class Stored:
 class StoredRow:
     """The cells of one row, by what they are."""
 
-    __slots__ = ("children", "key", "root")
+    __slots__ = ("children", "expired", "key", "root")
 
     def __init__(self, key: bytes) -> None:
+        self.expired = False  # the root came, and is past its time to live
         self.key = key
         self.root: Stored | None = None
         self.children: list[Stored] = []
@@ -130,7 +135,8 @@ class StoredRow:
 
 
 def stored_rows(batch: Batch, catalog: Catalog) -> Iterator[StoredRow]:
-    """A batch's cells by rows. A note about an event that is not there is left out."""
+    """A batch's cells by rows. Left out: events past their time to live, and notes about events that are not there."""
+    past = catalog.past()
     row: StoredRow | None = None
     by_place: dict[Place, Stored] = {}
     for cell in batch:
@@ -145,7 +151,9 @@ def stored_rows(batch: Batch, catalog: Catalog) -> Iterator[StoredRow]:
                 by_place[subject].notes[name] = read_head(cell.head).columns
             continue
         event = Stored(cell, catalog)
-        if kind == keys.ROOT:
+        if event.head.version == EXPIRED or (past and event.time <= past.get(event.code, -1)):
+            row.expired = row.expired or kind == keys.ROOT
+        elif kind == keys.ROOT:
             row.root = by_place[keys.ROOT] = event
         else:
             row.children.append(event)
@@ -184,4 +192,5 @@ def whole(row: StoredRow, catalog: Catalog) -> Row:
         moment(key.time),
         entry(row, row.root, catalog) if row.root else None,
         [entry(row, child, catalog) for child in row.children],
+        row.expired,
     )

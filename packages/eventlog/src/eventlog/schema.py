@@ -28,7 +28,7 @@ import msgspec
 from eventlog import keys, serializers
 from eventlog.errors import SchemaError
 from eventlog.expressions import Field
-from eventlog.times import UNITS
+from eventlog.times import UNITS, Micros, period
 
 T = TypeVar("T")
 _COLUMN: Final = "eventlog.column"
@@ -57,7 +57,7 @@ class Declared(msgspec.Struct, frozen=True):
     child_of: type | None = None
     serializer: Any = "msgpack"
     time_unit: str = "s"
-    ttl: str | None = None
+    ttl: str | None = None  # `90d`: reads never give an event that is older
 
 
 class EventMeta(type(msgspec.Struct)):
@@ -138,7 +138,7 @@ class Schema:
         self.code = keys.type_code(self.name)
         self.version = declared.version
         self.time_unit = declared.time_unit
-        self.ttl = declared.ttl
+        self.ttl = _ttl(self.name, declared.ttl)
         self.parent = declared.child_of
         self.serializer = serializers.named(declared.serializer)
         hints = get_type_hints(cls, include_extras=True)
@@ -182,6 +182,14 @@ class Schema:
                 raise SchemaError(
                     f"{self.name}.{name}: a column is a str, int, float, bool, bytes or datetime, or None"
                 )
+        if not getattr(self.serializer, "nulls", True):
+            self._check_nulls()
+
+    def _check_nulls(self) -> None:
+        """With a serializer that leaves None out, what is left out has to be read as None."""
+        for name in self.rest:
+            if _takes_none(self.types[name]) and self.defaults.get(name, ...) is not None:
+                raise SchemaError(f"{self.name}.{name}: may be None, which its serializer leaves out; give it `= None`")
 
     @property
     def parent_code(self) -> bytes:
@@ -216,6 +224,16 @@ class Schema:
             ) from None
 
 
+def _ttl(name: str, declared: object) -> Micros | None:
+    """A time to live in microseconds; None: for ever."""
+    if declared is None:
+        return None
+    try:
+        return period(declared)
+    except ValueError as error:
+        raise SchemaError(f"{name}: ttl: {error}") from None
+
+
 def _fields(cls: type) -> dict[str, Any]:
     """The fields of a class and their defaults (NODEFAULT where there is none, or where one is made anew each time)."""
     if dataclasses.is_dataclass(cls):
@@ -243,6 +261,12 @@ def _plain(hint: Any) -> Any:
         return _plain(get_args(hint)[0])
     kinds = [kind for kind in get_args(hint) if kind is not type(None)]
     return _plain(kinds[0]) if len(kinds) == 1 and type(None) in get_args(hint) else hint
+
+
+def _takes_none(hint: Any) -> bool:
+    if get_origin(hint) is Annotated:
+        return _takes_none(get_args(hint)[0])
+    return hint is None or type(None) in get_args(hint)
 
 
 def _told(hint: Any) -> str:

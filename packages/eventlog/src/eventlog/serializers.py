@@ -13,7 +13,7 @@ from eventlog.errors import SchemaError
 
 
 class Serializer(Protocol):
-    """A way to write the fields of an event."""
+    """A way to write the fields of an event. One that can't write None says so by `nulls = False`."""
 
     @property
     def number(self) -> int:
@@ -25,7 +25,7 @@ class Serializer(Protocol):
         ...
 
     def decode(self, body: bytes, /) -> dict[str, Any]:
-        """The fields by name, those that no class knows included."""
+        """The fields by name, those that no class knows included. Raises ValueError on what it can't have written."""
         ...
 
 

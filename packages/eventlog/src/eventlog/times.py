@@ -1,6 +1,7 @@
 """Times: whatever a person or a program gives becomes whole microseconds since 1970 in UTC, and back."""
 
 import math
+import time as clock
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
@@ -11,6 +12,7 @@ SECOND: Final = 1_000_000
 DAY: Final = 86_400 * SECOND
 END: Final = 2**53  # exclusive, in the year 2255: every time fits a float without loss
 UNITS: Final = {"s": SECOND, "ms": 1_000, "us": 1}
+PERIODS: Final = {"s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": DAY, "w": 7 * DAY, "y": 365 * DAY}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -57,6 +59,19 @@ def _hint(value: object, unit: str) -> str:
     if isinstance(value, int | float) and unit == "s" and value > 0:
         return "; numbers are seconds: declare time_unit='ms' or 'us' if these are not"
     return ""
+
+
+def period(text: object) -> Micros:
+    """A length of time such as `90d`, `12h`, `30m`, `2y` (years of 365 days). Raises ValueError on anything else."""
+    digits, unit = (text[:-1], text[-1:]) if isinstance(text, str) else ("", "")
+    if not (digits.isascii() and digits.isdigit() and unit in PERIODS and 0 < int(digits) * PERIODS[unit] < END):
+        raise ValueError(f"{text!r} is no length of time; write it like 90d, 12h, 30m, 6w or 2y")
+    return int(digits) * PERIODS[unit]
+
+
+def now() -> Micros:
+    """The present."""
+    return clock.time_ns() // 1000
 
 
 def moment(time: Micros) -> datetime:

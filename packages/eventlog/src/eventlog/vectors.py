@@ -14,7 +14,7 @@ import msgspec
 import polars as pl
 
 from eventlog import keys
-from eventlog.cells import Head, decode_body
+from eventlog.cells import EXPIRED, Head, decode_body
 from eventlog.engines.blocks import Block
 from eventlog.serializers import Serializer
 from eventlog.wheres import DTYPES
@@ -53,13 +53,21 @@ def _number(raw: pl.Expr) -> pl.Expr:
     return raw.bin.reinterpret(dtype=pl.Int64, endianness="big")
 
 
-def events(found: pl.DataFrame) -> pl.DataFrame:
-    """The roots and children among cells, with code, own time, and `root`: the position of their root here, or null."""
+def events(found: pl.DataFrame, heads: list[bytes], past: Mapping[bytes, int]) -> pl.DataFrame:
+    """The roots and children among cells, with code, own time, and `root`: the position of their root here, or null.
+
+    Without those past their time to live: of a type in `past` at or before its time, or marked so by their head.
+    """
     kind, place = pl.col("kind"), pl.col("place")
     only = found.filter(kind < 2).with_columns(
         code=place.bin.tail(2).bin.reinterpret(dtype=pl.UInt16, endianness="big"),
         time=pl.when(kind == 1).then(_number(pl.when(kind == 1).then(place).bin.slice(1, 8))).otherwise("row_time"),
     )
+    lives = [heads[index][1] != EXPIRED for index in only["index"].to_list()]  # a head's second byte is its version
+    if not all(lives):
+        only = only.filter(pl.Series(lives, dtype=pl.Boolean))
+    for code, time in past.items():
+        only = only.filter((pl.col("code") != int.from_bytes(code)) | (pl.col("time") > time))
     position = pl.int_range(pl.len(), dtype=pl.UInt32)
     before = pl.when(kind == 0).then(position).forward_fill()
     return only.with_columns(before=before).with_columns(

@@ -45,7 +45,7 @@ class Sink:
 
     def take(self, headers: Mapping[str, str], raw: bytes) -> tuple[int, dict[str, object]]:
         """Count a body's frames, each once."""
-        self.gate.wait(30)
+        self.gate.wait(100)
         time.sleep(self.seconds)
         body = zstd.decompress(raw) if headers.get("Content-Encoding") == "zstd" else raw
         with self._lock:

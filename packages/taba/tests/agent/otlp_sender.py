@@ -38,7 +38,7 @@ class Program:
         exporter = OTLPMetricExporter(
             url,
             session=session,
-            timeout=5,
+            timeout=60,
             compression=Compression.Gzip,
             preferred_temporality=DELTA if temporality == "delta" else {},
         )

@@ -57,7 +57,7 @@ class Agent:
         self.process.send_signal(signal.SIGHUP)
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         with contextlib.closing(connection):
             connection.request(method, path, body, {name.replace("_", "-"): text for name, text in headers.items()})
             response = connection.getresponse()
@@ -71,7 +71,7 @@ class Agent:
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(how)
-        code = self.process.wait(30)
+        code = self.process.wait(60)
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code
@@ -89,7 +89,7 @@ def _agent(folder: Path, sink: Sink | None, *flags: str, config: str = "") -> It
         assert "Traceback" not in agent.log(), agent.log()
 
 
-def _wait(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def _wait(condition: Callable[[], object], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"in vain for {seconds} s"
@@ -208,7 +208,7 @@ def test_status_tells_what_an_operator_asks(tmp_path: Path) -> None:
 def test_two_agents_never_share_a_spool(tmp_path: Path) -> None:
     with sinks(1) as [sink], _agent(tmp_path, sink) as agent:
         command = [str(TABA), "agent", "--port", "0", "--spool", str(tmp_path / "spool"), "--servers", sink.url]
-        second = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert second.returncode == 1
         assert f"in use by the process {agent.process.pid}" in second.stderr.replace("\n", " ")
 
@@ -217,7 +217,7 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
     with sinks(1) as [sink], socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         command = [str(TABA), "agent", "--port", str(port), "--spool", str(tmp_path / "s"), "--servers", sink.url]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 1
         assert "cannot listen on 127.0.0.1" in done.stderr
         assert "Traceback" not in done.stderr
@@ -244,7 +244,7 @@ def test_a_file_in_the_socket_s_place_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("mine")
     flags = ("--port", "0", "--spool", str(tmp_path / "spool"), "--socket", str(path))
-    done = subprocess.run([str(TABA), "agent", *flags], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([str(TABA), "agent", *flags], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "what is there is no socket" in done.stderr.replace("\n", " ")
     assert path.read_text() == "mine"
@@ -303,7 +303,7 @@ def test_requests_in_a_row_are_all_answered_and_the_connection_lives_on(tmp_path
     )
     post, ping = head.encode() + frame, b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
     with sinks(1) as [sink], _agent(tmp_path, sink) as agent:
-        with socket.create_connection(("127.0.0.1", agent.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", agent.port), timeout=60) as connection:
             for batch in (post + ping + post * 150, ping):
                 connection.sendall(batch)
                 wanted = batch.count(b"HTTP/1.1")
@@ -312,7 +312,7 @@ def test_requests_in_a_row_are_all_answered_and_the_connection_lives_on(tmp_path
                     part = connection.recv(1 << 16)
                     assert part, "the connection was closed"
                     answers += part
-        with socket.create_connection(("127.0.0.1", agent.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", agent.port), timeout=60) as connection:
             with contextlib.suppress(OSError):
                 connection.sendall(b"GET /ping HTTP/1.1\r\nX: " + b"a" * (1 << 20))
             with contextlib.suppress(ConnectionResetError):
@@ -341,7 +341,7 @@ def test_an_agent_behind_another_buries_nothing_that_is_on_its_way(tmp_path: Pat
 def test_head_is_answered_without_a_body(tmp_path: Path) -> None:
     """As some health checks ask; the next answer on the connection is not taken for it."""
     with sinks(1) as [sink], _agent(tmp_path, sink) as agent:
-        connection = http.client.HTTPConnection("127.0.0.1", agent.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", agent.port, timeout=60)
         with contextlib.closing(connection):
             for method, length in (("HEAD", 0), ("GET", 15), ("HEAD", 0), ("GET", 15)):
                 connection.request(method, "/ping")
@@ -352,7 +352,7 @@ def test_head_is_answered_without_a_body(tmp_path: Path) -> None:
 def test_what_follows_a_body_is_bounded_as_a_head_is(tmp_path: Path) -> None:
     """Trailers without an end fill no memory."""
     with sinks(1) as [sink], _agent(tmp_path, sink) as agent:
-        with socket.create_connection(("127.0.0.1", agent.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", agent.port), timeout=60) as connection:
             connection.sendall(b"POST /v1/events HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
             connection.sendall(b"4\r\nTABA\r\n0\r\nX: ")
             with contextlib.suppress(ConnectionError):

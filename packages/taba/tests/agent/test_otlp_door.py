@@ -53,7 +53,7 @@ class Case:
 
     def post(self, body: bytes, kind: str = PROTOBUF, **headers: str) -> tuple[int, str, bytes, str | None]:
         """Status, content type, body, Retry-After."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.agent.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.agent.port, timeout=60)
         with contextlib.closing(connection):
             named = {name.replace("_", "-"): text for name, text in headers.items()}
             connection.request("POST", "/v1/metrics", body, {"Content-Type": kind} | named)

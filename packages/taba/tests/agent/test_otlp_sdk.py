@@ -119,9 +119,9 @@ def test_every_instrument_arrives_with_exact_totals(tmp_path: Path, temporality:
             said = sender.do(*steps, ["export"])
             assert said == {"results": [True], "answers": [{"status": 200, "rejected": 0, "why": ""}]}
         shop = "service.name=shop"
-        wait_until(lambda: case.totals().get(f"orders{{paid=true,{shop}}}") == 6, 30)
+        wait_until(lambda: case.totals().get(f"orders{{paid=true,{shop}}}") == 6)
         for tab in (f"http.server.request.duration{{route=/a,{shop}}}", f"fine{{route=/a,{shop}}}"):
-            wait_until(lambda tab=tab: case.answer(tab)["count"] == 60, 30)
+            wait_until(lambda tab=tab: case.answer(tab)["count"] == 60)
             told = case.answer(tab)
             assert told["total"] == pytest.approx(sum(values), rel=1e-9)
             assert (told["min"], told["max"]) == (min(values), max(values)) or temporality == "cumulative"
@@ -152,11 +152,11 @@ def test_an_agent_killed_between_exports_and_a_program_begun_anew_lose_and_doubl
                 assert said["results"] == [True], said
             sender.kill()
         tab, requests = "orders{service.name=shop}", "http.server.request.duration{service.name=shop}"
-        wait_until(lambda: case.totals().get(tab) == 20, 40)
-        wait_until(lambda: case.answer(requests)["count"] == 4, 40)
+        wait_until(lambda: case.totals().get(tab) == 20)
+        wait_until(lambda: case.answer(requests)["count"] == 4)
         assert case.answer(requests)["total"] == 50
         case.kill_agent()
-        wait_until(lambda: case.agent.status()["spool"]["waiting_bytes"] == 0, 30)
+        wait_until(lambda: case.agent.status()["spool"]["waiting_bytes"] == 0)
         assert (case.totals()[tab], case.answer(requests)["count"]) == (20, 4)
 
 
@@ -192,8 +192,8 @@ def test_no_kill_of_the_agent_at_any_moment_loses_or_doubles_what_was_answered(
             end.set()
             thread.join()
         tab = "orders{service.name=shop}"
-        wait_until(lambda: case.totals().get(tab) == 2 * sum(told), 40)
-        wait_until(lambda: case.agent.status()["spool"]["waiting_bytes"] == 0, 30)
+        wait_until(lambda: case.totals().get(tab) == 2 * sum(told))
+        wait_until(lambda: case.agent.status()["spool"]["waiting_bytes"] == 0)
         assert case.totals()[tab] == 2 * sum(told)
         assert case.server.dropped() == {}
 
@@ -221,7 +221,7 @@ def test_an_exporter_is_told_what_was_refused_of_its_points(tmp_path: Path) -> N
         assert "another gauge has the tab temperature{service.name=shop}" in answer["why"]
         assert "more than 16 tags" in answer["why"]
         assert "10 attributes left out" in answer["why"]
-        wait_until(lambda: case.server.dropped() != {}, 30)
+        wait_until(lambda: case.server.dropped() != {})
         assert case.server.dropped() == {("same_tab", "temperature"): 1, ("too_many_tags", "temperature"): 1}
         assert case.totals("sum")["temperature{service.name=shop}"] in (7, 8)
         [orders] = [total for name, total in case.totals().items() if name.startswith("orders{k00=v")]

@@ -346,7 +346,7 @@ def test_version(taba):
 def test_without_its_libraries_the_command_says_how_to_get_them():
     """The client alone needs the standard library alone, and its `taba` command must say so."""
     program = "import sys; sys.modules['typer'] = None; from taba.cli import main; main()"
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
     extras = "taba[agent] or taba[server]"
     assert ended.stderr == f"taba: this needs typer: install this package with its extra, {extras}\n"
@@ -356,7 +356,7 @@ def test_without_the_servers_libraries_up_says_how_to_get_them(tmp_path):
     """On a machine with `taba[agent]` alone the other commands run, and this one tells what it lacks."""
     program = "import sys; sys.modules['polars'] = None; from taba.cli import main; main()"
     arguments = ["up", "--port", "0", "--no-agent", "--data", tmp_path]
-    ended = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=20)
+    ended = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
     assert ended.stderr == "taba: this needs polars: install this package with its extra, taba[server]\n"
 
@@ -365,5 +365,5 @@ def test_a_reader_that_leaves_is_no_error(asked):
     """As in `taba tabs | head -1`."""
     asked.answers["/v1/tabs"] = (200, {"complete_to": 1, "tabs": TABS["tabs"] * 20_000})
     command = f"{sys.executable} -c 'from taba.cli import main; main()' tabs --server {asked.url} | head -1"
-    ended = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=30)
+    ended = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
     assert (ended.stdout.split()[0], ended.stderr) == ("tab", "")

@@ -121,7 +121,7 @@ def test_an_agents_frames_are_known_after_the_move(taba, tmp_path):
     agent = start(tmp_path, "agent", *words, tmp_path / "older")
     post(agent.url, frames(5))
     wait_until(lambda: server.totals("s.counter") == {"s.counter": 500.0})
-    wait_until(lambda: json.load(urlopen(f"{agent.url}/v1/status", timeout=10))["spool"]["waiting_bytes"] == 0)
+    wait_until(lambda: json.load(urlopen(f"{agent.url}/v1/status", timeout=60))["spool"]["waiting_bytes"] == 0)
     assert server.totals("s.counter") == {"s.counter": 500.0}
     row = server.get("/v1/ledger", client="web")["ledger"]["web"]
     assert (row["recorded"], row["folded"], row["in_flight"]) == (525, 525, 0)
@@ -133,7 +133,7 @@ def post(url: str, some: list[bytes]) -> None:
     """Hand frames to an agent."""
     for one in some:
         asked = Request(f"{url}/v1/events", one, {"Content-Type": FRAME})
-        with urlopen(asked, timeout=10) as answer:
+        with urlopen(asked, timeout=60) as answer:
             assert answer.status == 200
 
 

@@ -20,6 +20,7 @@ import pytest
 from command_process import COMMAND, PATIENCE, Serving, environment, start, until
 from engines import EngineServer, shared
 from live_reader import LiveReader
+from server_process import is_read
 
 from taba.server.workers import LONGEST_PAUSE, pause
 
@@ -109,7 +110,7 @@ def test_watchers_of_any_worker_see_what_any_worker_has_taken(tmp_path):
                 reader.shows_total("seen", float(number), "1h")
         begun = time.monotonic()
         assert serving.stop() == (0, "")
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 30
         for reader in readers:
             until(lambda: reader.ended)  # noqa: B023
 
@@ -148,11 +149,13 @@ def test_two_servers_never_share_a_port(tmp_path):
 def test_what_is_under_way_is_answered_and_stored_before_the_end(tmp_path):
     """SIGTERM to the parent drains every worker."""
     with served(tmp_path, 2, "--gather-ms", 1500, "--data", "store") as serving:
-        with ThreadPoolExecutor(8) as pool:
-            answers = pool.map(lambda _: record(serving.url, "drained"), range(8))
-            time.sleep(0.7)
+        with connections(serving.url, 8) as opened:
+            body = json.dumps({"client": "c", "events": [{"tab": "drained", "value": 1}]})
+            for one in opened:
+                one.request("POST", "/v1/events", body, {"Content-Type": "application/json"})
+            until(lambda: all(is_read(one.sock) for one in opened))
             code, told = serving.stop()
-            assert list(answers) == [200] * 8
+            assert [one.getresponse().status for one in opened] == [200] * 8
         assert (code, told) == (0, "")
     with served(tmp_path, 1, "--data", "store") as again:
         assert again.count("drained") == 8
@@ -197,7 +200,7 @@ def test_workers_end_with_a_killed_parent(tmp_path):
         until(lambda: not any(runs(pid) for pid in serving.told["pids"]))
         address = urlsplit(serving.url)
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection((address.hostname, address.port), 5)
+            socket.create_connection((address.hostname, address.port), PATIENCE)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def client(sink):
 def run(sink):
     """Run a program in a process of its own that sends to the sink; return it when it has ended."""
 
-    def run(program: str, timeout: float = 20, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(program: str, timeout: float = 100, **environment: str) -> subprocess.CompletedProcess[str]:
         variables = {"TABA_SERVER": sink.address} | environment
         return subprocess.run(
             [sys.executable, "-c", textwrap.dedent(program)],

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 
 import pytest
@@ -25,53 +26,56 @@ def test_a_program_that_ends_by_an_exception_sends_too(sink, run):
 
 def test_without_a_server_a_program_runs_and_ends_as_it_would(run):
     """One line in the log, and no waiting at the end."""
-    started = time.monotonic()
     ended = run(
         """
         import taba, time
         for _ in range(60):
             taba.record("a", 1)
             time.sleep(0.01)
-        print("done")
+        print(time.time())
         """,
         TABA_SERVER="http://127.0.0.1:9",
     )
-    assert (ended.returncode, ended.stdout) == (0, "done\n")
+    assert ended.returncode == 0
+    assert time.time() - float(ended.stdout) < 1.5, "the last flush of one that answers may take two seconds"
     assert ended.stderr.count("\n") == 1
     assert "http://127.0.0.1:9 takes no frames" in ended.stderr
-    assert time.monotonic() - started < 2.5
 
 
 def test_a_server_that_hangs_does_not_keep_a_program_from_ending(sink, run):
     """The last flush has two seconds."""
     sink.script += ["hang"] * 9
-    started = time.monotonic()
-    assert run("import taba; taba.counter('a').record(1)").returncode == 0
-    assert time.monotonic() - started < 4
+    ended = run("import taba, time; taba.counter('a').record(1); print(time.time())")
+    assert ended.returncode == 0
+    assert time.time() - float(ended.stdout) < 8, "a request has ten"
 
 
 def test_a_killed_program_has_sent_all_but_its_last_moments(sink):
-    """What was recorded half a second before a kill -9 has arrived, once."""
+    """What was recorded a while before a kill -9 has arrived by itself, once."""
     program = """
-import taba, time
+import sys, taba, time
 record = taba.counter("a").record
 for number in range(100):
     record(1)
-print("recorded", flush=True)
-time.sleep(0.6)
+sys.stdin.readline()
 record(1)
 print("kill", flush=True)
 time.sleep(60)
 """
     process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, env=os.environ | {"TABA_SERVER": sink.address}
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"TABA_SERVER": sink.address},
     )
     try:
-        assert [process.stdout.readline() for _ in range(2)] == [b"recorded\n", b"kill\n"]
+        sink.wait(lambda: sink.totals() == {"a": 100})
+        process.stdin.write(b"go on\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"kill\n"
     finally:
         process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        process.communicate()
     assert sink.totals()["a"] in (100, 101)
 
 
@@ -109,7 +113,7 @@ def test_forked_workers_count_each_event_once(sink, run):
             if child == 0:
                 record(10)
                 taba.counter("child").record(1)
-                taba.stop(5)
+                taba.stop(30)
                 os._exit(0)
             children.append(child)
         record(1)
@@ -127,7 +131,7 @@ def test_forked_workers_count_each_event_once(sink, run):
 
 def test_children_send_by_themselves_though_forked_amid_busy_threads(sink, run):
     """Forks while threads record and create tabs: no lock is left locked, nothing is counted twice."""
-    ended = run(
+    program = textwrap.dedent(
         """
         import os, threading, time, taba
         stop = threading.Event()
@@ -142,7 +146,7 @@ def test_children_send_by_themselves_though_forked_amid_busy_threads(sink, run):
             child = os.fork()
             if child == 0:
                 taba.counter("child").record(1)
-                time.sleep(1.5)         # sent by the child's own threads
+                os.read(0, 1)           # until all is there: sent by the child's own threads
                 os._exit(0)
             if round % 5 == 4:
                 time.sleep(0.1)
@@ -155,7 +159,17 @@ def test_children_send_by_themselves_though_forked_amid_busy_threads(sink, run):
                 break
         """
     )
-    assert (ended.returncode, ended.stderr) == (0, "")
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TABA_SERVER": sink.address},
+    )
+    try:
+        sink.wait(lambda: sink.totals().get("child") == 15)
+    finally:
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, b"")
     assert sink.totals()["child"] == 15
 
 
@@ -170,9 +184,9 @@ def test_the_clients_threads_import_nothing(sink, run):
         taba.record("a", 1)
         taba.record("a", "bad")
         taba.record("t", "é\\ud800", type="top")
-        taba.flush(5)
+        taba.flush(30)
         time.sleep(1.2)
-        taba.stop(5)
+        taba.stop(30)
         assert set(sys.modules) == loaded, set(sys.modules) - loaded
         """
     )
@@ -193,7 +207,7 @@ def test_a_fork_while_another_thread_starts_the_client(sink, run):
             child = os.fork()
             if child == 0:
                 taba.counter("child").record(1)
-                os._exit(0 if taba.flush(5) else 1)
+                os._exit(0 if taba.flush(30) else 1)
             children.append(child)
         for child in children:
             assert os.waitpid(child, 0)[1] == 0
@@ -227,7 +241,7 @@ if __name__ == "__main__":
 """
     )
     environment = os.environ | {"TABA_SERVER": sink.address}
-    subprocess.run([sys.executable, str(program), method], env=environment, timeout=30, check=True)
+    subprocess.run([sys.executable, str(program), method], env=environment, timeout=100, check=True)
     assert sink.totals()["a"] == (1103 if method == "fork" else 1003)
 
 
@@ -249,15 +263,15 @@ def work():
     for _ in range(100):
         record(1)
         gevent.sleep(0.01)
-late = 0.0
+late = []
 workers = [gevent.spawn(work) for _ in range(20)]
 for _ in range(100):
     started = time.monotonic()
     gevent.sleep(0.01)
-    late = max(late, time.monotonic() - started)
+    late.append(time.monotonic() - started)
 gevent.joinall(workers)
-assert late < 0.5, late
-assert taba.stop(5)
+assert sorted(late)[-3] < 0.5, late  # that one is late may be the machine's doing, and not that of each frame
+assert taba.stop(30)
 """
     )
     assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
@@ -269,9 +283,9 @@ def test_importing_taba_loads_next_to_nothing(run):
     ended = run(
         """
         import sys, time
-        started = time.perf_counter()
+        started = time.process_time()
         import taba
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         import json
         heavy = {"http.client", "ssl", "socket", "logging", "dataclasses", "inspect", "random", "taba.frame", "polars"}
         print(json.dumps([seconds, sorted(heavy & set(sys.modules))]))

@@ -27,7 +27,7 @@ def test_what_threads_record_arrives_exactly(sink, client):
         _record_from_eight_threads(sink, client)
     finally:
         sys.setswitchinterval(interval)
-    assert client.flush(10)
+    assert client.flush(30)
     assert sink.totals() == {"shared": 160_000} | {f"own{{thread={n}}}": sum(range(20_000)) for n in range(8)}
     assert sink.drops() == {}
     assert sink.nothing_is_missing()
@@ -54,9 +54,15 @@ def _record_from_eight_threads(sink, client):
 
 
 def test_an_event_arrives_within_half_a_second(sink, client):
-    time.sleep(0.3)
-    client.counter("a").record(1)
-    sink.wait(sink.totals, 0.5)
+    """Over and over; a machine that is busy may hold up one of them, and not most."""
+    took = []
+    for number in range(1, 6):
+        time.sleep(0.06 * number)  # wherever in a quarter of a second it is
+        started = time.monotonic()
+        client.counter("a").record(1)
+        sink.wait(lambda number=number: sink.totals() == {"a": number})
+        took.append(time.monotonic() - started)
+    assert sorted(took)[2] < 0.5, took
 
 
 def test_each_type_arrives_under_its_name(sink, client):
@@ -70,7 +76,7 @@ def test_each_type_arrives_under_its_name(sink, client):
     client.buffer("b").record(6)
     client.record("r", 7)
     client.record("s", 8, type="gauge(2)", name="n", value="v")
-    assert client.flush(5)
+    assert client.flush(30)
     found = {}
     for frame in sink.frames:
         found |= dict(zip(frame.header.names, frame.header.types, strict=True))
@@ -84,39 +90,41 @@ def test_each_type_arrives_under_its_name(sink, client):
 
 
 def test_frames_lie_in_quarters_of_a_second_one_after_another(sink, client):
+    """Where one is late, as on a machine that is busy, it is of several quarters."""
     record = client.counter("a").record
-    end = time.time() + 1.6
-    while time.time() < end:
+
+    def spans():
         record(1)
-        time.sleep(0.01)
-    client.flush(5)
-    spans = [(frame.header.start, frame.header.stop) for frame in sink.frames]
-    assert len(spans) >= 6
-    for (start, stop), (following, _) in itertools.pairwise(spans):
+        return [(frame.header.start, frame.header.stop) for frame in list(sink.frames)]
+
+    sink.wait(lambda: sum(stop - start <= 0.25 for start, stop in spans()) > 6)
+    client.flush(30)
+    for (start, stop), (following, _) in itertools.pairwise(spans()):
         assert start < stop == following
         assert stop % 0.25 == 0
-        assert math.floor(start) == math.floor(math.nextafter(stop, 0))
+        assert stop - start > 0.25 or math.floor(start) == math.floor(math.nextafter(stop, 0))
 
 
 def test_an_idle_client_says_once_a_second_that_it_lives(sink, client):
-    time.sleep(2.6)
+    sink.wait(lambda: len(sink.frames) > 2)
     assert client.counter("a").events == []
     headers = [frame.header for frame in sink.frames]
-    assert 2 <= len(headers) <= 3
+    apart = [later.stop - before.stop for before, later in itertools.pairwise(headers)]
+    assert 0.75 <= min(apart) <= 1.5, apart
     assert all(header.names == [] and header.drops is None for header in headers)
 
 
 def test_stop_closes_the_epoch_once(sink, client):
     client.counter("a").record(1)
-    assert client.stop(5)
-    assert client.stop(5)
+    assert client.stop(30)
+    assert client.stop(30)
     assert [frame.header.closing for frame in sink.frames] == [True]
     assert sink.totals() == {"a": 1}
 
 
 def test_after_stop_nothing_is_sent_and_memory_does_not_grow(sink, client):
     handle = client.counter("a")
-    client.stop(5)
+    client.stop(30)
     handle.record(1)
     client.record("b", 1)
     time.sleep(0.6)
@@ -124,7 +132,7 @@ def test_after_stop_nothing_is_sent_and_memory_does_not_grow(sink, client):
     assert sink.totals() == {}
     client.start("test-1", server=sink.address)
     handle.record(2)
-    assert client.flush(5)
+    assert client.flush(30)
     assert sink.totals() == {"a": 2}
     assert sink.drops() == {("a", "stopped"): 1, ("b", "stopped"): 1}
     assert len({frame.header.epoch for frame in sink.frames}) == 2
@@ -134,16 +142,16 @@ def test_start_sets_up_anew(sink, client):
     """Another address takes what comes from then on; another client id begins another epoch."""
     handle = client.counter("a")
     handle.record(1)
-    assert client.flush(5)
+    assert client.flush(30)
     other = EventSink()
     try:
         client.start("test-1", server=other.address)
         handle.record(2)
-        assert client.flush(5)
+        assert client.flush(30)
         assert [frame.header.sequence for frame in other.frames] == [2]
         client.start("test-2", agent=other.address, server=sink.address)
         handle.record(3)
-        assert client.flush(5)
+        assert client.flush(30)
         assert [(one.header.client, one.header.sequence, one.header.closing) for one in other.frames] == [
             ("test-1", 2, False),
             ("test-1", 3, True),
@@ -156,10 +164,10 @@ def test_start_sets_up_anew(sink, client):
 
 def test_starting_again_with_the_same_settings_changes_nothing(sink, client):
     client.counter("a").record(1)
-    client.flush(5)
+    client.flush(30)
     client.start("test-1", server=sink.address)
     client.counter("a").record(1)
-    client.flush(5)
+    client.flush(30)
     assert len({frame.header.epoch for frame in sink.frames}) == 1
 
 
@@ -167,7 +175,7 @@ def test_bad_values_never_raise_and_are_counted(sink, client, caplog):
     for value in ("text", None, math.nan, 10**400, 1):
         client.counter("a").record(value)
     client.top("t").record("x" * (names.MAX_TEXT + 1))
-    assert client.flush(5)
+    assert client.flush(30)
     sink.wait(lambda: sum(sink.drops().values()) == 5)
     assert sink.totals() == {"a": 1}
     assert sink.drops() == {("a", "wrong_type"): 2, ("a", "not_finite"): 2, ("t", "too_long"): 1}
@@ -189,7 +197,7 @@ def test_frames_given_up_for_want_of_room_are_counted_by_tab(caplog):
         back.wait(lambda: back.counts().get("a", 0) + back.drops().get(("a", "pending_full"), 0) == 6000)
         assert back.counts()["t"] + back.drops()["t", "pending_full"] == 300
         assert back.counts()["a"] >= 1000
-        assert client.stop(10)
+        assert client.stop(30)
         assert back.nothing_is_missing()
     finally:
         client.stop(1)
@@ -200,9 +208,9 @@ def test_refused_frames_are_counted_by_tab(sink, client):
     sink.script += [400]
     client.counter("a").record(1)
     client.uniques("u").record("x")
-    client.flush(5)
+    client.flush(30)
     client.counter("a").record(1)
-    client.flush(5)
+    client.flush(30)
     assert sink.drops() == {("a", "refused"): 1, ("u", "refused"): 1}
     assert sink.totals() == {"a": 1}
     assert sink.nothing_is_missing()
@@ -214,10 +222,10 @@ def test_each_frame_says_what_was_recorded_so_far(sink, client):
     client.start("test-2", server=sink.address)
     for value in (1, "bad", 2):
         client.counter("a").record(value)
-        assert client.flush(5)
+        assert client.flush(30)
     sink.wait(lambda: not sink.frames[-1].header.names)
     client.top("t").record("x")
-    assert client.stop(5)
+    assert client.stop(30)
     headers = [frame.header for frame in sink.frames if frame.header.client == "test-2"]
     recorded = list(itertools.accumulate(header.events() for header in headers))
     assert [header.recorded for header in headers] == recorded
@@ -233,14 +241,15 @@ def test_limits_are_those_given(sink):
     client.counter("a").events.extend([1] * 25)
     for name in ("b", "c", "d"):
         client.counter(name).record(1)
-    assert client.flush(5)
+    assert client.flush(30)
     client.stop(2)
     assert sink.counts() == {"a": 10, "b": 1}
     assert sink.drops() == {("a", "flush_limit"): 15, ("taba.client.tab_limit", "tab_limit"): 2}
 
 
 def test_asyncio_beside(sink, client):
-    """A running loop is not held up by flushes."""
+    """A running loop is not held up by flushes, though the server does not answer for ten seconds."""
+    sink.script.append("hang")
 
     async def work(number):
         for _ in range(50):
@@ -257,8 +266,9 @@ def test_asyncio_beside(sink, client):
         await asyncio.gather(*tasks)
         return late
 
-    assert asyncio.run(main()) < 0.2
-    client.flush(5)
+    assert asyncio.run(main()) < 4
+    sink.closing.set()  # it need hang no longer
+    assert client.flush(30)
     assert sink.totals() == {"a": 1000}
 
 
@@ -286,7 +296,7 @@ def test_a_wrong_address_is_refused_and_changes_nothing(sink, client):
     with pytest.raises(ValueError, match="server: '8300' is not an address"):
         client.start("test-1", server="8300")
     client.counter("a").record(1)
-    assert client.flush(5)
+    assert client.flush(30)
     assert sink.totals() == {"a": 1}
 
 
@@ -318,8 +328,8 @@ def test_a_flush_that_is_broken_off_leaves_no_gap(sink, client, monkeypatch, err
         client.counter("b").record(1)
         recorded += 1
         with suppress(error):
-            client.flush(5)
-    assert client.flush(5)
+            client.flush(30)
+    assert client.flush(30)
     totals, drops = sink.totals(), sink.drops()
     for name in ("a", "b"):
         assert drops[name, "flush_failed"] == 1
@@ -332,7 +342,7 @@ def test_the_closing_frame_says_all_that_was_dropped(sink, client, monkeypatch):
     monkeypatch.setattr(drain, "DROPS_BYTES", 500)
     for number in range(50):
         client.counter(f"t{number}").record("no number")
-    client.stop(5)
+    client.stop(30)
     assert sink.drops() == {(f"t{number}", "wrong_type"): 1 for number in range(50)}
     assert [frame.header.closing for frame in sink.frames][-1]
 
@@ -350,7 +360,7 @@ def test_the_sending_outlives_a_bad_moment(sink, client, monkeypatch, caplog):
 
     monkeypatch.setattr(sender.Sender, "_deliver", broken)
     client.counter("a").record(1)
-    assert client.flush(10)
+    assert client.flush(30)
     assert sink.totals() == {"a": 1}
     assert [record.message for record in caplog.records if "MemoryError" in record.message][1:] == []
 
@@ -372,7 +382,7 @@ def test_a_broken_off_stop_can_be_made_good(sink, client, monkeypatch):
         client.stop(0.1)
     monkeypatch.undo()
     assert broken
-    assert client.stop(5)
+    assert client.stop(30)
     assert sink.drops().get(("a", "flush_failed"), 0) + sink.totals().get("a", 0) == 1
     assert sink.frames[-1].header.closing
     assert sink.nothing_is_missing()

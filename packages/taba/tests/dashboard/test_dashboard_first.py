@@ -38,7 +38,7 @@ def test_a_newcomer_is_told_what_to_do_until_the_first_event_comes(look, server)
     ]:
         phone.go(f"#/{place}").wait_for_selector(f"text={told}")
     curl = page.locator("pre", has_text="curl").inner_text()
-    assert subprocess.run(["sh", "-c", curl], capture_output=True, timeout=30).stdout == b'{"accepted":1,"rejected":[]}'
+    assert subprocess.run(["sh", "-c", curl], capture_output=True, timeout=60).stdout == b'{"accepted":1,"rejected":[]}'
     page.wait_for_selector("li.card[data-tab=hello]")
     assert page.locator("text=Waiting for the first event").count() == 0
 

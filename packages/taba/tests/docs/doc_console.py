@@ -15,9 +15,9 @@ from pathlib import Path
 
 from doc_pages import ROOT, Block, Command, commands
 
-START_SECONDS = 30.0
-COMMAND_SECONDS = 30.0
-INTERRUPT_SECONDS = 20.0
+START_SECONDS = 60.0
+COMMAND_SECONDS = 60.0
+INTERRUPT_SECONDS = 60.0
 READERS_HOME = "/home/you"
 READERS_HOST = "laptop"
 
@@ -222,7 +222,7 @@ class Running:
         except subprocess.TimeoutExpired:
             self.end(signal.SIGKILL)
             raise Mismatch(f"did not end within {seconds:.0f} s, having written:\n{self.output()}") from None
-        self._thread.join(5)
+        self._thread.join(60)
         return code
 
     def end(self, how: signal.Signals) -> None:
@@ -230,8 +230,8 @@ class Running:
         if self.alive():
             os.killpg(self._process.pid, how)
             try:
-                self._process.wait(10)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait(10)
-        self._thread.join(5)
+                self._process.wait(60)
+        self._thread.join(60)

@@ -242,7 +242,7 @@ class Sentinel(Sqlite):
     def close(self) -> None:
         for process, _ in self._sentinels:
             process.kill()
-            process.wait(30)
+            process.wait(60)
         for server in self.servers:
             server.close()
 

@@ -3,7 +3,7 @@
 import time
 
 from fault_checks import LedgerWatch, check_exact, check_ledger, wait_counted
-from fault_world import Agent, world
+from fault_world import Agent, await_, world
 
 ROUNDS = 4
 
@@ -24,6 +24,7 @@ def test_an_agent_behind_another_is_killed_in_the_middle_of_a_write(tmp_path):
             for link in here.links:
                 link.refuse()
             time.sleep(0.7)
+            await_(lambda: spooled(here.agent.spool) > 150, "there is something to tear")
             here.agent.kill()
             tear(here.agent.spool)
             time.sleep(2)
@@ -35,6 +36,11 @@ def test_an_agent_behind_another_is_killed_in_the_middle_of_a_write(tmp_path):
         check_exact(here, tallies)
         aside = [path.stat().st_size for path in (here.agent.spool / "aside").iterdir()]
         assert len(aside) == ROUNDS, "the torn frames were there"
+
+
+def spooled(spool):
+    """The bytes of the newest segment."""
+    return max(spool.glob("*.frames")).stat().st_size if any(spool.glob("*.frames")) else 0
 
 
 def tear(spool):

@@ -31,7 +31,7 @@ SEGMENTS = "*.frames"
 
 def post(port, body):
     """Status and headers of a POST of frames."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("POST", "/v1/events", body, {"Content-Type": frame.CONTENT_TYPE})
         response = connection.getresponse()

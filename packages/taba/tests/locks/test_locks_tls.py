@@ -96,7 +96,7 @@ def test_the_whole_way_over_tls(authority, tmp_path):
             environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)} | variables
             return subprocess.run([*TABA, "agg", "tls"], env=environ, capture_output=True, text=True, timeout=60)
 
-        wait_until(lambda: "tls" in command(with_own).stdout, 30)
+        wait_until(lambda: "tls" in command(with_own).stdout)
         assert command(asking).returncode == 1
         distrusted = command(with_own | {"TABA_CA": ""}).stderr
         assert "CERTIFICATE_VERIFY_FAILED" in distrusted
@@ -135,7 +135,7 @@ def test_a_renewed_certificate_is_taken_and_nobody_is_cut_off(authority, tmp_pat
             assert shown(server.url, authority)[0] == before[0]
             authority.give("renewed")
             for door in (server, agent):
-                wait_until(lambda door=door: shown(door.url, authority)[0] != before[0], 20)
+                wait_until(lambda door=door: shown(door.url, authority)[0] != before[0])
             client.tabs()
         assert "the certificate stays as it was" in server.log()
         for door in (server, agent):
@@ -160,7 +160,7 @@ def test_up_and_workers_over_tls(authority, tmp_path):
         from urllib.request import Request, urlopen
 
         asked = Request(f"{url}/v1/tabs?match=host.*", headers={"Authorization": f"Bearer {token}"})
-        with urlopen(asked, timeout=20, context=context) as answer:
+        with urlopen(asked, timeout=60, context=context) as answer:
             return json.load(answer)["matched"]
 
     for words in (["up"], ["server", "--workers", 2]):
@@ -172,12 +172,12 @@ def test_up_and_workers_over_tls(authority, tmp_path):
                 url = json.loads(process.stdout.readline())["url"]
                 assert url.startswith("https://")
                 if words == ["up"]:
-                    wait_until(lambda url=url: counted(url), 30)
+                    wait_until(lambda url=url: counted(url))
                 else:
                     assert [counted(url) for _ in range(6)] == [0] * 6
             finally:
                 process.terminate()
-                _, errors = process.communicate(timeout=30)
+                _, errors = process.communicate(timeout=60)
         assert b"Traceback" not in errors, errors
 
 

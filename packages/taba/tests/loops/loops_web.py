@@ -75,13 +75,13 @@ def serving(taba_server: ServerProcess, client: str, command: list[str], port: i
     process = subprocess.Popen(command, env=variables, cwd=folder, start_new_session=True)
     try:
         web = Web(taba_server, client, port)
-        wait_until(lambda: _answers(port), 30)
+        wait_until(lambda: _answers(port))
         yield web, process
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise

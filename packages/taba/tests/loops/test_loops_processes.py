@@ -22,7 +22,7 @@ import taba, taba.loops
 {setup}
 def threads(expected=None):
     # How many the system says there are; waited for, where so many are expected.
-    for _ in range(1000):
+    for _ in range(6000):
         found = len(os.listdir("/proc/self/task"))
         if expected in (None, found):
             return found
@@ -42,7 +42,7 @@ class time:
     sleep = staticmethod(monkey.get_original("time", "sleep"))
 def threads(expected=None):
     # How many the system says there are; waited for, where so many are expected.
-    for _ in range(1000):
+    for _ in range(6000):
         found = len(os.listdir("/proc/self/task"))
         if expected in (None, found):
             return found
@@ -97,7 +97,7 @@ def test_a_stopped_process_has_no_stall(started, loop):
     """SIGSTOP, as a debugger or a full machine does it: told as such, neither as a stall nor as lag."""
     process, answers = started(loop, "stopped", "watch(); print('on', flush=True); await sleep(1000)")
     assert process.stdout.readline() == "on\n"
-    wait_until(answers.beats, 20)
+    wait_until(answers.beats)
     process.send_signal(signal.SIGSTOP)
     time.sleep(1.5)
     process.send_signal(signal.SIGCONT)
@@ -111,7 +111,7 @@ def test_a_stopped_process_has_no_stall(started, loop):
 def test_a_loop_that_hangs_is_seen_while_it_does(started, loop):
     """Its stack is in the answers a second later, though it never comes back: the client's threads are true ones."""
     _, answers = started(loop, "hangs", "watch(); await sleep(0.3); time.sleep(1000)")
-    wait_until(lambda: any("main" in stack for stack in answers.stacks()), 30)
+    wait_until(lambda: any("main" in stack for stack in answers.stacks()))
     assert answers.count("loop.stalls{cause=blocked}") == 1
 
 
@@ -161,7 +161,7 @@ taba.start()
 before = len(os.listdir("/proc/self/task"))
 for _ in range(3):
     asyncio.run(main())
-end = time.monotonic() + 10
+end = time.monotonic() + 50
 while len(os.listdir("/proc/self/task")) > before:
     assert time.monotonic() < end
     time.sleep(0.02)
@@ -210,7 +210,8 @@ def test_a_forked_child_that_does_not_run_the_loop_is_left_alone(started):
     """
     process, answers = started("asyncio", "forks", body)
     ended(process)
-    assert answers.count("loop.stall_ms") == 0
+    # A busy machine may have held up the parent's loop, but not for as long as the child computes.
+    assert all(answer["max"] < 400 for answer in answers.answers("loop.stall_ms").values())
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "gevent"])

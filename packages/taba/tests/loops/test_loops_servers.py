@@ -21,7 +21,7 @@ KINDS = {
 def web(request, taba_server):
     port = free_port()
     with serving(taba_server, request.param, [*KINDS[request.param], str(port)], port) as (web, _):
-        wait_until(web.beats, 20)
+        wait_until(web.beats)
         yield web
 
 
@@ -48,15 +48,16 @@ def test_what_waits_and_what_rests_is_no_stall(web):
 
 def test_a_request_that_waits_did_not_run_and_one_that_blocks_did(web):
     """Spans, in a real server: milliseconds of both, and the longest run without a pause."""
-    for path in ("/block", "/wait", "/parts"):
+    for path in ("/block", "/wait", "/parts") * 3:
         web.get(path)
     tabs = [f"request.{name}{{route={path}}}" for name in ("run_ms", "wait_ms") for path in ("/block", "/wait")]
-    wait_until(lambda: all(web.count(tab) for tab in [*tabs, "request.longest_run_ms{route=/parts}"]))
+    wait_until(lambda: all(web.count(tab) >= 3 for tab in [*tabs, "request.longest_run_ms{route=/parts}"]))
     mean = {name: answer["mean"] for name, answer in web.answers("request.*").items()}
-    assert mean["request.run_ms{route=/block}"] > 290
-    assert mean["request.wait_ms{route=/block}"] < 100
-    assert mean["request.run_ms{route=/wait}"] < 100
-    assert mean["request.wait_ms{route=/wait}"] > 290
+    least = {name: answer["min"] for name, answer in web.answers("request.*").items()}
+    assert least["request.run_ms{route=/block}"] > 290
+    assert least["request.wait_ms{route=/block}"] < 100, "of three that a busy machine held up, one at least"
+    assert least["request.run_ms{route=/wait}"] < 100
+    assert least["request.wait_ms{route=/wait}"] > 290
     assert 29 < mean["request.longest_run_ms{route=/parts}"] < mean["request.run_ms{route=/parts}"] - 50
     assert mean["request.switches{route=/parts}"] >= 3
 
@@ -74,11 +75,11 @@ def test_each_worker_of_gunicorn_is_watched(taba_server, tmp_path, how):
     command = [sys.executable, "-m", "gunicorn", "-c", str(config), app]
     with serving(taba_server, client, command, port) as (web, _):
         pids = set()
-        wait_until(lambda: (pids.add(web.get("/pid")), len(pids) == 2)[1], 40)
+        wait_until(lambda: (pids.add(web.get("/pid")), len(pids) == 2)[1])
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(web.get, ["/block"] * 8))
-        wait_until(lambda: web.blocked() >= 2, 20)
-        wait_until(lambda: {f"{client}-{pid}" for pid in pids} <= web.clients("loop.lag_ms"), 20)
+        wait_until(lambda: web.blocked() >= 2)
+        wait_until(lambda: {f"{client}-{pid}" for pid in pids} <= web.clients("loop.lag_ms"))
 
 
 @pytest.mark.parametrize("example", ["uvicorn", "gunicorn"])
@@ -91,7 +92,7 @@ def test_the_examples_do_what_their_page_says(taba_server, example):
     }
     command = [sys.executable, "-m", *told[example]]
     with serving(taba_server, f"example-{example}", command, port, EXAMPLES) as (web, _):
-        wait_until(web.beats, 20)
+        wait_until(web.beats)
         web.get("/slow")
         with ThreadPoolExecutor(40) as pool:
             list(pool.map(web.get, ["/patient"] * 120))

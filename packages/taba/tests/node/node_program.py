@@ -69,7 +69,7 @@ class NodeProgram:
             self._process.stdin.close()
         written = self._process.stdout.read() if self._process.poll() is None else ""
         self._process.wait(seconds)
-        self._gathering.join(5)
+        self._gathering.join(60)
         return written, "".join(self.errors)
 
 

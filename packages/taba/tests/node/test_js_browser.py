@@ -128,12 +128,12 @@ def test_a_page_that_is_left_loses_nothing(server, opened):
     """What a page records comes by fetch while it is open, and by beacon when it is hidden or left: each once."""
     page = opened(client="left")
     record(page, "left", 100)
-    wait_until(lambda: total(server, "left") == 100, 30)
+    wait_until(lambda: total(server, "left") == 100)
     record(page, "left", 50, HIDE)
     page.wait_for_function("() => !taba.sender.waiting")  # it lives on, and sends the same again
     assert total(server, "left") == 150
     record(page, "left", 7, LEAVE)
-    wait_until(lambda: total(server, "left") == 157, 30)
+    wait_until(lambda: total(server, "left") == 157)
     page.wait_for_url("about:blank")
     check_balance(server, "left", 314)
 
@@ -166,7 +166,7 @@ def test_a_page_needs_a_token_where_programs_do(site, opened, tmp_path):
         assert page.evaluate("taba.flush(20)")
         assert recorded() == 5
         record(page, "asked", 2, LEAVE)
-        wait_until(lambda: recorded() == 7, 30)
+        wait_until(lambda: recorded() == 7)
         without = opened(server=server.url, client="shop@{site}")
         record(without, "asked", 3)
         without.wait_for_function("() => said.length > 0")

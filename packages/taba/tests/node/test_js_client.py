@@ -129,13 +129,13 @@ def test_a_killed_server_and_lost_answers_count_nothing_twice(server, tmp_path, 
     link = wire.link(int(server.url.rpartition(":")[2]))
     program = NodeProgram(tmp_path, STEADY, TABA_SERVER=link.url)
     try:
-        wait_until(lambda: server.totals().get("beats", 0) > 0, 30)
+        wait_until(lambda: server.totals().get("beats", 0) > 0)
         before = link.back
         link.lose()
-        wait_until(lambda: link.back > before, 30)
+        wait_until(lambda: link.back > before)
         server.kill()
         server.start()
-        wait_until(lambda: server.totals().get("beats", 0) > 0, 30)
+        wait_until(lambda: server.totals().get("beats", 0) > 0)
         link.forward()
         told = json.loads(program.end())
     finally:
@@ -210,7 +210,7 @@ def test_a_server_that_is_away_costs_bounded_memory_and_no_time_at_the_end(tmp_p
     began = time.monotonic()
     away = NodeProgram(tmp_path, 'new Client().counter("n").add();', TABA_SERVER="127.0.0.1:9")
     away.end()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
     assert "takes no frames" in "".join(away.errors)
 
 

@@ -101,7 +101,7 @@ class AgentProcess:
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it."""
         self.process.send_signal(how)
-        self.process.wait(30)
+        self.process.wait(60)
         assert self.process.stdout is not None
         self.process.stdout.close()
         assert "Traceback" not in self._log.read_text(), self._log.read_text()

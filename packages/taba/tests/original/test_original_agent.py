@@ -22,7 +22,7 @@ def world(tmp_path_factory):
 
 def settled(server, tabs, wanted):
     """Wait until the server counts this."""
-    wait_until(lambda: server.totals(tabs) == wanted, 30)
+    wait_until(lambda: server.totals(tabs) == wanted)
 
 
 def test_the_published_client_posts_to_its_agent(world):

@@ -69,7 +69,7 @@ class Oracle:
 
     def close(self) -> None:
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(60)
         self._log.close()
 
 

@@ -53,7 +53,7 @@ class Prometheus:
     def kill(self) -> None:
         """End it with SIGKILL."""
         self._process.kill()
-        self._process.wait(30)
+        self._process.wait(60)
 
     def log(self) -> str:
         """What it said."""
@@ -68,7 +68,7 @@ class Prometheus:
 
     def get(self, path: str, **parameters: Any) -> Any:
         """The data of a question to the API."""
-        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{urlencode(parameters)}", timeout=30) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{urlencode(parameters)}", timeout=60) as answer:
             return json.load(answer)["data"]
 
     def query(self, expression: str) -> dict[frozenset[tuple[str, str]], float]:
@@ -89,7 +89,7 @@ class Prometheus:
 
     def close(self) -> None:
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(60)
         self._log.close()
 
 

@@ -94,7 +94,7 @@ def stream(*parts, held: threading.Event | None = None) -> Callable:
                 handler.wfile.write(part.encode())
                 handler.wfile.flush()
         if held is not None:
-            held.wait(30)
+            held.wait(100)
 
     return write
 
@@ -115,7 +115,7 @@ def counts(**tabs: int | None) -> str:
     return f'{{{HEAD},"tabs":{{{",".join(inside)}}}}}'
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until it holds; fail if it does not in time."""
     end = time.monotonic() + seconds
     while not condition():

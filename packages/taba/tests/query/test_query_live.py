@@ -32,7 +32,7 @@ def first(answers, wanted):
 
 def test_a_loop_sees_what_is_recorded(server):
     """Each event changes the next answer, which is whole and typed."""
-    with Client(server.url) as client, client.watch("seen.*", window="1d", kind=Counter, timeout=30) as answers:
+    with Client(server.url) as client, client.watch("seen.*", window="1d", kind=Counter, timeout=60) as answers:
         assert dict(next(answers)) == {}
         for count in range(1, 4):
             record(server, "seen.a", 2)

@@ -24,7 +24,7 @@ def outputs(recorded, begun):
     """What each cell shows."""
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [nbformat.v4.new_code_cell(cell.format(url=recorded.url, begun=begun)) for cell in CELLS]
-    NotebookClient(notebook, timeout=110, kernel_name="python3", allow_errors=True).execute()
+    NotebookClient(notebook, timeout=250, kernel_name="python3", allow_errors=True).execute()
     return [cell.outputs for cell in notebook.cells]
 
 

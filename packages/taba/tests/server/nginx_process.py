@@ -45,10 +45,10 @@ class Nginx:
         user = "user root;" if os.geteuid() == 0 else ""
         (folder / "nginx.conf").write_text(AROUND.format(folder=folder, user=user))
         command = [PROGRAM, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
-        checked = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=30)
+        checked = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=60)
         assert checked.returncode == 0, checked.stderr
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not (folder / "nginx.pid").exists() or not (folder / "nginx.pid").read_text():
             assert self._process.poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()
@@ -69,4 +69,4 @@ class Nginx:
 
     def close(self) -> None:
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(60)

@@ -19,7 +19,7 @@ from server_process import ServerProcess, wait_until
 
 from taba.server.live import stream
 
-SOON = 5.0
+SOON = 20.0
 """Seconds within which a change must show on a machine that is busy with other things; on an idle one it is 0.5."""
 
 
@@ -86,7 +86,7 @@ def test_it_holds_what_the_routes_answer(server, watch):
         time.sleep(0.05)
     for (path, which), reader in readers.items():
         more = {"by": "x", "client": "web*"} if which == "by" else {}
-        wait_until(lambda: reader.state["tabs"] == server.get(path, window="1h", **more)["tabs"], 20)  # noqa: B023
+        wait_until(lambda: reader.state["tabs"] == server.get(path, window="1h", **more)["tabs"])  # noqa: B023
         assert reader.state.keys() == server.get(path, window="1h", **more).keys()
         assert len(reader.of("answers")) == 1
 
@@ -210,11 +210,11 @@ def test_a_watcher_that_reads_nothing_for_too_long_is_cut_off(tmp_path):
                 return not held
 
             port = asleep.getsockname()[1]
-            wait_until(cut, 40)
+            wait_until(cut)
             with closing(LiveReader(server.url, tab="wide.*", window="1h")) as another:
                 assert another.status == 200
                 wide(server, 1)
-                wait_until(lambda: server.totals("taba.server.live.dropped") == {"taba.server.live.dropped": 1.0}, 20)
+                wait_until(lambda: server.totals("taba.server.live.dropped") == {"taba.server.live.dropped": 1.0})
             assert not reader.ended
         asleep.close()
 
@@ -265,7 +265,7 @@ def test_limits_of_questions_watchers_and_rows(tmp_path):
         status, told = refusal(server.url, tab="t1")
         assert (status, "(limits.live_watchers)" in told) == (503, True)
         last.close()
-        wait_until(lambda: refusal_or_stream(server.url) == 200, 20)
+        wait_until(lambda: refusal_or_stream(server.url) == 200)
 
 
 def refusal_or_stream(url):
@@ -280,7 +280,7 @@ def test_questions_that_grow_too_large_end_with_the_reason(tmp_path):
         with closing(LiveReader(server.url, tab="t*", window="1m")) as reader:
             reader.shows_total("t0", 1.0)
             server.record([{"tab": f"t{number}", "value": 1} for number in range(6)])
-            wait_until(lambda: reader.ended, 20)
+            wait_until(lambda: reader.ended)
             (told,) = reader.of("error")
             assert "(limits.live_rows)" in told["error"]
 
@@ -315,13 +315,13 @@ def test_while_the_store_is_away_watchers_are_told_and_then_it_goes_on(tmp_path)
         reader = stack.enter_context(closing(LiveReader(server.url, tab="a", window="1h")))
         reader.shows_total("a", 1.0, "1h")
         engine.kill()
-        wait_until(lambda: reader.of("trouble"), 30)
+        wait_until(lambda: reader.of("trouble"))
         status, told = refusal(server.url, tab="other")
         assert (status, bool(told)) == (503, True)
         engine.start()
-        wait_until(lambda: server.request("GET", "/ping").status == 200, 30)
+        wait_until(lambda: server.request("GET", "/ping").status == 200)
         server.record([{"tab": "a", "value": 2}])
-        reader.shows_total("a", 3.0, "1h", 30)
+        reader.shows_total("a", 3.0, "1h")
         assert len(reader.of("trouble")) == 1
         assert len(reader.of("answers")) == 1
 
@@ -340,7 +340,7 @@ def test_a_server_that_stops_ends_its_streams_and_is_gone_soon(server, watch):
     server.stop()
     assert time.monotonic() - begun < 15
     for reader in readers:
-        wait_until(lambda: reader.ended, 10)  # noqa: B023
+        wait_until(lambda: reader.ended)  # noqa: B023
         assert reader.of("error") == []
     assert "Cancel" not in server.log()
     asleep.close()
@@ -361,6 +361,6 @@ def test_watchers_that_come_and_go_leave_nothing(server):
         thread.start()
     for thread in threads:
         thread.join()
-    wait_until(lambda: server.get("/v1/status")["watchers"] == 0, 20)
-    wait_until(lambda: server.get("/v1/status")["watched"] == 0, 20)
-    wait_until(lambda: len(process.net_connections()) <= 2, 20)
+    wait_until(lambda: server.get("/v1/status")["watchers"] == 0)
+    wait_until(lambda: server.get("/v1/status")["watched"] == 0)
+    wait_until(lambda: len(process.net_connections()) <= 2)

@@ -288,7 +288,7 @@ def test_zstd_counts_every_part(server):
 def raw_request(server, headers, parts):
     """A POST of any headers and chunks, whatever they say of each other."""
     address = urlsplit(server.url)
-    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=20)
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
     try:
         connection.putrequest("POST", "/v1/events")
         for name, value in ({"Content-Type": JSON} | headers).items():
@@ -334,7 +334,7 @@ def test_a_body_that_is_cut_off(server):
     """A client that goes away in the middle of its body has sent nothing."""
     address = urlsplit(server.url)
     for _ in range(3):
-        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=20)
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
         connection.putrequest("POST", "/v1/events")
         connection.putheader("Content-Type", JSON)
         connection.putheader("Content-Length", "1000")

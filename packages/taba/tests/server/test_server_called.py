@@ -47,7 +47,7 @@ def test_what_listens_on_loopback():
 
 
 def asked(server: ServerProcess, method: str, path: str, host: str, body: bytes = b"") -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", int(server.url.rpartition(":")[2]), timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", int(server.url.rpartition(":")[2]), timeout=60)
     try:
         connection.request(method, path, body, {"Host": host, "Content-Type": "application/json"})
         answer = connection.getresponse()

@@ -5,10 +5,11 @@ import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
-from server_process import FRAME, NDJSON, ServerProcess, frame_bytes, lines
+from server_process import FRAME, JSON, NDJSON, ServerProcess, frame_bytes, is_read, lines, wait_until
 
 CLIENTS = 6
 
@@ -73,25 +74,16 @@ def test_repeats_are_known_after_kill_9(server):
 def test_stopping_answers_what_is_under_way(tmp_path, store):
     """SIGTERM: requests that were taken are stored and answered; the others were not taken."""
     server = ServerProcess(tmp_path, gather_ms=300, **store)
-    acknowledged = []
-
-    def send(number):
-        try:
-            answer = server.record([{"tab": "a", "value": 2**number}])
-        except (OSError, http.client.HTTPException):
-            return
-        acknowledged.append(2**number * answer["accepted"])
-
-    threads = [threading.Thread(target=send, args=(number,)) for number in range(10)]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.1)
+    address = urlsplit(server.url)
+    opened = [http.client.HTTPConnection(address.hostname, address.port, timeout=60) for _ in range(10)]
+    for number, one in enumerate(opened):
+        body = msgspec.json.encode({"client": "c", "events": [{"tab": "a", "value": 2**number}]})
+        one.request("POST", "/v1/events", body, {"Content-Type": JSON})
+    wait_until(lambda: all(is_read(one.sock) for one in opened))
     server.stop()
-    for thread in threads:
-        thread.join()
+    assert [one.getresponse().status for one in opened] == [200] * 10
     server.start()
-    assert server.totals("a") == {"a": float(sum(acknowledged))}
-    assert len(acknowledged) == 10
+    assert server.totals("a") == {"a": 1023.0}
     server.close()
 
 

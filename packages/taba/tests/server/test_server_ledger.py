@@ -168,12 +168,12 @@ def test_two_processes_under_one_name(server):
         return server.get("/v1/ledger", client="twin")["warnings"]
 
     server.post(frame_bytes("single", 1, {"l.a": [1]}), FRAME)
-    wait_until(warned, 40)
+    wait_until(warned)
     (told,) = warned()
     assert told.startswith("two processes record as twin at once: ")
     assert server.get("/v1/ledger", client="single")["warnings"] == []
     assert row(server, "twin")["processes"] == 2
-    wait_until(lambda: "two processes record as twin" in server.log() or not warned(), 40)
+    wait_until(lambda: "two processes record as twin" in server.log() or not warned())
     for _ in range(30):
         warned()
     assert server.log().count("two processes record as twin") == 1

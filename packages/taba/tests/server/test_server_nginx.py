@@ -24,7 +24,7 @@ EVENTS = "/v1/events"
 def ask(url, method="GET", path="/ping", body=None, **headers):
     """One request over a connection of its own: status, body, headers."""
     address = urlsplit(url)
-    with closing(http.client.HTTPConnection(address.hostname, address.port, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection(address.hostname, address.port, timeout=60)) as connection:
         connection.request(method, path, body, {name.replace("_", "-"): text for name, text in headers.items()})
         answer = connection.getresponse()
         return answer.status, answer.read(), answer.headers
@@ -200,13 +200,13 @@ def test_a_stream_comes_through_as_it_is_sent(tmp_path):
         handler.end_headers()
         handler.wfile.write(b"data: first\n\n")
         handler.wfile.flush()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         handler.wfile.write(b"data: second\n\n")
         handler.close_connection = True
 
     with before(tmp_path, stream) as (url, _):
         address = urlsplit(url)
-        with closing(http.client.HTTPConnection(address.hostname, address.port, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection(address.hostname, address.port, timeout=60)) as connection:
             connection.request("GET", "/v1/live?tab=*")
             answer = connection.getresponse()
             assert answer.readline() + answer.readline() == b"data: first\n\n"
@@ -227,16 +227,16 @@ def test_live_answers_go_on_at_another_server_when_theirs_is_gone(tmp_path):
         reader.shows_total("a", 1.0, "1h")
         assert reader.headers["Cache-Control"] == "no-store"
         servers[0].record([{"tab": "a", "value": 1}])
-        reader.shows_total("a", 2.0, "1h", 5)
+        reader.shows_total("a", 2.0, "1h")
         servers[1].record([{"tab": "a", "value": 1}])
-        reader.shows_total("a", 3.0, "1h", 5)
+        reader.shows_total("a", 3.0, "1h")
         # Whichever server it was on.
         servers[0].stop()
         again = stack.enter_context(closing(LiveReader(nginx.url, reader.last_id, reader.state, tab="a", window="1h")))
         servers[1].record([{"tab": "a", "value": 1}])
         again.shows_total("a", 4.0, "1h")
         servers[1].kill()
-        wait_until(lambda: again.ended, 20)
+        wait_until(lambda: again.ended)
         status, told, _ = ask(nginx.url, path="/v1/live?tab=a&window=1h")
         assert (status, "no server answers" in json.loads(told)["error"]) == (503, True)
 
@@ -250,7 +250,7 @@ for _ in range(60):
     for _ in range(50):
         record(1)
     time.sleep(0.1)
-assert taba.flush(30)
+assert taba.flush(60)
 """
 
 
@@ -304,11 +304,11 @@ def test_servers_are_killed_and_stopped_and_every_event_is_counted_once(tmp_path
             assert ask(nginx.url)[0] == 200
             failed = sum(posted, Counter())
         for program in programs:
-            _, told = program.communicate(timeout=60)
+            _, told = program.communicate(timeout=100)
             assert program.returncode == 0, told
         assert not {status for status in failed if status != 503}, failed
         last = servers[2]
-        wait_until(lambda: last.totals("through.nginx") == {"through.nginx": 12_000.0}, 20)
+        wait_until(lambda: last.totals("through.nginx") == {"through.nginx": 12_000.0})
         assert last.totals("posted") == {"posted": 1_200.0}
         ledger = last.get("/v1/ledger", client="*-?")["total"]
         assert (ledger["recorded"], ledger["folded"], ledger["dropped"]) == (13_200, 13_200, {})

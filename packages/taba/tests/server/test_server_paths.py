@@ -30,7 +30,7 @@ def server(tmp_path_factory):
 
 def asked(server, path):
     """The answer to a path that is sent as it stands, its first line apart."""
-    with socket.create_connection(("127.0.0.1", urlsplit(server.url).port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", urlsplit(server.url).port), timeout=60) as connection:
         connection.sendall(b"GET %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % path.encode())
         parts = []
         while part := connection.recv(1 << 16):

@@ -11,7 +11,7 @@ import pytest
 from hook_receiver import HookReceiver, Recording
 from server_process import FRAME, ServerProcess, frame_bytes, wait_until
 
-LONG = 40.0
+LONG = 100.0
 """Seconds that a loaded machine may take for what takes one or two."""
 MANY = {"tab": "errors{route=pay}", "value": 10}
 

@@ -6,7 +6,7 @@ import pytest
 from hook_receiver import HookReceiver, Recording
 from server_process import ServerProcess, wait_until
 
-LONG = 60.0
+LONG = 100.0
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 
 import valkey
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 NODE_TIMEOUT = 1000
 """Milliseconds after which a Cluster takes a node for dead, so that failovers in tests are quick."""
 
@@ -72,7 +72,7 @@ class EngineServer:
     @functools.cached_property
     def client(self) -> valkey.Valkey:
         """A plain client."""
-        return valkey.Valkey("127.0.0.1", self.port, password=self._settings.get("requirepass"), socket_timeout=10)
+        return valkey.Valkey("127.0.0.1", self.port, password=self._settings.get("requirepass"), socket_timeout=60)
 
     def start(self, *, wait: bool = True) -> None:
         """Start it on what its folder holds; wait until it answers."""
@@ -109,7 +109,7 @@ class EngineServer:
         """End it with SIGKILL."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            self._process.wait(30)
+            self._process.wait(60)
 
     close = kill
 

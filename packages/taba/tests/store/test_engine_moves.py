@@ -91,7 +91,7 @@ def test_a_master_that_hangs_is_left_for_the_one_that_follows_it(cluster, opened
     try:
         begun = time.monotonic()
         await_that(lambda: _answered(lambda: counts(store)) is not None, "it is left")
-        assert time.monotonic() - begun < 15
+        assert time.monotonic() - begun < 45
         assert counts(store) == [1] * SHARDS
         ids_of(store.append([part(others[0], [b"y"])]))
     finally:
@@ -199,6 +199,7 @@ def test_reads_and_writes_go_on_while_slots_move(cluster, opened, kind):
             else:
                 move(here, there, slot_of(f"{{{tag_of(0, SHARDS)}}}") + 1)
             here, there = there, here
+        await_that(lambda: failed or len(acknowledged) > 50, "writes go on")
     finally:
         stop.set()
         for thread in threads:

@@ -141,7 +141,7 @@ def test_a_part_of_five_thousand_receipts_blocks_nobody_for_long(store):
         entries = [frame_entry(sequence, client=source.split()[0]) for source in sources]
         ids_of(framed(store, 0, [b"x" * 100_000], entries=entries))
         took = time.perf_counter() - begun
-    assert took < 5
+    assert took < 30
     slow = store.engine.everywhere("SLOWLOG", "GET", 128)[0]  # rows of id, time, microseconds, command, …
     longest = max((row[2] for row in slow if row[3][0] == b"FCALL"), default=0) / 1e6
     assert longest < 0.5, "the longest of them"

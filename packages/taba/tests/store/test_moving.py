@@ -311,7 +311,7 @@ def test_killed_and_run_again(kind, other, tmp_path):
         process = subprocess.Popen(command, env=environment)
         engines.await_that(lambda enough=enough: chunks_at(other, tmp_path / "b") >= enough, "chunks are written")
         process.kill()
-        assert process.wait(30) == -signal.SIGKILL
+        assert process.wait(60) == -signal.SIGKILL
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

@@ -84,7 +84,7 @@ def test_it_ends_with_whoever_started_it(tmp_path):
 
 def _runs(pid):
     status = Path(f"/proc/{pid}/stat")
-    for _ in range(100):
+    for _ in range(1500):
         if not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z":
             return False
         time.sleep(0.02)

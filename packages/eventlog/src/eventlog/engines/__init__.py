@@ -5,6 +5,7 @@ looks at every cell again, so an engine leaves out what it cheaply can, and must
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -45,11 +46,36 @@ class Counts(msgspec.Struct):
     seeks: int = 0
 
 
+Only = Callable[[Row], bool]
+
+
+class Proof(msgspec.Struct):
+    """What was read back after rows were erased, and how.
+
+    `files` and `bytes` were read, `rewritten` is how many files held such rows and are gone; `remains` names the files
+    in which bytes of them still are. `readers` are processes that keep files open which have no name any more: their
+    bytes lie on the disk until those processes close them.
+    """
+
+    how: str
+    files: int = 0
+    bytes: int = 0
+    rewritten: int = 0
+    remains: list[str] = []
+    readers: list[int] = []
+
+
 class Engine(Protocol):
     """Where cells are kept. All methods raise EngineError; reads and writes may come from several threads."""
 
     name: str
     url: str
+    read_only: bool
+
+    @property
+    def folder(self) -> Path | None:
+        """Where files are kept beside the cells; None: nowhere."""
+        ...
 
     def put(self, cells: Sequence[Cell]) -> None:
         """Writes cells, over those at the same places. Durable when it returns; all of a row or none of it."""
@@ -74,8 +100,37 @@ class Engine(Protocol):
         """A range as about `parts` ranges of about the same size, where the engine itself would divide it."""
         ...
 
-    def erase(self, ranges: Sequence[Range]) -> None:
-        """Removes rows so that their bytes are gone from every file when it returns."""
+    def erase(self, ranges: Sequence[Range], only: Only | None = None) -> Proof:
+        """Removes rows so that their bytes are gone from every file when it returns.
+
+        Each range is one user's rows, or, where `only` is given, any rows, of which those go that it is true of. What
+        was removed from these rows before, and is still in files as an old version or as the mark of a deletion, goes
+        too. A range is seen by readers whole or not at all, where the engine can do that.
+
+        That is: delete, flush what lies in memory, compact down to the lowest level with all versions and marks of
+        deletion dropped, and wait until no file that is left (data files, logs of writes, archives of both, lists of
+        files with their first and last keys) holds a byte of a row's key, head or body; then `prove`. It does not
+        reach copies that the engine does not know: backups, snapshots that an operator made, replicas elsewhere.
+
+        Safe to repeat, also after it was interrupted at any point. Raises EngineError where `prove` finds something,
+        or it can't be done now; what was deleted then stays deleted.
+        """
+        ...
+
+    def prove(self, ranges: Sequence[Range], only: Only | None = None) -> Proof:
+        """Looks into the files themselves, not through reads, for bytes of such rows; writes nothing."""
+        ...
+
+    def spans(self) -> list[tuple[Micros, Micros]]:
+        """The times of rows that the engine keeps apart (since, until), in order; one for all where it does not."""
+        ...
+
+    def drop(self, since: Micros, until: Micros) -> None:
+        """Removes every row of a span at once. Only called with what `spans` gave."""
+        ...
+
+    def compact(self, since: Micros, until: Micros) -> None:
+        """Writes the files of a span anew without what was removed."""
         ...
 
     def get_meta(self, name: str) -> bytes | None:
@@ -101,7 +156,7 @@ def connect(url: str, *, read_only: bool = False) -> Engine:
     """The engine that a URL or a path names: `hbase://HOST:PORT/TABLE`, or a folder for the embedded one."""
     scheme = urlsplit(url).scheme if "://" in url else ""
     if scheme == "hbase":
-        from eventlog.engines.hbase import HBase  # pyright: ignore[reportMissingImports]
+        from eventlog.engines.hbase import HBase
 
         return HBase(url, read_only=read_only)
     if scheme in ("", "rocksdb", "file"):

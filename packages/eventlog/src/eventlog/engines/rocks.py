@@ -20,6 +20,7 @@ from rocksdict import (
     BlockBasedOptions,
     BottommostLevelCompaction,
     Cache,
+    ColumnFamily,
     CompactOptions,
     DBCompressionType,
     Options,
@@ -33,12 +34,13 @@ from rocksdict import (
 
 from eventlog import keys
 from eventlog.cells import Cell
-from eventlog.engines import Batch, Counts, Want
+from eventlog.engines import Batch, Counts, Only, Proof, Want, rocks_erase
 from eventlog.engines.blocks import Block
+from eventlog.engines.gate import Gate, through_gate
 from eventlog.engines.rocks_blocks import block, pairs, whole_rows
 from eventlog.errors import EngineError, LockedError
 from eventlog.keys import Place, Range, Row
-from eventlog.times import DAY, day_of, day_start
+from eventlog.times import DAY, Micros, day_of, day_start
 
 HEADS: Final = b"c"
 BODIES: Final = b"e"
@@ -46,6 +48,8 @@ META: Final = "meta"
 BATCH_CELLS: Final = 4096
 CACHE_BYTES: Final = 256 * 2**20
 NEAR: Final = 8  # bodies closer than this are stepped to, others sought
+# Errors of closing after which nothing is amiss: it is closed, or lacks room to tidy up what its log of writes holds.
+UNHARMED: Final = ("already closed", "No space left")
 
 T = TypeVar("T")
 
@@ -80,15 +84,16 @@ class Rocks:
     def __init__(self, path: str | Path, *, read_only: bool = False) -> None:
         self.path = Path(path).expanduser().absolute()
         self.url = str(self.path)
+        self.folder = self.path
         self.read_only = read_only
+        self.gate = Gate()  # erasing opens the store anew, alone
         self._lock = RLock()
         self._options = options()
         self._durable = WriteOptions()
         self._durable.sync = True
         self._db = self._open()
-        self._days = sorted(name for name in self._families() if name not in (META, "default"))
         self._handles: dict[str, Rdict] = {}
-        self._meta = self._family(META)
+        self._days = sorted(name for name in self._families() if name not in (META, "default"))
 
     def _open(self) -> Rdict:
         store = self.path / "store"
@@ -111,6 +116,8 @@ class Rocks:
     def _told(self, error: Exception, what: str) -> EngineError:
         """RocksDB's error as ours: rocksdict raises bare Exceptions, told apart by their texts."""
         text = str(error)
+        if "already closed" in text:
+            return EngineError(f"{self.path} is closed; open the log again")
         if "lock" in text.lower() and "LOCK" in text:
             return LockedError(
                 f"{self.path} is open for writing in another process; write through that one, or stop it "
@@ -138,6 +145,11 @@ class Rocks:
                 handle = self._handles[name] = self._try("read", lambda: self._db.get_column_family(name))
             return handle
 
+    def _inside(self, name: str) -> Any:
+        """A column family as a batch of writes names it."""
+        return self._try("written", lambda: self._db.get_column_family_handle(name))
+
+    @through_gate
     def made_day(self, name: str) -> Rdict:
         """The column family of a day, made where there is none."""
         with self._lock:
@@ -156,10 +168,11 @@ class Rocks:
         days = self.days(Want(since=since, until=until))
         return [(day, self._family(day).property_int_value("rocksdb.estimate-num-keys") or 1) for day in days]
 
+    @through_gate
     def put(self, cells: Sequence[Cell]) -> None:
         batch = WriteBatch(raw_mode=True)
         handles = {day: self.made_day(day) for day in {day_of(keys.row_time(cell.row)) for cell in cells}}
-        inside = {day: self._db.get_column_family_handle(day) for day in handles}
+        inside = {day: self._inside(day) for day in handles}
         for row, place, head, body in cells:
             family = inside[day_of(keys.row_time(row))]
             batch.put(HEADS + row + place, head, family)
@@ -169,12 +182,13 @@ class Rocks:
                 batch.delete(BODIES + row + place, family)
         self._write(batch)
 
+    @through_gate
     def remove(self, places: Sequence[tuple[Row, Place]]) -> None:
         batch = WriteBatch(raw_mode=True)
         for row, place in places:
             day = day_of(keys.row_time(row))
             if day in self._days:
-                family = self._db.get_column_family_handle(day)
+                family = self._inside(day)
                 batch.delete(HEADS + row + place, family)
                 batch.delete(BODIES + row + place, family)
         self._write(batch)
@@ -198,8 +212,8 @@ class Rocks:
                 yield from self._read_range(day, one, want, counts)
 
     def _read_range(self, day: str, one: Range, want: Want, counts: Counts) -> Iterator[Batch]:
-        moment = self._family(day).snapshot()  # heads and bodies of one moment, whatever is written meanwhile
-        bodies = _Bodies(moment, counts) if want.bodies else None
+        moment = self._moment(day)  # heads and bodies of one moment, whatever is written meanwhile
+        bodies = _Bodies(moment, counts, self._told) if want.bodies else None
         for batch in _rows(self._heads(moment, one, counts), counts):
             chosen = batch if want.select is None else want.select(batch)
             if chosen:
@@ -208,7 +222,7 @@ class Rocks:
     def blocks(self, ranges: Sequence[Range], want: Want, counts: Counts) -> Iterator[Block]:
         """The same rows as `read` gives, for tables: heads in blocks, bodies when they are asked for."""
         for day in self.days(want):
-            moment = self._family(day).snapshot()
+            moment = self._moment(day)
             for one in ranges:
                 bound = HEADS + one.stop if one.stop else keys.after(HEADS)
                 found = whole_rows(pairs(moment, HEADS + one.start, bound, counts))
@@ -221,39 +235,100 @@ class Rocks:
         made.bodies = lambda indexes: self._try("read", lambda: read(indexes))
         return made
 
+    @through_gate
+    def _moment(self, day: str) -> Snapshot:
+        return self._family(day).snapshot()
+
     def _heads(self, moment: Snapshot, one: Range, counts: Counts) -> Iterator[tuple[bytes, bytes]]:
-        # RocksDB points at the bound's bytes as long as it iterates, and rocksdict does not keep them: this frame does.
-        bound = HEADS + one.stop if one.stop else keys.after(HEADS)
+        """The heads of a range. A generator, so that the options live as long as the iterator: RocksDB only points to
+        the bound that they hold."""
         bounded = ReadOptions()
-        bounded.set_iterate_upper_bound(bound)
+        bounded.set_iterate_upper_bound(HEADS + one.stop if one.stop else keys.after(HEADS))
         counts.seeks += 1
-        found: Any = self._try("read", lambda: moment.items(from_key=HEADS + one.start, read_opt=bounded))
-        yield from found
+        start = HEADS + one.start
+        last: Any = (start, b"")
+        try:
+            for last in moment.items(from_key=start, read_opt=bounded):
+                yield last
+            _check_end(moment, bounded, last[0])
+        except Exception as error:
+            raise self._told(error, "read") from None
 
     def split(self, one: Range, parts: int) -> list[Range]:
         return keys.split(one, parts)
 
-    def erase(self, ranges: Sequence[Range]) -> None:
-        raise NotImplementedError
+    def erase(self, ranges: Sequence[Range], only: Only | None = None) -> Proof:
+        return self._try("erased", lambda: rocks_erase.erase(self, ranges, only))
 
+    def prove(self, ranges: Sequence[Range], only: Only | None = None) -> Proof:
+        return self._try("read back", lambda: rocks_erase.prove(self, ranges, only))
+
+    def spans(self) -> list[tuple[Micros, Micros]]:
+        return [day_range(day) for day in self._days]
+
+    def drop(self, since: Micros, until: Micros) -> None:
+        with self.gate.alone():
+            for day in [day for day in self._days if since <= day_range(day)[0] and day_range(day)[1] <= until]:
+                self._handles.pop(day, None)
+                self._try("dropped", lambda day=day: self._db.drop_column_family(day))
+                self._days.remove(day)
+
+    @through_gate
+    def compact(self, since: Micros, until: Micros) -> None:
+        for day in self.days(Want(since=since, until=until)):
+            self.compact_day(day)
+
+    def day(self, name: str) -> tuple[Rdict, ColumnFamily]:
+        """A day to read, and to name in a batch."""
+        return self._family(name), self._db.get_column_family_handle(name)
+
+    def commit(self, batch: WriteBatch) -> None:
+        """Writes a batch, whole and durably."""
+        self._write(batch)
+
+    def compact_day(self, day: str, ranges: Sequence[Range] | None = None) -> None:
+        """Writes the files of a day anew, or those that hold keys (with their family) of the ranges."""
+        family = self._family(day)
+        for start, stop in ranges or [Range(b"", b"")]:
+            self._try("compacted", lambda a=start, z=stop: family.compact_range(a or None, z or None, forced()))
+
+    def flush(self) -> None:
+        """Writes what lies in memory into sorted files, so that the log of writes holds nothing."""
+        for name in [META, *self._days]:
+            self._try("written", self._family(name).flush)
+
+    def snapshots(self) -> int:
+        """How many reads of this process are under way."""
+        return self._db.property_int_value("rocksdb.num-snapshots") or 0
+
+    def reopen(self) -> None:
+        """Closes the store and opens it: MANIFEST is written anew, and the logs of writes before it go."""
+        with self.gate.alone(), self._lock:
+            self._handles.clear()
+            self._try("closed", self._db.close)
+            self._db = self._open()
+
+    @through_gate
     def get_meta(self, name: str) -> bytes | None:
-        return self._try("read", lambda: self._meta.get(name.encode()))
+        return self._try("read", lambda: self._family(META).get(name.encode()))
 
+    @through_gate
     def put_meta(self, name: str, value: bytes | None) -> None:
         batch = WriteBatch(raw_mode=True)
-        family = self._db.get_column_family_handle(META)
+        family = self._inside(META)
         if value is None:
             batch.delete(name.encode(), family)
         else:
             batch.put(name.encode(), value, family)
         self._write(batch)
 
+    @through_gate
     def list_meta(self, beginning: str) -> dict[str, bytes]:
         bounded = ReadOptions()
         if beginning:
             bounded.set_iterate_upper_bound(keys.after(beginning.encode()))
         start = beginning.encode()
-        found: Any = self._try("read", lambda: list(self._meta.items(from_key=start, read_opt=bounded)))
+        found: Any = self._try("read", lambda: list(self._family(META).items(from_key=start, read_opt=bounded)))
         return {key.decode(): value for key, value in found}
 
     def stats(self) -> dict[str, int | str]:
@@ -268,8 +343,20 @@ class Rocks:
     def close(self) -> None:
         with self._lock:
             self._handles.clear()
-            del self._meta
-            self._try("closed", self._db.close)
+            try:
+                self._db.close()
+            except Exception as error:
+                if not any(text in str(error) for text in UNHARMED):
+                    raise self._told(error, "closed") from None
+
+
+def _check_end(moment: Snapshot, bounded: ReadOptions, last: bytes) -> None:
+    """Raises where what lies behind the last key is damaged: rocksdict ends its `items` there, and says nothing."""
+    at = moment.iter(bounded)
+    at.seek(last)
+    if at.valid():
+        at.next()
+    at.status()
 
 
 def _rows(heads: Iterator[tuple[bytes, bytes]], counts: Counts) -> Iterator[Batch]:
@@ -295,8 +382,9 @@ def _rows(heads: Iterator[tuple[bytes, bytes]], counts: Counts) -> Iterator[Batc
 class _Bodies:
     """Reads the bodies of cells that come in the order of their keys."""
 
-    def __init__(self, moment: Snapshot, counts: Counts) -> None:
+    def __init__(self, moment: Snapshot, counts: Counts, told: Callable[[Exception, str], EngineError]) -> None:
         self._iter: RdictIter = moment.iter()
+        self._told = told
         self._counts = counts
         self._sought = False
 
@@ -316,7 +404,17 @@ class _Bodies:
             self._counts.seeks += 1
             at.seek(wanted)
             self._sought = True
-        return at.value() if at.valid() and at.key() == wanted else b""
+        if at.valid():
+            return at.value() if at.key() == wanted else b""
+        self._check()
+        return b""
+
+    def _check(self) -> None:
+        """An iterator ends at a damaged block as it does at the end: only its status tells them apart."""
+        try:
+            self._iter.status()
+        except Exception as error:
+            raise self._told(error, "read") from None
 
 
 def day_range(day: str) -> tuple[int, int]:
