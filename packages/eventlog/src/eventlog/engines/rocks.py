@@ -240,17 +240,11 @@ class Rocks:
         return self._family(day).snapshot()
 
     def _heads(self, moment: Snapshot, one: Range, counts: Counts) -> Iterator[tuple[bytes, bytes]]:
-        """The heads of a range. A generator, so that the options live as long as the iterator: RocksDB only points to
-        the bound that they hold."""
-        bounded = ReadOptions()
-        bounded.set_iterate_upper_bound(HEADS + one.stop if one.stop else keys.after(HEADS))
-        counts.seeks += 1
-        start = HEADS + one.start
-        last: Any = (start, b"")
+        """The heads of a range."""
+        bound = HEADS + one.stop if one.stop else keys.after(HEADS)
         try:
-            for last in moment.items(from_key=start, read_opt=bounded):
-                yield last
-            _check_end(moment, bounded, last[0])
+            for some in pairs(moment, HEADS + one.start, bound, counts):
+                yield from some
         except Exception as error:
             raise self._told(error, "read") from None
 
@@ -348,15 +342,6 @@ class Rocks:
             except Exception as error:
                 if not any(text in str(error) for text in UNHARMED):
                     raise self._told(error, "closed") from None
-
-
-def _check_end(moment: Snapshot, bounded: ReadOptions, last: bytes) -> None:
-    """Raises where what lies behind the last key is damaged: rocksdict ends its `items` there, and says nothing."""
-    at = moment.iter(bounded)
-    at.seek(last)
-    if at.valid():
-        at.next()
-    at.status()
 
 
 def _rows(heads: Iterator[tuple[bytes, bytes]], counts: Counts) -> Iterator[Batch]:

@@ -41,7 +41,8 @@ def pairs(moment: Snapshot, start: bytes, bound: bytes, counts: Counts) -> Itera
         yield many
         last = many[-1][0]
     at.seek(last)
-    at.next()
+    if at.valid():
+        at.next()
     at.status()
 
 
