@@ -60,6 +60,8 @@ SETTINGS = {
     "hbase.procedure.remote.dispatcher.delay.msec": "10",
     "hbase.regionserver.handler.count": "12",
     "hbase.master.procedure.threads": "4",
+    # A stop in good order waits for ZooKeeper, which by then has ended: not for long.
+    "zookeeper.recovery.retry.intervalmill": "100",
     # A request that HBase can't serve fails in half a minute; by default it would be tried for twenty.
     "hbase.client.operation.timeout": "30000",
     "hbase.client.meta.operation.timeout": "30000",
@@ -76,6 +78,8 @@ ERASING = {
     # The log goes once every region has flushed what it holds of it: so each flushes, and the log rolls, in seconds.
     "hbase.server.thread.wakefrequency": "500",
     "hbase.regionserver.logroll.period": "1000",
+    # With more logs than this HBase has regions flush: those of its own tables too, which else take five minutes.
+    "hbase.regionserver.maxlogs": "1",
     "hbase.regionserver.flush.check.period": "500",
     "hbase.regionserver.optionalcacheflushinterval": "1000",
     "hbase.regionserver.periodicmemstoreflusher.rangeofdelayseconds": "0",

@@ -160,22 +160,6 @@ def test_a_column_that_was_once_no_column_is_found(tmp_path):
             assert pl.concat(getattr(scan, way)())["page"].to_list() == ["p1", "p2"]
 
 
-def test_a_value_that_fits_no_column_is_told_and_not_made_up(tmp_path):
-    """64 bits with a sign hold no 2**63: the error names the column."""
-
-    class Big(Event):
-        user: str
-        time: datetime
-        size: Column[int] = 0
-
-    with eventlog.open(str(tmp_path / "log"), [Big]) as log:
-        log.write([Big(user="u", time=START, size=2**63)])
-        with pytest.raises(QueryError, match="size"):
-            log.scan().polars()
-        assert log.scan(columns=["user"]).polars().height == 1
-        assert log.scan(columns=["user"], where=Big.size == 2**63).polars().height == 1
-
-
 def test_events_past_their_time_to_live_are_left_out(tmp_path):
     """A table holds no event that its type's time to live has passed, and a child of such a root has no root."""
 

@@ -31,12 +31,42 @@ class Known(msgspec.Struct):
     ttl: Micros | None = None
 
 
+class Remembered(msgspec.Struct, frozen=True):
+    """A type as the log remembers it, where its class is not at hand: what tables need of a Schema."""
+
+    name: str
+    code: bytes
+    columns: tuple[str, ...]
+    rest: tuple[str, ...]
+    types: dict[str, Any]
+
+
+_HINTS: Final[dict[str, Any]] = KINDS | {"bytes": bytes}
+
+
+def _remembered(known: Known) -> Remembered:
+    """The newest version's fields, and those that only older versions had. What is no plain type becomes a text."""
+    fields: dict[str, str] = {}
+    columns: dict[str, None] = {}
+    parent = None
+    for _, told in sorted(known.versions.items(), key=lambda one: int(one[0])):
+        fields |= told["fields"]
+        columns |= dict.fromkeys(told["columns"])
+        parent = told["parent"]
+    keyed = {"time"} | ({"user"} if parent is None else {name for name, told in fields.items() if "Reference" in told})
+    hints = {name: _HINTS.get(told.replace(" | None", ""), str) for name, told in fields.items() if name not in keyed}
+    rest = tuple(name for name in hints if name not in columns)
+    return Remembered(known.name, type_code(known.name), tuple(columns), rest, hints)
+
+
 class Catalog:
     """Types by class, by name and by code; notes by name."""
 
     def __init__(self, engine: Engine, types: Iterable[type] | ModuleType, clock: Callable[[], Micros] = now) -> None:
         self._engine = engine
         self.clock = clock
+        if isinstance(types, type) or not isinstance(types, Iterable | ModuleType):
+            raise SchemaError(f"types: {types!r:.60} is no list of event types: put it into [ ]")
         self.schemas = [Schema(cls) for cls in (_declared(types) if isinstance(types, ModuleType) else types)]
         self.by_name = {schema.name: schema for schema in self.schemas}
         self.by_code = {schema.code: schema for schema in self.schemas}
@@ -85,7 +115,7 @@ class Catalog:
             found = self._names.setdefault(code, f"type-{code.hex()}")
         return found
 
-    def in_heads(self, field: str, schemas: Iterable[Schema]) -> bool:
+    def in_heads(self, field: str, schemas: "Iterable[Schema | Remembered]") -> bool:
         """Whether no event of these types keeps a field in its body: neither now, nor in a version that is stored."""
         for schema in schemas:
             stored = self._known[schema.name].versions.values() if schema.name in self._known else ()
@@ -102,6 +132,15 @@ class Catalog:
     def names(self) -> list[str]:
         """The names of all types, of the classes and of what is stored."""
         return sorted({*self.by_name, *self._known})
+
+    def versions(self, name: str) -> dict[str, dict[str, Any]]:
+        """What the log remembers of a type's versions: their fields with types, columns and parent."""
+        return self._known[name].versions if name in self._known else {}
+
+    def described(self) -> "dict[str, Schema | Remembered]":
+        """All types by name: by their classes, or else as the log remembers them."""
+        stored = {name: _remembered(known) for name, known in self._known.items() if name not in self.by_name}
+        return {**self.by_name, **stored}
 
     def past(self, at: Micros | None = None) -> dict[bytes, Micros]:
         """By type code: events of that time or an earlier one are past their time to live. Types without one lack."""

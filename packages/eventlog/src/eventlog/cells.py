@@ -80,7 +80,7 @@ def take(
         place = keys.child_place(time, distinct, schema.code)
     columns = {name: values[name] for name in schema.columns}
     rest = {name: values[name] for name in schema.rest}
-    head = _encode((max(schema.version, version), schema.serializer.number, batch, columns))
+    head = _limited(schema.name, _encode((max(schema.version, version), schema.serializer.number, batch, columns)))
     return Taken(keys.event_id(row, place), Cell(row, place, head, encode_body(schema, rest | dict(unknown or {}))))
 
 
@@ -94,7 +94,11 @@ def valid(schema: Schema, event: Any) -> dict[str, Any]:
         raise EventError(f"{schema.name}: {error}") from None
     except msgspec.ValidationError as error:
         raise EventError(f"{schema.name}: {error}") from None
-    return {name: _zoned(getattr(checked, name)) for name in schema.types}
+    values = {name: _zoned(getattr(checked, name)) for name in schema.types}
+    for name, value in values.items():
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise EventError(f"{schema.name}.{name}: a number of more than 64 bits can't be stored")
+    return values
 
 
 def _zoned(value: Any) -> Any:
@@ -107,7 +111,8 @@ def distinction(
 ) -> bytes:
     """What tells an event from others of its user and moment: its `id`, or all else that it holds.
 
-    A field that has its default does not count, so that a new field with a default makes no event another.
+    A field that has its default does not count, so that a new field with a default makes no event another. The second
+    event of the very same content is told by a hash of the first one's: who meets it need not have the content.
     """
     if schema.id_field is not None and values["id"] not in ("", None):
         return own_id(schema.code, values["id"])
@@ -116,9 +121,15 @@ def distinction(
         name: value for name, value in told.items() if name not in schema.defaults or value != schema.defaults[name]
     }
     try:
-        return keys.unique(schema.code, _content((told, dict(unknown or {}), occurrence)))
-    except (TypeError, ValueError, OverflowError) as error:
+        first = keys.unique(schema.code, _content((told, dict(unknown or {}))))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise EventError(f"{schema.name}: {error}") from None
+    return repeated(schema.code, first, occurrence)
+
+
+def repeated(code: bytes, first: bytes, occurrence: int) -> bytes:
+    """What tells a further event of the very same content: the second has `occurrence` 1."""
+    return keys.unique(code, first + occurrence.to_bytes(4)) if occurrence else first
 
 
 def own_id(code: bytes, name: object) -> bytes:
@@ -146,17 +157,21 @@ def encode_body(schema: Schema, fields: Mapping[str, Any]) -> bytes:
         return b""
     try:
         body = schema.serializer.encode(fields)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise EventError(f"{schema.name}: can't be written: {error}") from None
-    if len(body) > BODY_BYTES:
-        raise EventError(f"{schema.name}: takes {len(body):,} bytes; at most {BODY_BYTES:,} can be stored")
-    return body
+    return _limited(schema.name, body)
+
+
+def _limited(what: str, raw: bytes) -> bytes:
+    if len(raw) > BODY_BYTES:
+        raise EventError(f"{what}: takes {len(raw):,} bytes; at most {BODY_BYTES:,} can be stored")
+    return raw
 
 
 def note_cell(row: Row, subject: Place, name: str, value: Any, batch: int = 0) -> Cell:
     """A derived column as a cell. Raises EventError on a value that is not a number, a text, a bool or a time."""
     try:
-        return Cell(row, keys.note_place(subject, name), _encode((0, 0, batch, value)), b"")
+        return Cell(row, keys.note_place(subject, name), _limited(f"note {name}", _encode((0, 0, batch, value))), b"")
     except (TypeError, ValueError, OverflowError) as error:
         raise EventError(f"note {name}: {error}") from None
 

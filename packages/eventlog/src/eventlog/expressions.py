@@ -11,7 +11,7 @@ keeps an event. This module knows no keys and no storage; `bounds` turns what it
 
 import ast
 import operator
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -85,9 +85,13 @@ class Field:
         return hash((self.type, self.name))
 
     def is_in(self, values: Collection[Any]) -> "Expression":
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise QueryError(f"{self}.is_in: {values!r:.60} is not a list of values")
         return IsIn(self, tuple(values))
 
     def startswith(self, beginning: str) -> "Expression":
+        if not isinstance(beginning, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise QueryError(f"{self}.startswith: {beginning!r:.60} is not a text")
         return StartsWith(self, beginning)
 
     def is_null(self) -> "Expression":

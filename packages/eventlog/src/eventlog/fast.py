@@ -66,7 +66,7 @@ def frames(scan: Scan) -> Iterator[pl.DataFrame]:
 
 def _types(scan: Scan, table: Table, passes: Filter) -> frozenset[bytes] | None:
     """The types that an engine has to give: also those that a column counts, or takes from the root."""
-    named = {name.rpartition(".")[0] for name in table.columns} & set(scan.catalog.by_name)
+    named = {name.rpartition(".")[0] for name in table.columns} & set(scan.catalog.described())
     return None if passes.types is None else passes.types | {keys.type_code(name) for name in named}
 
 

@@ -55,6 +55,8 @@ EVERYTHING: Final = Range(b"", b"")
 
 def user_bytes(user: str) -> bytes:
     """A user as the bytes that keys hold. Raises EventError on an empty one, a long one, and broken Unicode."""
+    if not isinstance(user, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise EventError(f"user: {user!r:.60} is not a text")
     try:
         raw = user.encode()
     except UnicodeEncodeError:
@@ -168,6 +170,8 @@ def event_id(row: Row, place: Place = ROOT) -> str:
 
 def read_event_id(text: str) -> tuple[Row, Place]:
     """The row of an event id, and its place there (00 for a root). Raises EventIdError."""
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise EventIdError(f"{text!r:.60} is not an event id; ids are texts, and come from `write`")
     root, dot, child = text.partition(".")
     try:
         rest = _bytes(root)

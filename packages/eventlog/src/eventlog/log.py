@@ -1,27 +1,34 @@
 """The log: what an application opens, writes to, and reads from."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from fractions import Fraction
+from os import PathLike
+from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from eventlog import erasure, forgetting, keys, receipts, retention
 from eventlog.catalog import Catalog
 from eventlog.cells import Cell, note_cell, take
-from eventlog.engines import Engine, connect
+from eventlog.engines import Counts, Engine, Want, connect
 from eventlog.engines.gate import Gate
-from eventlog.errors import EngineError, EventError
+from eventlog.errors import EngineError, EventError, EventIdError
 from eventlog.expressions import Expression
 from eventlog.forgetting import Verdict
 from eventlog.reading import Entry, Row, stored_rows, whole
 from eventlog.receipts import Receipt
 from eventlog.retention import Expired
-from eventlog.scan import Scan, ask
-from eventlog.times import Micros, micros, now
+from eventlog.scan import Scan, ask, ranges
+from eventlog.times import Micros, micros, moment, now
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from eventlog.importing import Imported, Manifest, Progress, RolledBack
 
 PUT_CELLS: Final = 10_000  # cells of one put
 _logger = logging.getLogger("eventlog")
@@ -39,6 +46,16 @@ class Written(list[str]):
 
 def _quiet(*_: object) -> None:
     """Tells nobody how far it is."""
+
+
+class Orphan(msgspec.Struct, frozen=True):
+    """A child whose root has not come. `row` is the id that the root would have."""
+
+    id: str
+    row: str
+    user: str
+    time: datetime
+    type: str
 
 
 class Log:
@@ -61,12 +78,14 @@ class Log:
         the same events again. Events of users who were forgotten since are left out; `erased` of what is returned
         are their numbers.
         """
+        if not isinstance(events, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise EventError(f"write takes a list of events, and {type(events).__name__} is none: put it into [ ]")
         cells: list[Cell] = []
         ids = Written()
         for index, event in enumerate(events):
             try:
                 taken = self._take(event)
-            except EventError as error:
+            except (EventError, EventIdError) as error:
                 raise EventError(f"event {index}: {error}") from None
             ids.append(taken[0])
             cells.append(taken[1])
@@ -241,6 +260,61 @@ class Log:
         )
         return Scan(self.engine, self.catalog, asked)
 
+    def orphans(self, since: object = None, until: object = None) -> Iterator[Orphan]:
+        """The children whose root has not come, in rows of the times between. Reads heads alone, no event's body."""
+        asked = ask(self.catalog, since=since, until=until)
+        want = Want(since=asked.since, until=asked.until, bodies=False, notes=False)
+        past = self.catalog.past()
+        for batch in self.engine.read(ranges(asked), want, Counts()):
+            for row in stored_rows(batch, self.catalog):
+                if row.root is not None or not asked.since <= row.time < asked.until:
+                    continue
+                user = keys.read_row(row.key).user
+                for child in row.children:
+                    if child.time <= past.get(child.code, -1):
+                        continue
+                    place = keys.event_id(row.key, child.cell.place)
+                    yield Orphan(place, keys.event_id(row.key), user, moment(child.time), child.name)
+
+    def import_day(
+        self,
+        day: str,
+        files: Iterable[str | Path],
+        *,
+        type: str = "",  # noqa: A002  (as --type)
+        format: str = "",  # noqa: A002  (as --format)
+        slack: str | float = "1d",
+        max_bad: str | float = "5%",
+        replace: bool = False,
+        add: bool = False,
+        workers: int | None = None,
+        progress: "Callable[[Progress], None] | None" = None,
+    ) -> "Imported":
+        """Imports a day's files (NDJSON, CSV, Parquet; gzip and zstd), each event once, however often it is repeated.
+
+        `type` is the type of all lines, where they have no field `type`. The times of events lie within the day, or
+        within `slack` around it. Lines that can't be read are put aside; more than `max_bad` of them (a number, or a
+        part such as "5%"), and nothing is written. A day that has been imported from other files is replaced, or added
+        to, only on request. `workers` are processes (one for each core; 0: this one). Killed and repeated, it goes on.
+        Raises EventlogError; after one, repeat it.
+        """
+        from eventlog.importing import Options, import_day, max_bad_of, slack_of
+
+        options = Options(type, format, slack_of(slack), max_bad_of(max_bad), replace, add, workers, progress)
+        return import_day(self, day, files, options)
+
+    def imports(self) -> "list[Manifest]":
+        """The imports that this log has had, in the order of their numbers."""
+        from eventlog.importing import all_imports
+
+        return all_imports(self.engine)
+
+    def rollback(self, number: int) -> "RolledBack":
+        """Takes away exactly what an import wrote, wherever that lies. Can be repeated. Raises EventlogError."""
+        from eventlog.importing import rollback
+
+        return rollback(self, number)
+
     def close(self) -> None:
         """Closes the engine; the log can't be used after it."""
         self.engine.close()
@@ -260,7 +334,7 @@ def _without(cells: list[Cell], numbers: Sequence[int]) -> list[Cell]:
 
 
 def open_log(
-    url: str,
+    url: str | PathLike[str],
     types: Iterable[type] | ModuleType = (),
     *,
     read_only: bool = False,
@@ -271,6 +345,8 @@ def open_log(
     `types` are classes, or the module that holds them. Without a type's class its events are read as dicts.
     `clock` gives the present in microseconds since 1970. A forgetting that was interrupted is finished first.
     """
+    if not isinstance(url, str | PathLike) or not str(url):
+        raise EngineError(f"{url!r:.60} is no place of a log; give a folder, or hbase://HOST:9090/TABLE")
     engine = connect(str(url), read_only=read_only)
     try:
         log = Log(engine, types, clock)

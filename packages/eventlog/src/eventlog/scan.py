@@ -82,12 +82,36 @@ def ask(
         types=_names(catalog, types),
         columns=None if columns is None else tuple(str(column) for column in columns),
         where=None if where is None else prepare(checked(where), catalog),
-        sample=Fraction(sample).limit_denominator(2**32),
-        users=None if users is None else tuple(users),
-        prefix=prefix,
+        sample=_fraction(sample),
+        users=None if users is None else _users(users),
+        prefix=_text("prefix", prefix),
     )
     keys.sampled_buckets(asked.sample)
     return narrowed(asked, catalog)
+
+
+def _fraction(sample: float | Fraction) -> Fraction:
+    try:
+        return Fraction(sample).limit_denominator(2**32)
+    except (ValueError, TypeError, OverflowError):
+        raise QueryError(f"sample: {sample!r:.60} is not a number above 0 and at most 1") from None
+
+
+def _users(users: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(users, str):
+        raise QueryError(f"users: {users!r:.60} is one user; put it into a list")
+    return tuple(_text("user", user) for user in users)
+
+
+def _text(name: str, value: object) -> str:
+    """A text of whole characters."""
+    if not isinstance(value, str):
+        raise QueryError(f"{name}: {value!r:.60} is not a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise QueryError(f"{name}: {value!r:.60} holds half of a surrogate pair, which is no text") from None
+    return value
 
 
 def _time(name: str, value: object) -> Micros:
@@ -101,8 +125,10 @@ def _names(catalog: Catalog, types: Iterable[type | str] | type | str | None) ->
     if types is None:
         return ()
     one = isinstance(types, type | str)
+    if not one and not isinstance(types, Iterable):
+        raise QueryError(f"types: {types!r:.60} is no event type, and no list of them")
     asked: list[Any] = [types] if one else list(types)  # type: ignore[arg-type]
-    names = tuple(kind if isinstance(kind, str) else kind.__name__ for kind in asked)
+    names = tuple(kind.__name__ if isinstance(kind, type) else str(kind) for kind in asked)
     for name in names:
         if name not in catalog.names():
             raise QueryError(f"types: there is no {name!r} here; there are {', '.join(catalog.names()) or 'none yet'}")
@@ -197,7 +223,10 @@ def _of_row(field: Field, asked: Question, catalog: Catalog) -> bool:
 def ranges(asked: Question) -> list[Range]:
     """The key ranges of a question, in order and apart."""
     if asked.users is not None:
-        found = [keys.user_range(user, asked.since, asked.until) for user in set(asked.users)]
+        try:
+            found = [keys.user_range(user, asked.since, asked.until) for user in set(asked.users)]
+        except EventError as error:
+            raise QueryError(str(error)) from None
         return sorted(one for one in found if one.start < one.stop)
     if asked.prefix:
         return keys.prefix_ranges(asked.prefix, asked.sample)
@@ -340,9 +369,9 @@ class Filter:
     def _in_head(self, field: Field) -> bool:
         if field.type == NOTES or field.name in ("time", "type"):
             return True
-        schemas = [one for one in self._catalog if field.type in ("", one.name)]
+        schemas = [one for one in self._catalog.described().values() if field.type in ("", one.name)]
         if field.name == "user":
-            return all(one.parent is None or "user" not in one.rest for one in schemas)
+            return all("user" not in one.rest for one in schemas)
         return bool(schemas) and self._catalog.in_heads(field.name, schemas)
 
     def _sampled(self, row: bytes) -> bool:

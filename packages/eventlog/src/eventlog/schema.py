@@ -128,6 +128,8 @@ class Schema:
     """
 
     def __init__(self, cls: type) -> None:
+        if not isinstance(cls, type):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise SchemaError(f"{cls!r:.60} is no event type: give classes")
         declared = cls.__dict__.get(_DECLARED) or (isinstance(cls, EventMeta) and type.__getattribute__(cls, _DECLARED))
         if not isinstance(declared, Declared):
             raise SchemaError(

@@ -18,7 +18,7 @@ import msgspec
 import polars as pl
 
 from eventlog import keys
-from eventlog.catalog import Catalog
+from eventlog.catalog import Catalog, Remembered
 from eventlog.errors import QueryError
 from eventlog.reading import Stored, StoredRow
 from eventlog.scan import Question
@@ -49,7 +49,8 @@ class Table:
     def __init__(self, catalog: Catalog, asked: Question) -> None:
         self._catalog = catalog
         self._asked = asked
-        self._schemas = [one for one in catalog if not asked.types or one.name in asked.types]
+        self._described = catalog.described()
+        self._schemas = [one for one in self._described.values() if not asked.types or one.name in asked.types]
         self.columns = list(asked.columns) if asked.columns is not None else self._all()
         self.dtypes: dict[str, Any] = {name: self._dtype(name) for name in self.columns}
         self.getters: dict[str, Getter] = {name: self._getter(name) for name in self.columns}
@@ -60,10 +61,10 @@ class Table:
         notes = [f"notes.{name}" for name in sorted(self._catalog.notes)]
         return [*ALWAYS, *(name for name in fields if name not in ALWAYS), *notes]
 
-    def _owners(self, name: str) -> list[Schema]:
+    def _owners(self, name: str) -> list[Schema | Remembered]:
         """The types that have a field, of those asked for, or the one named."""
         kind, _, field = name.rpartition(".")
-        schemas = [self._catalog.by_name[kind]] if kind in self._catalog.by_name else [] if kind else self._schemas
+        schemas = [self._described[kind]] if kind in self._described else [] if kind else self._schemas
         return [schema for schema in schemas if field in schema.types]
 
     def _dtype(self, name: str) -> Any:
@@ -72,9 +73,9 @@ class Table:
             return ALWAYS[name]
         if kind == "notes":
             return _NOTES[self._catalog.notes[field]] if field in self._catalog.notes else pl.Null
-        if field == "count" and kind in self._catalog.by_name:
+        if field == "count" and kind in self._described:
             return pl.Int64
-        if field == "time" and kind in self._catalog.by_name:
+        if field == "time" and kind in self._described:
             return TIME
         owners = self._owners(name)
         if not owners:
@@ -87,8 +88,8 @@ class Table:
         kind, _, field = name.rpartition(".")
         if name in ALWAYS or kind == "notes" or (kind and field in ("time", "count")):
             return False
-        schemas = [self._catalog.by_name[kind]] if kind in self._catalog.by_name else self._schemas
-        key = {schema.parent_field or "user" for schema in schemas}
+        schemas = [self._described[kind]] if kind in self._described else self._schemas
+        key = {getattr(schema, "parent_field", None) or "user" for schema in schemas}
         return field not in key and not self._catalog.in_heads(field, schemas)
 
     def _getter(self, name: str) -> Getter:

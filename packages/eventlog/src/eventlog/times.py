@@ -29,9 +29,10 @@ def micros(value: object, unit: str = "s") -> Micros:
     if isinstance(value, int):
         found = value * UNITS[unit]
     elif isinstance(value, float):
-        if not math.isfinite(value):
+        scaled = value * UNITS[unit]
+        if not math.isfinite(scaled):
             raise EventError(f"time: {value!r} is not a time")
-        found = round(value * UNITS[unit])
+        found = round(scaled)
     elif isinstance(value, datetime):
         found = (value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH
         found //= _MICROSECOND
@@ -40,9 +41,9 @@ def micros(value: object, unit: str = "s") -> Micros:
     elif isinstance(value, str):
         return _read(value)
     else:
-        raise EventError(f"time: {value!r} is not a time; give a datetime, an ISO 8601 text, or a number")
+        raise EventError(f"time: {_shown(value)} is not a time; give a datetime, an ISO 8601 text, or a number")
     if not 0 <= found < END:
-        raise EventError(f"time: {value!r} lies outside of 1970 to 2255{_hint(value, unit)}")
+        raise EventError(f"time: {_shown(value)} lies outside of 1970 to 2255{_hint(value, unit)}")
     return found
 
 
@@ -52,7 +53,16 @@ def _read(text: str) -> Micros:
     except ValueError as error:
         if isinstance(error, EventError):
             raise
-        raise EventError(f"time: {text!r} is not a time; write it like 2011-02-16T10:00:00Z") from None
+        raise EventError(f"time: {_shown(text)} is not a time; write it like 2011-02-16T10:00:00Z") from None
+
+
+def _shown(value: object) -> str:
+    """A value for an error's text, cut short."""
+    try:
+        told = repr(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        return "a number of thousands of digits"
+    return told if len(told) <= 60 else f"{told[:60]}…"
 
 
 def _hint(value: object, unit: str) -> str:

@@ -10,8 +10,10 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 import eventlog
+from eventlog.cli.shown import safe
 from eventlog.errors import EventlogError, SchemaError
 
 app = typer.Typer(
@@ -84,7 +86,7 @@ def main() -> None:
     try:
         app()
     except EventlogError as error:
-        err.print(f"[bold red]error[/] {error}", markup=True)
+        err.print(Text("error ", style="bold red").append(safe(str(error)), style="not bold default"))
         sys.exit(1)
     except BrokenPipeError:
         os._exit(0)

@@ -4,9 +4,9 @@ An engine knows rows, places and times, and nothing of event types. Reads give a
 looks at every cell again, so an engine leaves out what it cheaply can, and must never leave out what is wanted.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,6 +18,7 @@ from eventlog.keys import Place, Range, Row
 from eventlog.times import END, Micros
 
 Batch = list[Cell]
+NewCell = tuple[bytes, bytes, bytes, bool]  # row and place, head, body, whether it goes over a stored one
 
 
 class Want(msgspec.Struct, frozen=True):
@@ -150,6 +151,41 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Files(Protocol):
+    """How other processes help a Bulk engine. Can be pickled."""
+
+    def write(self, path: Path, cells: Iterable[NewCell]) -> list[str]:
+        """Writes files of sorted cells, whose names begin with `path`; gives their paths."""
+        ...
+
+    def present(self, day: str, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The heads that a day holds under any of these sorted keys (row and place in one), by key."""
+        ...
+
+
+@runtime_checkable
+class Bulk(Protocol):
+    """What an engine has besides that takes in sorted files, which other processes wrote."""
+
+    path: Path
+
+    def files(self) -> Files:
+        """What other processes need for it."""
+        ...
+
+    def sequence(self) -> int:
+        """A number that grows with every write."""
+        ...
+
+    def lay(self, day: str, files: Sequence[str], number: int) -> None:
+        """Takes files that don't overlap into a day, all at once, with the number of the import. Moves the files."""
+        ...
+
+    def laid(self, day: str, number: int) -> bool:
+        """Whether a day has taken in the files of an import."""
+        ...
 
 
 def connect(url: str, *, read_only: bool = False) -> Engine:

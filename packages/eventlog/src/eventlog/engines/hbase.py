@@ -1,6 +1,8 @@
 """The distributed engine: an HBase table, through HBase's Thrift server (version 1), with happybase.
 
-    hbase://HOST:9090/TABLE?pool=8&timeout=60&transport=buffered&protocol=binary
+    hbase://HOST:9090/TABLE?pool=8&timeout=60&transport=buffered&protocol=binary&files=FOLDER
+
+`files` is HBase's root folder where this machine sees it; only erasing looks there (hbase_erase).
 
     table TABLE        row = row        h:PLACE = head    b:PLACE = body    c:… = what filters look at (hbase_filters)
     table TABLE.meta   row = name       m:v = value
@@ -19,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from eventlog import keys
 from eventlog.cells import Cell, read_head
-from eventlog.engines import Batch, Counts, Only, Proof, Want
+from eventlog.engines import Batch, Counts, Only, Proof, Want, hbase_erase
 from eventlog.engines.hbase_filters import TIME, column_cells, row_filter
 from eventlog.errors import EngineError
 from eventlog.keys import Place, Range, Row
@@ -47,7 +49,7 @@ BATCH_CELLS: Final = 4096
 TRIES: Final = 6
 FIRST_PAUSE: Final = 0.2  # seconds; doubled each time: 6 s in all
 AFTER_REMOVAL: Final = 0.002
-OPTIONS: Final = {"pool": "8", "timeout": "60", "transport": "buffered", "protocol": "binary"}
+OPTIONS: Final = {"pool": "8", "timeout": "60", "transport": "buffered", "protocol": "binary", "files": ""}
 
 T = TypeVar("T")
 
@@ -70,6 +72,7 @@ class HBase:
             raise EngineError(f"{url} names no table; write hbase://HOST:9090/TABLE")
         self._where = f"{address.hostname or '127.0.0.1'}:{address.port or 9090}"
         options = OPTIONS | given
+        self.files = options["files"]
         try:
             self._pool = happybase.ConnectionPool(
                 int(options["pool"]),
@@ -235,10 +238,33 @@ class HBase:
         return [part for piece in pieces for part in keys.split(piece, max(1, -(-parts // len(pieces))))]
 
     def erase(self, ranges: Sequence[Range], only: Only | None = None) -> Proof:
-        raise EngineError(f"{self.url}: erasing, with its proof, is not there yet on HBase")
+        self._may_write()
+        return hbase_erase.erase(self, ranges, only)
 
     def prove(self, ranges: Sequence[Range], only: Only | None = None) -> Proof:
-        raise EngineError(f"{self.url}: erasing, with its proof, is not there yet on HBase")
+        return hbase_erase.prove(self, ranges, only)
+
+    def delete_rows(self, rows: Sequence[Row]) -> None:
+        """Deletes whole rows."""
+
+        def send(connection: Any) -> None:
+            batch = connection.table(self._table).batch()
+            for row in rows:
+                batch.delete(row)
+            batch.send()
+
+        self._call(send)
+        time.sleep(AFTER_REMOVAL)
+
+    def flush(self) -> None:
+        """Writes what lies in memory into files, by closing the table for a moment: Thrift has no other way."""
+
+        def close_and_open(connection: Any) -> None:
+            if connection.is_table_enabled(self._table):
+                connection.disable_table(self._table)
+            connection.enable_table(self._table)
+
+        self._call(close_and_open)
 
     def spans(self) -> list[tuple[Micros, Micros]]:
         return [(0, END)]

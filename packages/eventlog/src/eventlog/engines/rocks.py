@@ -4,6 +4,7 @@
     column family "2011-02-16"   the rows whose root events are of that UTC day:
         key   = family row place         family = "c" heads, "e" bodies
         value = head | body
+        key   = "i" number               number of an import whose files were taken in (see rocks_bulk)
 
 A day is a column family of its own: a day's report reads that day alone, and an imported day is laid beside the others
 as sorted files, without any of theirs being written again, so that imports stay as fast as they were on the first day.
@@ -13,7 +14,7 @@ Heads lie apart from bodies, so that a scan of columns never reads a body.
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import RLock
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from rocksdict import (
     AccessType,
@@ -50,6 +51,9 @@ CACHE_BYTES: Final = 256 * 2**20
 NEAR: Final = 8  # bodies closer than this are stepped to, others sought
 # Errors of closing after which nothing is amiss: it is closed, or lacks room to tidy up what its log of writes holds.
 UNHARMED: Final = ("already closed", "No space left")
+
+if TYPE_CHECKING:
+    from eventlog.engines.rocks_bulk import SortedFiles
 
 T = TypeVar("T")
 
@@ -301,6 +305,28 @@ class Rocks:
             self._handles.clear()
             self._try("closed", self._db.close)
             self._db = self._open()
+
+    def files(self) -> "SortedFiles":
+        from eventlog.engines.rocks_bulk import SortedFiles
+
+        return SortedFiles(str(self.path / "store"))
+
+    @through_gate
+    def sequence(self) -> int:
+        return self._try("read", self._db.latest_sequence_number)
+
+    @through_gate
+    def lay(self, day: str, files: Sequence[str], number: int) -> None:
+        from eventlog.engines.rocks_bulk import lay
+
+        family = self.made_day(day)
+        self._try("loaded", lambda: lay(family, files, number))
+
+    @through_gate
+    def laid(self, day: str, number: int) -> bool:
+        from eventlog.engines.rocks_bulk import mark_key
+
+        return day in self._days and self._try("read", lambda: self._family(day).get(mark_key(number))) is not None
 
     @through_gate
     def get_meta(self, name: str) -> bytes | None:

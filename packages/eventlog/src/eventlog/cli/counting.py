@@ -1,0 +1,73 @@
+"""`eventlog count`: how many events, by any columns."""
+
+import sys
+from typing import Annotated
+
+import msgspec
+import polars as pl
+import typer
+from rich.table import Table
+
+from eventlog.cli.app import app, err, opened, out
+from eventlog.cli.asked import Json, Limit, Prefix, Sample, Since, Types, Until, Where, expression, listed, share
+from eventlog.cli.shown import plain, safe
+from eventlog.scan import Scan
+
+DERIVED = {"day": "%Y-%m-%d", "hour": "%Y-%m-%d %H:00"}
+
+
+@app.command()
+def count(
+    by: Annotated[
+        str, typer.Option(help="Columns: type, day, hour, user, Impression.advertiser_id, notes.NAME.")
+    ] = "type",
+    since: Since = None,
+    until: Until = None,
+    types: Types = None,
+    where: Where = None,
+    sample: Sample = "1",
+    prefix: Prefix = "",
+    limit: Limit = None,
+    json: Json = False,
+) -> None:
+    """How many events there are, by one or more columns; the most first.
+
+    Example: [bold]eventlog count --by day,Impression.advertiser_id --type Click[/]
+    """
+    names = listed(by) or ["type"]
+    with opened() as log:
+        scan = log.scan(
+            since,
+            until,
+            types=listed(types),
+            columns=list(dict.fromkeys("time" if name in DERIVED else name for name in names)),
+            where=expression(where),
+            sample=share(sample),
+            prefix=prefix,
+        )
+        counted = counts(scan, names)
+    total = int(counted["count"].sum()) if counted.height else 0
+    shown = counted.head(limit) if limit is not None else counted
+    if json:
+        for record in shown.iter_rows(named=True):
+            sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
+    else:
+        table = Table(*(safe(name) for name in names), box=None, pad_edge=False, header_style="bold")
+        table.add_column("count", justify="right")
+        for record in shown.iter_rows():
+            table.add_row(*("–" if value is None else plain(value) for value in record[:-1]), f"{record[-1]:,}")
+        table.add_row("total", *[""] * (len(names) - 1), f"{total:,}", style="bold")
+        out.print(table, markup=False)
+    err.print(str(scan.reads), style="dim")
+
+
+def counts(scan: Scan, names: list[str]) -> pl.DataFrame:
+    """A line for each combination, and its `count`; the most first, then in the order of the columns."""
+    keys = [
+        pl.col("time").dt.strftime(DERIVED[name]).alias(name) if name in DERIVED else pl.col(name) for name in names
+    ]
+    parts = [frame.group_by(keys).agg(pl.len().cast(pl.Int64).alias("count")) for frame in scan.frames()]
+    if not parts:
+        return pl.DataFrame(schema={**dict.fromkeys(names, pl.String), "count": pl.Int64})
+    found = pl.concat(parts).group_by(names).agg(pl.col("count").sum())
+    return found.sort(["count", *names], descending=[True, *[False] * len(names)])

@@ -1,0 +1,59 @@
+"""`eventlog user U` and `eventlog event ID`: what one user did, and what one event belongs to."""
+
+import itertools
+import sys
+from typing import Annotated
+
+import typer
+
+from eventlog.cli.app import app, err, opened, out
+from eventlog.cli.asked import Json, Limit, Since, Types, Until, listed
+from eventlog.cli.shown import lines, program, safe
+from eventlog.errors import QueryError
+
+
+@app.command()
+def user(
+    name: Annotated[str, typer.Argument(metavar="USER", help="The user, as it stands in the events.")],
+    since: Since = None,
+    until: Until = None,
+    types: Types = None,
+    limit: Limit = None,
+    json: Json = False,
+) -> None:
+    """One user's events in the order of time, a child under its root, notes beside.
+
+    Example: [bold]eventlog user u1 --since 2011-02-16 --until 2011-02-17[/]
+    """
+    with opened() as log:
+        scan = log.user(name, since=since, until=until, types=listed(types))
+        if json:
+            for entry in itertools.islice(scan, limit):
+                sys.stdout.buffer.write(program(entry))
+        else:
+            for row in itertools.islice(scan.rows(), limit):
+                for told in lines(row):
+                    out.print(told)
+        if not scan.reads.rows_returned:
+            err.print(f"no events of {safe(name)!r} in these times", markup=False)
+        err.print(str(scan.reads), style="dim")
+
+
+@app.command()
+def event(
+    event_id: Annotated[str, typer.Argument(metavar="ID", help="An event's id, as `write` and reads give it.")],
+    json: Json = False,
+) -> None:
+    """The whole row of an event: its root and all children, the event itself marked.
+
+    Example: [bold]eventlog event "$(eventlog user u1 --json | head -1 | jq -r .id)"[/]
+    """
+    with opened() as log:
+        row = log.row(event_id)
+        if row is None or all(entry.id != event_id for entry in row.entries()):
+            raise QueryError(f"there is no event {safe(event_id)}; it was deleted, has expired, or has not come yet")
+        for entry, told in zip(row.entries(), list(lines(row, event_id))[row.root is None :], strict=True):
+            if json:
+                sys.stdout.buffer.write(program(entry))
+            else:
+                out.print(told)

@@ -1,0 +1,75 @@
+"""How events are shown to a person: one line each, a child indented under its root, nothing that a terminal obeys."""
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from rich.text import Text
+
+from eventlog.reading import Entry, Row
+
+_KEYED = ("user", "time")
+COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "red")
+
+
+def safe(text: str) -> str:
+    """A text in which control characters, and those that turn the direction of others, are written as escapes."""
+    return "".join(
+        char if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else ascii(char)[1:-1] for char in text
+    )
+
+
+def plain(value: Any) -> str:
+    """A value for a person."""
+    if isinstance(value, str):
+        return safe(value)
+    if isinstance(value, datetime):
+        return clock(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict | list | tuple | msgspec.Struct):
+        return safe(msgspec.json.encode(value).decode("utf-8", "replace"))
+    return str(value)
+
+
+def clock(time: datetime) -> str:
+    """A time to the second, or as fine as it is."""
+    told = time.isoformat(sep=" ", timespec="seconds" if not time.microsecond else "microseconds")
+    return told.removesuffix("+00:00").rstrip("0") if time.microsecond else told.removesuffix("+00:00")
+
+
+def fields_of(entry: Entry) -> Mapping[str, Any]:
+    """The fields of an event by name, whether it is a dict, a Struct or a dataclass; without user, time and parent."""
+    made: dict[str, Any] = msgspec.to_builtins(entry.event, builtin_types=(datetime, bytes))
+    return {
+        name: value
+        for name, value in {**made, **entry.unknown}.items()
+        if name not in _KEYED and value is not None and value != entry.row
+    }
+
+
+def line(entry: Entry, *, child: bool, marked: bool = False) -> Text:
+    """One event."""
+    colour = COLOURS[sum(entry.type.encode()) % len(COLOURS)]
+    told = Text(("▶ " if marked else "") + ("  └ " if child else ""))
+    told.append(clock(entry.time), style="dim").append("  ").append(safe(entry.type), style=f"bold {colour}")
+    for name, value in fields_of(entry).items():
+        told.append(f"  {safe(name)}=", style="dim").append(plain(value))
+    for name, value in entry.notes.items():
+        told.append(f"  ✎ {safe(name)}=", style="italic dim").append(plain(value), style="italic")
+    return told
+
+
+def lines(row: Row, marked: str = "") -> Iterator[Text]:
+    """A row: its root, and the children under it. A child whose root has not come stands under a line that says so."""
+    if row.root is None:
+        yield Text(f"{clock(row.time)}  (root has not come)", style="dim italic")
+    for entry in row.entries():
+        yield line(entry, child=entry is not row.root, marked=entry.id == marked)
+
+
+def program(entry: Entry) -> bytes:
+    """One event as a line of JSON. Bytes become base64."""
+    return msgspec.json.encode(entry) + b"\n"

@@ -1,0 +1,139 @@
+"""What a log remembers of its imports, and where an import keeps its files.
+
+    meta "import/00000007"    a Manifest, as JSON
+    folder imports/7          runs/ and sorted/ while it is at work; bad.ndjson, where lines were put aside, stays
+
+The folder lies in the log's own, or for a log elsewhere under `$XDG_STATE_HOME/eventlog/`.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+
+from eventlog.engines import Bulk, Engine
+from eventlog.errors import EngineError, EventlogError, LockedError
+
+PREPARING: Final = "preparing"  # files are read and sorted; nothing is in the log
+REFUSED: Final = "refused"  # too many bad lines; nothing is in the log
+LOADING: Final = "loading"  # it goes into the log
+DONE: Final = "done"
+ROLLING_BACK: Final = "rolling back"
+ROLLED_BACK: Final = "rolled back"
+REPLACED: Final = "replaced"
+
+META: Final = "import/"
+BAD: Final = "bad.ndjson"
+
+
+class ImportExistsError(EventlogError):
+    """The day has been imported from other files."""
+
+
+class ImportStateError(EventlogError):
+    """An import that can't be rolled back or gone on with as it stands."""
+
+
+class File(msgspec.Struct, frozen=True):
+    """A file that was imported. `digest` is BLAKE2b-128 of its bytes as they are."""
+
+    name: str
+    bytes: int
+    digest: str
+
+
+class Counts(msgspec.Struct):
+    """What the lines of an import came to: lines = events + bad + repeated + present + erased.
+
+    `events` were written. `repeated` have an id of their own that another line has too. `present` were in the log
+    already, and stay as they are. `erased` are of users that the log was made to forget.
+    """
+
+    lines: int = 0
+    events: int = 0
+    bad: int = 0
+    repeated: int = 0
+    present: int = 0
+    erased: int = 0
+
+
+class Manifest(msgspec.Struct):
+    """An import. `days` are those of the rows that it writes to; `replaces` the imports that it takes the place of."""
+
+    number: int
+    day: str
+    state: str
+    identity: str
+    files: list[File]
+    started: str
+    finished: str = ""
+    days: list[str] = []
+    replaces: list[int] = []
+    counts: Counts = msgspec.field(default_factory=Counts)
+
+
+def name_of(number: int) -> str:
+    return f"{META}{number:08d}"
+
+
+def all_imports(engine: Engine) -> list[Manifest]:
+    """The imports of a log, in the order of their numbers."""
+    return [msgspec.json.decode(value, type=Manifest) for value in engine.list_meta(META).values()]
+
+
+def save(engine: Engine, manifest: Manifest) -> None:
+    """Keeps a manifest; writes nothing where it is kept already."""
+    encoded = msgspec.json.encode(manifest)
+    if engine.get_meta(name_of(manifest.number)) != encoded:
+        engine.put_meta(name_of(manifest.number), encoded)
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def imports_folder(engine: Engine) -> Path:
+    """Where the folders of a log's imports lie."""
+    if isinstance(engine, Bulk):
+        return engine.path / "imports"
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return state / "eventlog" / quote(engine.url, safe="") / "imports"
+
+
+def folder_of(engine: Engine, number: int) -> Path:
+    """The folder of one import."""
+    return imports_folder(engine) / str(number)
+
+
+@contextmanager
+def alone(engine: Engine) -> Iterator[None]:
+    """Keeps other imports and rollbacks of this log, on this machine, away. Raises LockedError."""
+    folder = imports_folder(engine)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise EngineError(f"{folder}: can't be written: {error.strerror}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise LockedError(f"{engine.url}: another import or rollback is at work; wait for it") from None
+        yield
+
+
+def clear(folder: Path) -> None:
+    """Removes an import's working files; the side file stays."""
+    for name in ("runs", "sorted"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for path in folder.glob("*.counts"):
+        path.unlink(missing_ok=True)
+    if folder.exists() and not any(folder.iterdir()):
+        folder.rmdir()
