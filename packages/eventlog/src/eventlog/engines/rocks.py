@@ -100,6 +100,7 @@ class Rocks:
     """An Engine in a folder."""
 
     name = "rocksdb"
+    apart = True  # other processes can open it for reading beside this one
 
     def __init__(self, path: str | Path, *, read_only: bool = False) -> None:
         self.path = Path(path).expanduser().absolute()
@@ -184,6 +185,11 @@ class Rocks:
         first, last = day_of(want.since), day_of(want.until - 1) if want.until > want.since else ""
         return [day for day in self._days if first <= day <= last]
 
+    def day_sizes(self, since: int, until: int) -> list[tuple[str, int]]:
+        """The days that hold rows within these times, each with about how many keys it holds."""
+        days = self.days(Want(since=since, until=until))
+        return [(day, self._family(day).property_int_value("rocksdb.estimate-num-keys") or 1) for day in days]
+
     @through_gate
     def put(self, cells: Sequence[Cell]) -> None:
         batch = WriteBatch(raw_mode=True)
@@ -240,10 +246,10 @@ class Rocks:
         return self._family(day).snapshot()
 
     def _heads(self, moment: Snapshot, one: Range, counts: Counts) -> Iterator[tuple[bytes, bytes]]:
-        """The heads of a range. A generator, so that the options live as long as the iterator: RocksDB only points to
-        the bound that they hold."""
+        # RocksDB points at the bound's bytes as long as it iterates, and rocksdict does not keep them: this frame does.
+        bound = HEADS + one.stop if one.stop else keys.after(HEADS)
         bounded = ReadOptions()
-        bounded.set_iterate_upper_bound(HEADS + one.stop if one.stop else keys.after(HEADS))
+        bounded.set_iterate_upper_bound(bound)
         counts.seeks += 1
         start = HEADS + one.start
         last: Any = (start, b"")
