@@ -276,3 +276,18 @@ def test_eventlog_import_reader_beside(log: Log, tmp_path: Path) -> None:
         assert stored(reader) == before
     with opened(tmp_path / "log", read_only=True) as reader:
         assert stored(reader) == stored(log)
+
+
+def test_eventlog_import_erased_stay_away(log: Log, tmp_path: Path, small: None) -> None:
+    """Old files bring no forgotten user back: neither as roots, nor as children, nor in the side file."""
+    events = some_events(200)
+    path = write_lines(tmp_path / "a", events)
+    path.write_bytes(path.read_bytes() + b'{"type":"Impression","user":"u7"}\n')
+    log.import_day(DAY, [path])
+    log.forget("u7")
+    assert b"u7" not in (tmp_path / "log" / "imports" / "1" / "bad.ndjson").read_bytes()
+    done = log.import_day(DAY, [path, write_lines(tmp_path / "b", events[:1])], replace=True, workers=0)
+    assert done.counts.erased > 0
+    assert "u7" not in {row.user for row in log.scan().rows()}
+    counts = done.counts
+    assert counts.lines == counts.events + counts.bad + counts.repeated + counts.present + counts.erased

@@ -121,6 +121,7 @@ def test_eventlog_import_bad_among_good() -> None:
         b'{"type":"Other","user":"u"}': "'Other' is not among",
         b'{"user":"u"}': "no such field",
         b'{"user":"\xff"}': "UTF-8",
+        b'{"type":"Click","impression":"","time":"2011-02-16T01:00:00Z","position":%d}' % (2**63): "64 bits",
         b"[1,2]": "Expected `object`, got `array`",
         b'{"type":"Sale","user":"u","time":1297814400000}': "'user' is written 'customer'",
     }

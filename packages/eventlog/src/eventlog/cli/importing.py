@@ -71,7 +71,9 @@ def _tell(done: importing.Imported) -> None:
     if done.repeated:
         out.print(f"{done.day} was imported from these files before: import {done.number}, {counts.events:,} events")
         return
-    out.print(f"{done.day}: [bold]{counts.events:,} events[/] imported from {len(done.files)} files, as {done.number}")
+    files = f"{len(done.files)} file" + "s" * (len(done.files) != 1)
+    events = f"{counts.events:,} event" + "s" * (counts.events != 1)
+    out.print(f"{done.day}: [bold]{events}[/] imported from {files}: import {done.number}")
     if len(done.days) > 1:
         out.print(f"  rows of {len(done.days)} days, {done.days[0]} to {done.days[-1]}")
     for number in done.replaced:
