@@ -36,7 +36,9 @@ from rocksdict import (
 from eventlog import keys
 from eventlog.cells import Cell
 from eventlog.engines import Batch, Counts, Only, Proof, Want, rocks_erase
+from eventlog.engines.blocks import Block
 from eventlog.engines.gate import Gate, through_gate
+from eventlog.engines.rocks_blocks import block, pairs, whole_rows
 from eventlog.errors import EngineError, LockedError
 from eventlog.keys import Place, Range, Row
 from eventlog.times import DAY, Micros, day_of, day_start
@@ -221,22 +223,32 @@ class Rocks:
             if chosen:
                 yield bodies.fill(chosen) if bodies else chosen
 
+    def blocks(self, ranges: Sequence[Range], want: Want, counts: Counts) -> Iterator[Block]:
+        """The same rows as `read` gives, for tables: heads in blocks, bodies when they are asked for."""
+        for day in self.days(want):
+            moment = self._moment(day)
+            for one in ranges:
+                bound = HEADS + one.stop if one.stop else keys.after(HEADS)
+                found = whole_rows(pairs(moment, HEADS + one.start, bound, counts))
+                while some := self._try("read", lambda found=found: next(found, None)):
+                    yield self._block(some, moment, counts)
+
+    def _block(self, found: list[tuple[bytes, bytes]], moment: Snapshot, counts: Counts) -> Block:
+        made = block(found, moment, BODIES, counts)
+        read = made.bodies
+        made.bodies = lambda indexes: self._try("read", lambda: read(indexes))
+        return made
+
     @through_gate
     def _moment(self, day: str) -> Snapshot:
         return self._family(day).snapshot()
 
     def _heads(self, moment: Snapshot, one: Range, counts: Counts) -> Iterator[tuple[bytes, bytes]]:
-        # RocksDB points at the bound's bytes as long as it iterates, and rocksdict does not keep them: this frame does.
+        """The heads of a range."""
         bound = HEADS + one.stop if one.stop else keys.after(HEADS)
-        bounded = ReadOptions()
-        bounded.set_iterate_upper_bound(bound)
-        counts.seeks += 1
-        start = HEADS + one.start
-        last: Any = (start, b"")
         try:
-            for last in moment.items(from_key=start, read_opt=bounded):
-                yield last
-            _check_end(moment, bounded, last[0])
+            for some in pairs(moment, HEADS + one.start, bound, counts):
+                yield from some
         except Exception as error:
             raise self._told(error, "read") from None
 
@@ -356,15 +368,6 @@ class Rocks:
             except Exception as error:
                 if not any(text in str(error) for text in UNHARMED):
                     raise self._told(error, "closed") from None
-
-
-def _check_end(moment: Snapshot, bounded: ReadOptions, last: bytes) -> None:
-    """Raises where what lies behind the last key is damaged: rocksdict ends its `items` there, and says nothing."""
-    at = moment.iter(bounded)
-    at.seek(last)
-    if at.valid():
-        at.next()
-    at.status()
 
 
 def _rows(heads: Iterator[tuple[bytes, bytes]], counts: Counts) -> Iterator[Batch]:
