@@ -111,7 +111,7 @@ def test_late_aircraft(loaded, log):
     """How often a late arrival is followed by a late departure, by a plain loop over the CSV."""
     late: dict[bool, list[bool]] = {True: [], False: []}
     last: dict[str, tuple] = {}
-    order = ["time_hour", "minute", "carrier", "dest"]
+    order = ["time_hour", "minute", "dest", "origin", "carrier"]
     for line in (
         loaded.csv.with_columns(pl.col("tailnum").fill_null(pl.col("carrier") + " unknown")).sort(order).to_dicts()
     ):
