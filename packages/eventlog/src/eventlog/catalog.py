@@ -17,6 +17,7 @@ from eventlog import serializers
 from eventlog.engines import Engine
 from eventlog.errors import EventError, SchemaError
 from eventlog.keys import type_code
+from eventlog.metrics import Metrics
 from eventlog.schema import Event, EventMeta, Schema
 from eventlog.times import Micros, now
 
@@ -65,6 +66,7 @@ class Catalog:
     def __init__(self, engine: Engine, types: Iterable[type] | ModuleType, clock: Callable[[], Micros] = now) -> None:
         self._engine = engine
         self.clock = clock
+        self.metrics = Metrics()
         if isinstance(types, type) or not isinstance(types, Iterable | ModuleType):
             raise SchemaError(f"types: {types!r:.60} is no list of event types: put it into [ ]")
         self.schemas = [Schema(cls) for cls in (_declared(types) if isinstance(types, ModuleType) else types)]

@@ -55,13 +55,16 @@ def frames(scan: Scan) -> Iterator[pl.DataFrame]:
     )
     counts, reads = Counts(), Reads()
     scan.reads = reads
-    for block in blocks(scan.engine, scan.within, want, counts, LEAST):
-        frame = _frame(block, scan, table, passes, reads)
+    try:
+        for block in blocks(scan.engine, scan.within, want, counts, LEAST):
+            frame = _frame(block, scan, table, passes, reads)
+            reads.seeks = counts.seeks
+            reads.events_returned += frame.height
+            if frame.height:
+                yield frame
         reads.seeks = counts.seeks
-        reads.events_returned += frame.height
-        if frame.height:
-            yield frame
-    reads.seeks = counts.seeks
+    finally:
+        scan.catalog.metrics.read(reads)
 
 
 def _types(scan: Scan, table: Table, passes: Filter) -> frozenset[bytes] | None:

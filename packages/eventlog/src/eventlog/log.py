@@ -6,6 +6,7 @@ from datetime import datetime
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
+from time import monotonic
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ from eventlog.engines.gate import Gate
 from eventlog.errors import EngineError, EventError, EventIdError
 from eventlog.expressions import Expression
 from eventlog.forgetting import Verdict
+from eventlog.metrics import TabaMetrics
 from eventlog.reading import Entry, Row, stored_rows, whole
 from eventlog.receipts import Receipt
 from eventlog.retention import Expired
@@ -78,6 +80,10 @@ class Log:
         the same events again. Events of users who were forgotten since are left out; `erased` of what is returned
         are their numbers.
         """
+        with self.catalog.metrics.watched():
+            return self._write(events)
+
+    def _write(self, events: Iterable[Any]) -> Written:
         if not isinstance(events, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise EventError(f"write takes a list of events, and {type(events).__name__} is none: put it into [ ]")
         cells: list[Cell] = []
@@ -95,6 +101,7 @@ class Log:
             for schema in {cell.place[-2:]: self.catalog.by_code[cell.place[-2:]] for cell in kept}.values():
                 self.catalog.remember(schema)
             self.put(kept)
+        self.catalog.metrics.wrote(kept, self.catalog.name, len(ids.erased))
         return ids
 
     def _refused(self, cells: Sequence[Cell]) -> list[int]:
@@ -130,7 +137,7 @@ class Log:
 
     def annotate_all(self, notes: Iterable[tuple[str, dict[str, Any]]]) -> tuple[int, ...]:
         """The same for many events at once. Returns the numbers of those that were left out, as of forgotten users."""
-        with self.gate.shared():
+        with self.catalog.metrics.watched(), self.gate.shared():
             self.erased = erasure.load(self.engine, self.erased)
             return self._annotate(notes)
 
@@ -149,6 +156,7 @@ class Log:
                     cells.append(note_cell(row, subject, name, self.catalog.remember_note(name, value)))
         if cells:
             self.put(cells)
+            self.catalog.metrics.wrote(cells, self.catalog.name)
         if gone:
             self.engine.remove(gone)
         return tuple(refused)
@@ -166,6 +174,7 @@ class Log:
             self.erased = erasure.load(self.engine, self.erased)
             found = [cell for cell in cells_of(frame, self.catalog) if not self.erased.covers_row(cell.row)]
             self.put(found)
+        self.catalog.metrics.wrote(found, self.catalog.name)
         return len(found)
 
     def row(self, event_id: str) -> Row | None:
@@ -265,6 +274,7 @@ class Log:
         asked = ask(self.catalog, since=since, until=until)
         want = Want(since=asked.since, until=asked.until, bodies=False, notes=False)
         past = self.catalog.past()
+        found = 0
         for batch in self.engine.read(ranges(asked), want, Counts()):
             for row in stored_rows(batch, self.catalog):
                 if row.root is not None or not asked.since <= row.time < asked.until:
@@ -274,7 +284,10 @@ class Log:
                     if child.time <= past.get(child.code, -1):
                         continue
                     place = keys.event_id(row.key, child.cell.place)
+                    found += 1
                     yield Orphan(place, keys.event_id(row.key), user, moment(child.time), child.name)
+        if since is None and until is None:
+            self.catalog.metrics.orphans(found)
 
     def import_day(
         self,
@@ -300,8 +313,13 @@ class Log:
         """
         from eventlog.importing import Options, import_day, max_bad_of, slack_of
 
-        options = Options(type, format, slack_of(slack), max_bad_of(max_bad), replace, add, workers, progress)
-        return import_day(self, day, files, options)
+        began = monotonic()
+        with self.catalog.metrics.watched():
+            options = Options(type, format, slack_of(slack), max_bad_of(max_bad), replace, add, workers, progress)
+            done = import_day(self, day, files, options)
+        if not done.repeated:
+            self.catalog.metrics.imported(done.counts, monotonic() - began)
+        return done
 
     def imports(self) -> "list[Manifest]":
         """The imports that this log has had, in the order of their numbers."""
@@ -339,17 +357,21 @@ def open_log(
     *,
     read_only: bool = False,
     clock: Callable[[], Micros] = now,
+    metrics: bool = False,
 ) -> Log:
     """Opens the log at a folder or at `hbase://HOST:PORT/TABLE`, with the event types that are written and read.
 
     `types` are classes, or the module that holds them. Without a type's class its events are read as dicts.
-    `clock` gives the present in microseconds since 1970. A forgetting that was interrupted is finished first.
+    `clock` gives the present in microseconds since 1970. A forgetting that was interrupted is finished first. With
+    `metrics`, the log records what it does with Taba's client, as `eventlog.metrics` tells.
     """
     if not isinstance(url, str | PathLike) or not str(url):
         raise EngineError(f"{url!r:.60} is no place of a log; give a folder, or hbase://HOST:9090/TABLE")
     engine = connect(str(url), read_only=read_only)
     try:
         log = Log(engine, types, clock)
+        if metrics:
+            log.catalog.metrics = TabaMetrics()
         if not read_only:
             _finish_forgetting(log)
         return log

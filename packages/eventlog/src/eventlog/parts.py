@@ -141,7 +141,10 @@ def run(scan: Scan, workers: int) -> "Iterator[pl.DataFrame]":
     cells = sum(size for _, size in days) if days else 0
     cut = parts(scan, min(PARTS, max(workers * 4, cells // PART_CELLS)))
     if getattr(scan.engine, "apart", False):
-        yield from _ahead(scan, [(_answer, part) for part in cut], _processes(workers), workers)
+        try:
+            yield from _ahead(scan, [(_answer, part) for part in cut], _processes(workers), workers)
+        finally:
+            scan.catalog.metrics.read(scan.reads)
         return
     with ThreadPoolExecutor(workers, thread_name_prefix="eventlog-scan") as pool:
         yield from _ahead(scan, [(_within(scan), part) for part in cut], pool, workers)

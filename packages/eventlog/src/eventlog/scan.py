@@ -334,13 +334,16 @@ class Scan:
             types=None if whole_rows else passes.types,
             select=passes.cells if bodies and not passes.needs_bodies else None,
         )
-        for batch in self.engine.read(self.within, want, counts):
-            found = [(row, kept) for row in stored_rows(batch, self.catalog) if (kept := passes(row))]
-            self.reads.rows_returned += len(found)
-            self.reads.events_returned += sum(len(kept) for _, kept in found)
+        try:
+            for batch in self.engine.read(self.within, want, counts):
+                found = [(row, kept) for row in stored_rows(batch, self.catalog) if (kept := passes(row))]
+                self.reads.rows_returned += len(found)
+                self.reads.events_returned += sum(len(kept) for _, kept in found)
+                self._count(counts)
+                yield found
             self._count(counts)
-            yield found
-        self._count(counts)
+        finally:
+            self.catalog.metrics.read(self.reads)
 
     def _count(self, counts: Counts) -> None:
         self.reads.rows_read, self.reads.cells_read, self.reads.seeks = counts.rows, counts.cells, counts.seeks

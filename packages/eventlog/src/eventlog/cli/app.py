@@ -28,10 +28,11 @@ err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Settings:
-    """Where the log is, and what its types are: from the flags, or EVENTLOG_LOG and EVENTLOG_TYPES."""
+    """Where the log is, what its types are, and whether Taba hears of it: from the flags, or EVENTLOG_…."""
 
     log: str = ""
     types: str = ""
+    metrics: bool = False
 
 
 def default_log() -> str:
@@ -51,9 +52,14 @@ def common(
             "--types", envvar="EVENTLOG_TYPES", help="The module, or the .py file, that holds the event types."
         ),
     ] = "",
+    metrics: Annotated[
+        bool,
+        typer.Option("--metrics", envvar="EVENTLOG_METRICS", help="Record what is done with Taba (TABA_SERVER)."),
+    ] = False,
 ) -> None:
     Settings.log = log or default_log()
     Settings.types = types
+    Settings.metrics = metrics
 
 
 def types_of(name: str) -> ModuleType | tuple[()]:
@@ -78,7 +84,7 @@ def types_of(name: str) -> ModuleType | tuple[()]:
 
 def opened(*, read_only: bool = True) -> eventlog.Log:
     """The log that the flags name."""
-    return eventlog.open(Settings.log, types_of(Settings.types), read_only=read_only)
+    return eventlog.open(Settings.log, types_of(Settings.types), read_only=read_only, metrics=Settings.metrics)
 
 
 def main() -> None:
