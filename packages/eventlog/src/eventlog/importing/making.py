@@ -12,22 +12,21 @@ name in files is the one that says the type) goes through `cells.take` itself.
 """
 
 import hashlib
-import re
 import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from operator import attrgetter
-from typing import Any, Final
+from typing import Annotated, Any, Final, get_args, get_origin
 
 import msgspec
 
 from eventlog import keys, serializers
-from eventlog.cells import BODY_BYTES, Cell, own_id, parent_row, take
+from eventlog.cells import BODY_BYTES, Cell, parent_row, take
 from eventlog.erasure import Erased
 from eventlog.errors import EventError, EventlogError
 from eventlog.schema import Schema
-from eventlog.times import DAY, Micros, day_start, micros, moment
+from eventlog.times import DAY, END, UNITS, Micros, day_start, micros, moment
 
 TYPE: Final = "type"  # the field that says which type a line is
 USERS: Final = 2**17  # whose prefixes are remembered: about 20 MB
@@ -37,6 +36,8 @@ Cells = list[tuple[bytes, bytes, bytes]]  # key (row and place in one), head, bo
 LEAST: Final = -(2**63)
 MOST: Final = 2**63 - 1
 
+_Bounded = Annotated[int, msgspec.Meta(ge=LEAST, le=MOST)]
+_BOUNDED: Final[dict[Any, Any]] = {int: _Bounded, int | None: _Bounded | None}  # pyright: ignore[reportOperatorIssue]
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = moment(1) - moment(0)
 _prefix_of = keys.user_prefix.__wrapped__  # what is kept here is more, and costs less to look up
@@ -44,6 +45,7 @@ _tail = struct.Struct(">q8s").pack
 _content = msgspec.msgpack.Encoder(order="deterministic").encode
 _encode = msgspec.msgpack.Encoder().encode
 _PAIR: Final = b"\x92"  # msgpack: two things follow
+_ID: Final = b"#"  # as `cells.own_id` writes it
 _NOTHING: Final = b"\x80"  # msgpack: an empty map
 
 
@@ -59,6 +61,11 @@ class Limits(msgspec.Struct, frozen=True):
         start = day_start(day)
         return cls(start - slack, start + DAY + slack, day)
 
+    @property
+    def first(self) -> Micros:
+        """The first moment of the day itself."""
+        return day_start(self.day)
+
     def check(self, time: Micros) -> None:
         """Raises EventError where a time is not of the day."""
         if not self.since <= time < self.until:
@@ -68,11 +75,19 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Made(msgspec.Struct):
-    """Cells, and what no cell was made of: indexes of events with the reason, and how many are of erased users."""
+    """Cells, and what no cell was made of: indexes of events with the reason, and how many are of erased users.
+
+    `here` are cells whose rows are known to be of the import's day; of `cells` this is not known.
+    """
 
     cells: Cells
     bad: list[tuple[int, str]]
     erased: int = 0
+    here: Cells = []
+
+    def done(self) -> int:
+        """How many events came to something."""
+        return len(self.cells) + len(self.here) + self.erased
 
 
 class Maker:
@@ -103,22 +118,23 @@ class Maker:
         made = Made([], [])
         start = 0
         while start < len(events):  # again behind each bad one: entering a `try` for each event costs more
-            done = len(made.cells) + made.erased
+            done = made.done()
             try:
                 if self._plain_root:
-                    self._make_roots(events, start, made.cells)
+                    self._make_roots(events, start, made)
                 else:
                     self._make_others(events, start, made)
                 break
             except (EventlogError, ValueError, TypeError, OverflowError, RecursionError) as error:
-                start += len(made.cells) + made.erased - done
+                start += made.done() - done
                 made.bad.append((start, told(error, self.schema)))
                 start += 1
         return made
 
-    def _make_roots(self, events: Sequence[Any], start: int, cells: Cells) -> None:
+    def _make_roots(self, events: Sequence[Any], start: int, made: Made) -> None:
         """The shortest way, of root events, where no user was erased. Everything is at hand: this is run most."""
-        add, prefixes, root = cells.append, self._prefixes, self._root
+        add, prefixes, root = made.here.append, self._prefixes, self._root
+        first, last = self._limits.first, self._limits.first + DAY
         read_time, told, head, body = self._time, self._told, self._head, self._body
         since, until = self._limits.since, self._limits.until
         for event in islice(events, start, None):
@@ -127,7 +143,11 @@ class Maker:
             if not since <= time < until:
                 self._limits.check(time)
             prefix = prefixes.get(user) or self._prefix(user)
-            add((prefix + _tail(time, told(event)) + root, head(event), body(event)))
+            cell = (prefix + _tail(time, told(event)) + root, head(event), body(event))
+            if first <= time < last:
+                add(cell)
+            else:
+                made.cells.append(cell)
 
     def _make_others(self, events: Sequence[Any], start: int, made: Made) -> None:
         for event in islice(events, start, None):
@@ -191,7 +211,7 @@ def line_type(schema: Schema) -> type[msgspec.Struct] | None:
     """The Struct that lines of a type are decoded into; None where no field can say the type beside the others."""
     if TYPE in schema.encoded.values():
         return None
-    return _struct(schema, tag=schema.name, tag_field=TYPE, forbid_unknown_fields=True)
+    return _struct(schema, bounded=True, tag=schema.name, tag_field=TYPE, forbid_unknown_fields=True)
 
 
 def plain_type(schema: Schema) -> type[msgspec.Struct]:
@@ -199,9 +219,12 @@ def plain_type(schema: Schema) -> type[msgspec.Struct]:
     return _struct(schema)
 
 
-def _struct(schema: Schema, **options: Any) -> type[msgspec.Struct]:
+def _struct(schema: Schema, *, bounded: bool = False, **options: Any) -> type[msgspec.Struct]:
     renamed = dict(schema.encoded)
-    return msgspec.defstruct(schema.name, line_fields(schema), rename=renamed, kw_only=True, gc=False, **options)
+    fields = line_fields(schema)
+    if bounded:  # decoding refuses wider numbers, so that nothing has to look at each
+        fields = [(name, _BOUNDED.get(_plain(hint), hint), default) for name, hint, default in fields]
+    return msgspec.defstruct(schema.name, fields, rename=renamed, kw_only=True, gc=False, **options)
 
 
 def line_fields(schema: Schema) -> list[tuple[str, Any, Any]]:
@@ -218,6 +241,9 @@ def line_fields(schema: Schema) -> list[tuple[str, Any, Any]]:
 
 
 def _reader_of_times(schema: Schema) -> Callable[[Any], Micros]:
+    if schema.time_type is int:
+        scale, end, unit = UNITS[schema.time_unit], END // UNITS[schema.time_unit], schema.time_unit
+        return lambda value: value * scale if 0 <= value < end else micros(value, unit)
     if schema.time_type is not datetime:
         return lambda value: micros(value, schema.time_unit)
 
@@ -245,8 +271,14 @@ def _may_lack_zone(hint: Any) -> bool:
 
 
 def _may_be_wide(hint: Any) -> bool:
-    """Whether a field may hold a whole number of more than 64 bits, which can't be stored."""
-    return hint is Any or re.search(r"\bint\b", str(hint)) is not None
+    """Whether a Line's field may be a whole number of more than 64 bits, which can't be stored."""
+    plain = _plain(hint)
+    return plain not in _BOUNDED and (plain is Any or int in get_args(plain))
+
+
+def _plain(hint: Any) -> Any:
+    """A type without its mark as a column."""
+    return _plain(get_args(hint)[0]) if get_origin(hint) is Annotated else hint
 
 
 def _values(schema: Schema, names: Sequence[str], *, check: bool = True) -> Callable[[Any], Sequence[Any]]:
@@ -307,8 +339,13 @@ def _told(schema: Schema) -> Callable[[Any], bytes]:
     if schema.id_field is None:
         return tell
 
+    named = schema.code + _ID
+
     def tell_by_id(event: Any) -> bytes:
-        return own_id(schema.code, event.id) if event.id not in ("", None) else tell(event)
+        name = event.id
+        if name == "" or name is None:
+            return tell(event)
+        return hashed(named + str(name).encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
     return tell_by_id
 

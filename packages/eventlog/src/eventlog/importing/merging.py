@@ -108,18 +108,17 @@ def merge(
     for cells in _portions(task):
         found = told_apart(cells, schemas)
         counts["repeated"] += found.repeated
-        if present is None:
+        stored = {} if present is None else present(task.day, list(map(_key, found.cells)))
+        if not stored:
             counts["events"] += len(found.cells)
             for key, head, body in found.cells:
                 yield key, head, body, False
         else:
-            stored = present(task.day, list(map(_key, found.cells)))
             for cell in absent(found.cells, stored, task.over):
                 counts["events"] += 1
                 yield cell
-            counts["present"] += len(found.cells)
-    if present is not None:
-        counts["present"] -= counts["events"]
+        counts["present"] += len(found.cells)
+    counts["present"] -= counts["events"]
 
 
 def _portions(task: Task) -> Iterator[Sorted]:

@@ -107,11 +107,10 @@ def read_buckets(path: Path, offsets: Sequence[int]) -> Iterable[Sorted]:
             yield decode_cells(held[start - offsets[0] : stop - offsets[0]])
 
 
-def by_day(cells: Sorted, day: int) -> dict[int, Sorted]:
-    """Cells by the day of their rows, of which nearly all are `day`."""
+def by_day(cells: Sorted, day: int, here: Sorted) -> dict[int, Sorted]:
+    """Cells by the day of their rows; `here` are those that are known to be of `day`."""
     start, stop = (day * DAY).to_bytes(8), ((day + 1) * DAY).to_bytes(8)
     parts: dict[int, Sorted] = {}
-    here: Sorted = []
     for cell in cells:
         key = cell[0]
         end = key.index(b"\0", 1)  # the end of the user, unless it holds a zero

@@ -88,6 +88,7 @@ class Piecework(msgspec.Struct):
     """What a piece has come to so far."""
 
     cells: Sorted = []
+    here: Sorted = []  # of the import's day
     bad: list[Bad] = []
     lines: int = 0
     erased: int = 0
@@ -128,7 +129,7 @@ class Sorter:
             case Table():
                 self._read_table(piece, work)
         work.bad.sort(key=lambda bad: bad.line)
-        return write(path, by_day(work.cells, self._day), work.lines, work.erased, work.bad)
+        return write(path, by_day(work.cells, self._day, work.here), work.lines, work.erased, work.bad)
 
     def _read_lines(self, data: bytes, work: Piecework) -> None:
         data = data.removeprefix(BYTE_ORDER)
@@ -188,6 +189,7 @@ class Sorter:
             some = events if len(kinds) == 1 else [event for event in events if type(event) is kind]
             made = self._fast[kind].make(some)
             work.cells += made.cells
+            work.here += made.here
             work.erased += made.erased
             if made.bad:
                 indexes = [index for index, event in enumerate(events) if type(event) is kind]
