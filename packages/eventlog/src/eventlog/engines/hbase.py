@@ -14,7 +14,7 @@ written in the same millisecond: so nothing is removed by a put, and a removal l
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -48,6 +48,7 @@ SCAN_ROWS: Final = 1000  # rows of one answer
 BATCH_CELLS: Final = 4096
 TRIES: Final = 6
 FIRST_PAUSE: Final = 0.2  # seconds; doubled each time: 6 s in all
+PATIENCE: Final = 90.0  # seconds, after which a call that takes long is not tried again
 AFTER_REMOVAL: Final = 0.002
 OPTIONS: Final = {"pool": "8", "timeout": "60", "transport": "buffered", "protocol": "binary", "files": ""}
 
@@ -75,10 +76,10 @@ class HBase:
         self.files = options["files"]
         try:
             self._pool = happybase.ConnectionPool(
-                int(options["pool"]),
+                int(_number(url, options, "pool")),
                 host=address.hostname or "127.0.0.1",
                 port=address.port or 9090,
-                timeout=int(float(options["timeout"]) * 1000),
+                timeout=int(_number(url, options, "timeout") * 1000),
                 transport=options["transport"],
                 protocol=options["protocol"],
             )
@@ -104,7 +105,7 @@ class HBase:
 
     def _call(self, call: Callable[[Any], T]) -> T:
         """One call on a pooled connection, tried again while the server does not answer. Calls may be repeated."""
-        pause = FIRST_PAUSE
+        pause, began = FIRST_PAUSE, time.monotonic()
         for attempt in range(TRIES):
             try:
                 with self._pool.connection() as connection:
@@ -112,7 +113,7 @@ class HBase:
             except AlreadyExists:
                 raise
             except (OSError, EOFError, TException) as error:
-                if attempt == TRIES - 1 or _final(error):
+                if attempt == TRIES - 1 or time.monotonic() - began > PATIENCE or _final(error):
                     raise self._told(error) from None
             time.sleep(pause)
             pause *= 2
@@ -319,6 +320,13 @@ class HBase:
 
 
 FAMILY: Final = {"max_versions": 1, "bloom_filter_type": "ROW"}
+
+
+def _number(url: str, options: Mapping[str, str], name: str) -> float:
+    try:
+        return float(options[name])
+    except ValueError:
+        raise EngineError(f"{url}: {name} is {options[name]!r}, and no number") from None
 
 
 def _pieces(items: list[T], size: int) -> Iterator[list[T]]:
