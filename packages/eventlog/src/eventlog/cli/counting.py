@@ -1,17 +1,20 @@
 """`eventlog count`: how many events, by any columns."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-import polars as pl
 import typer
 from rich.table import Table
 
 from eventlog.cli.app import app, err, opened, out
 from eventlog.cli.asked import Json, Limit, Prefix, Sample, Since, Types, Until, Where, expression, listed, share
+from eventlog.cli.seen import seen
 from eventlog.cli.shown import plain, safe
 from eventlog.scan import Scan
+
+if TYPE_CHECKING:
+    import polars as pl
 
 DERIVED = {"day": "%Y-%m-%d", "hour": "%Y-%m-%d %H:00"}
 
@@ -54,6 +57,8 @@ def count(
     else:
         table = Table(*(safe(name) for name in names), box=None, pad_edge=False, header_style="bold")
         table.add_column("count", justify="right")
+        for name in shown["user"] if "user" in names else ():
+            seen.user(name)
         for record in shown.iter_rows():
             table.add_row(*("–" if value is None else plain(value) for value in record[:-1]), f"{record[-1]:,}")
         table.add_row("total", *[""] * (len(names) - 1), f"{total:,}", style="bold")
@@ -61,8 +66,10 @@ def count(
     err.print(str(scan.reads), style="dim")
 
 
-def counts(scan: Scan, names: list[str]) -> pl.DataFrame:
+def counts(scan: Scan, names: list[str]) -> "pl.DataFrame":
     """A line for each combination, and its `count`; the most first, then in the order of the columns."""
+    import polars as pl
+
     keys = [
         pl.col("time").dt.strftime(DERIVED[name]).alias(name) if name in DERIVED else pl.col(name) for name in names
     ]
