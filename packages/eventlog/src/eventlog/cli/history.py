@@ -5,6 +5,7 @@ import sys
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from eventlog.cli.app import app, err, opened, out
 from eventlog.cli.asked import Csv, Json, Limit, Since, Types, Until, Where, expression, listed, one_format
@@ -13,6 +14,8 @@ from eventlog.cli.shown import clock, lines, program, safe
 from eventlog.errors import QueryError
 from eventlog.reading import Row
 from eventlog.scan import Scan
+
+HANG = 6  # columns by which the rest of a long line is indented
 
 
 @app.command()
@@ -45,7 +48,7 @@ def user(
         else:
             show(scan, limit)
         if not scan.reads.rows_returned:
-            true = f", and true of {scan.asked.where}" if scan.asked.where else ""
+            true = f", and true of {scan.asked.where}" if scan.asked.where is not None else ""
             err.print(f"no events of {safe(name)!r} in these times{safe(true)}", markup=False)
         err.print(str(scan.reads), style="dim")
 
@@ -55,7 +58,16 @@ def show(scan: Scan, limit: int | None) -> None:
     for row in itertools.islice(scan.rows(), limit):
         remember(row)
         for told in lines(row):
-            out.print(told)
+            put(told)
+
+
+def put(told: Text) -> None:
+    """An event's line; on a terminal folded between words, and the rest of it indented."""
+    if not out.is_terminal:
+        out.print(told)
+        return
+    for index, part in enumerate(told.wrap(out, max(out.width - HANG, HANG))):
+        out.print(Text(" " * HANG if index else "").append_text(part))
 
 
 def remember(row: Row) -> None:
@@ -83,4 +95,4 @@ def event(
             if json:
                 sys.stdout.buffer.write(program(entry))
             else:
-                out.print(told)
+                put(told)
