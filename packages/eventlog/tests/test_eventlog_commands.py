@@ -154,6 +154,9 @@ def test_an_event_is_shown_with_its_whole_row(folder: Path) -> None:
     clicked = json.loads(run(folder, "user", "u1", "--type", "Click", "--json").stdout)
     root, child = run(folder, "event", clicked["id"]).stdout.splitlines()
     assert not root.startswith("▶") and child.startswith("▶")
+    lost = json.loads(run(folder, "orphans", "--json").stdout)
+    told, child = run(folder, "event", lost["id"]).stdout.splitlines()
+    assert told.endswith("(root has not come)") and child.startswith("▶")
 
 
 def test_types_and_stats_tell_what_is_stored(folder: Path) -> None:

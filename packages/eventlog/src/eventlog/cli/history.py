@@ -91,8 +91,9 @@ def event(
         if row is None or all(entry.id != event_id for entry in row.entries()):
             raise QueryError(f"there is no event {safe(event_id)}; it was deleted, has expired, or has not come yet")
         remember(row)
-        for entry, told in zip(row.entries(), list(lines(row, event_id))[row.root is None :], strict=True):
-            if json:
+        if json:
+            for entry in row.entries():
                 sys.stdout.buffer.write(program(entry))
-            else:
+        else:
+            for told in lines(row, event_id):
                 put(told)

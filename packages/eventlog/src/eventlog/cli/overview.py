@@ -3,7 +3,7 @@
 import itertools
 import sys
 from collections import Counter
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -60,7 +60,7 @@ def stats(
         notes = dict(sorted(log.catalog.notes.items()))
     names = sorted({*fields, *by_type})
     if json:
-        kinds = {name: {"fields": fields.get(name, [])} for name in names}
+        kinds: dict[str, dict[str, Any]] = {name: {"fields": fields.get(name, [])} for name in names}
         for name, kind in kinds.items() if scan else ():
             kind["events"] = by_type.get(name, 0)
         sys.stdout.buffer.write(msgspec.json.encode(found | {"types": kinds, "notes": notes}) + b"\n")
