@@ -11,6 +11,7 @@ as sorted files, without any of theirs being written again, so that imports stay
 Heads lie apart from bodies, so that a scan of columns never reads a body.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import RLock
@@ -48,6 +49,7 @@ BODIES: Final = b"e"
 META: Final = "meta"
 BATCH_CELLS: Final = 4096
 CACHE_BYTES: Final = 256 * 2**20
+PAUSES: Final = (0.01, 0.03, 0.1, 0.3, 1.0)  # seconds, before a reader looks again
 NEAR: Final = 8  # bodies closer than this are stepped to, others sought
 # Errors of closing after which nothing is amiss: it is closed, or lacks room to tidy up what its log of writes holds.
 UNHARMED: Final = ("already closed", "No space left")
@@ -79,6 +81,23 @@ def options() -> Options:
     return made
 
 
+def beside(call: Callable[[], T]) -> T:
+    """Does again what failed as the writer had just replaced a file, between its list of files and a look at it."""
+    for pause in PAUSES:
+        try:
+            return call()
+        except Exception as error:
+            if "No such file" not in str(error):
+                raise
+            time.sleep(pause)
+    return call()
+
+
+def opened_beside(store: str, made: Options, families: dict[str, Options]) -> Rdict:
+    """A store as it is now, to read, whoever writes it."""
+    return Rdict(store, made, column_families=families, access_type=AccessType.read_only(False))
+
+
 class Rocks:
     """An Engine in a folder."""
 
@@ -106,8 +125,9 @@ class Rocks:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             families = dict.fromkeys([META, *self._families()], self._options)
-            access = AccessType.read_only(False) if self.read_only else AccessType.read_write()
-            return Rdict(str(store), self._options, column_families=families, access_type=access)
+            if self.read_only:
+                return beside(lambda: opened_beside(str(store), self._options, families))
+            return Rdict(str(store), self._options, column_families=families, access_type=AccessType.read_write())
         except Exception as error:
             raise self._told(error, "opened") from None
 
