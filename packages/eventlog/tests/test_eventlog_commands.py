@@ -222,6 +222,14 @@ def test_a_folder_that_can_not_be_made_is_told(folder: Path, tmp_path: Path) -> 
     assert (tmp_path / "days").read_text() == "mine"
 
 
+def test_a_table_has_the_columns_that_are_named(folder: Path) -> None:
+    """Any choice of columns is a table, in the order in which they are named, as wide as it is where no terminal is."""
+    for names in ("id,type", "price", "tags,user,id", "notes.score", ",".join(["id", "user", "time", "type", "tags"])):
+        head, *lines = run(folder, "scan", "--columns", names).stdout.splitlines()
+        assert (head.split(), len(lines)) == (names.split(","), 5)
+    assert run(folder, "scan", "--until", "2000-01-01").stdout == ""
+
+
 def test_a_wide_table_is_read_on_a_narrow_terminal(folder: Path) -> None:
     """Where the columns don't fit, each event is a paragraph within the terminal's width, no value cut in pieces."""
     program = str(Path(sys.executable).with_name("eventlog"))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from eventlog.cli.app import Settings
 from eventlog.cli.seen import seen
 from eventlog.cli.shell_completion import WordCompleter
 from eventlog.cli.shell_words import Words
+from eventlog.engines.rocks import Rocks
 
 PROGRAM = str(Path(sys.executable).with_name("eventlog"))
 PROMPT = r"eventlog>"
@@ -229,15 +231,21 @@ def test_a_person_at_a_terminal(log: Path, tmp_path: Path) -> None:
         terminal.until(rf"seeks\)\s*{PROMPT}")
 
 
-def test_ctrl_c_stops_an_answer_and_not_the_shell(tmp_path: Path) -> None:
-    """An answer of ten thousands of lines is stopped in its midst; the next question is answered."""
-    path = tmp_path / "log"
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log of one user with more events than are shown in a moment."""
+    path = tmp_path_factory.mktemp("long") / "log"
+    first = datetime(2011, 2, 14, tzinfo=UTC)
     with eventlog.open(str(path), analysis_events.TYPES) as writer:
-        first = datetime(2011, 2, 14, tzinfo=UTC)
         writer.write(
             analysis_events.Visit(user="u1", time=first + timedelta(microseconds=number)) for number in range(MANY)
         )
-    with Terminal([PROGRAM, "shell"], environment(path, tmp_path)) as terminal:
+    return path
+
+
+def test_ctrl_c_stops_an_answer_and_not_the_shell(long: Path, tmp_path: Path) -> None:
+    """An answer of ten thousands of lines is stopped in its midst; the next question is answered."""
+    with Terminal([PROGRAM, "shell"], environment(long, tmp_path)) as terminal:
         terminal.until(PROMPT)
         terminal.send("user u1\r")
         terminal.until("Visit")
@@ -247,6 +255,36 @@ def test_ctrl_c_stops_an_answer_and_not_the_shell(tmp_path: Path) -> None:
         assert f"{MANY:,}" in terminal.until(rf"seeks\)\s*{PROMPT}")
         terminal.send("exit\r")
         assert terminal.ended() == 0
+
+
+def test_ctrl_c_ends_a_script(long: Path) -> None:
+    """A script that is interrupted does not go on with its next line."""
+    command = [PROGRAM, "shell"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True, env=os.environ | environment(long)) as shell:
+        assert shell.stdin is not None and shell.stdout is not None
+        print("user u1\ntypes", file=shell.stdin, flush=True)
+        assert "Visit" in shell.stdout.readline()
+        shell.send_signal(signal.SIGINT)
+        rest, told = shell.communicate(timeout=100)
+    assert (shell.returncode, "version" in rest, "Traceback" in told) == (130, False, False)
+
+
+def test_a_server_is_connected_to_anew_after_a_stop(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of a stopped answer on a connection is not taken for the next one's; files need no such thing."""
+    Settings.log, Settings.types = str(log), ""
+    with Words() as words:
+        first = words.log
+        for apart, same in ((True, True), (False, False)):
+            monkeypatch.setattr(Rocks, "apart", apart)
+            monkeypatch.setattr(words.log.engine, "stats", interrupted)
+            assert words.say("stats") == 130
+            assert (words.log is first) == same
+        assert words.say("stats") == 0
+
+
+def interrupted() -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_history_that_can_not_be_kept_is_told(log: Path, tmp_path: Path) -> None:

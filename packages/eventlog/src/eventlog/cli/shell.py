@@ -73,15 +73,14 @@ def asked(words: "Words") -> int:
     err.print(f"{safe(Settings.log)}: `help` lists the words, Tab completes them, Ctrl-D leaves", style="dim")
     while True:
         try:
-            line = session.prompt(said())
-            code = words.say(line)
+            code = words.say(session.prompt(said()))
             sys.stdout.flush()
+            if code == STOPPED:
+                err.print("stopped", style="dim")
         except KeyboardInterrupt:  # at the prompt: the line is dropped
             continue
         except (EOFError, Left):
             return 0
-        if code == STOPPED:
-            err.print("stopped", style="dim")
 
 
 def said() -> str:

@@ -54,8 +54,14 @@ class Words:
 
     def say(self, line: str) -> int:
         """Answers a line. Gives the exit code that the command would have; errors are told, not raised. Raises Left."""
+        code = self._said(line.strip())
+        if code == STOPPED and not getattr(self.log.engine, "apart", False):
+            self._open_anew()  # a connection that was stopped in the midst of an answer is of no use for the next one
+        return code
+
+    def _said(self, line: str) -> int:
         try:
-            return self._answer(line.strip())
+            return self._answer(line)
         except EngineError as error:
             tell(f"{error}; `refresh` opens the log anew")
         except EventlogError as error:
@@ -107,10 +113,13 @@ class Words:
         Standing.where = text
         err.print(f"where {safe(text)}" if text else "where: nothing; all events are asked for", markup=False)
 
-    def _refresh(self, _: str) -> None:
+    def _open_anew(self) -> None:
         fresh = opened_anew()
         self.log.close()
         Settings.held = self.log = fresh
+
+    def _refresh(self, _: str) -> None:
+        self._open_anew()
         err.print(f"the log as it is at {datetime.now(UTC):%H:%M:%S} UTC")
 
     def _help(self, word: str) -> None:

@@ -95,7 +95,7 @@ def _remember(record: dict[str, Any]) -> None:
     if user is not None:
         seen.user(user)
     if event is not None:
-        seen.event(event, f"{record['time']:%Y-%m-%d %H:%M:%S} {record['type']} {user}" if "type" in record else "")
+        seen.event(event, " ".join(plain(record[name]) for name in TITLE if record.get(name) is not None))
 
 
 def _show_table(names: list[str], cells: list[list[str]], width: int) -> None:
