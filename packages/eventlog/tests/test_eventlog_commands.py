@@ -142,6 +142,16 @@ def test_counts_by_a_roots_field_and_by_day(folder: Path, typed: bool) -> None:
     }
 
 
+def test_counts_show_their_values_whole(folder: Path) -> None:
+    """A value that is wider than the terminal is not cut; numbers stand under each other."""
+    done = run(folder, "count", "--by", "id,row,Impression.advertiser_id,Impression.tags", "--type", "Click")
+    head, *lines, total = done.stdout.splitlines()
+    ids = [json.loads(line)["id"] for line in run(folder, "scan", "-t", "Click", "--json").stdout.splitlines()]
+    assert sorted(line.split()[0] for line in lines) == sorted(ids)
+    assert [len(line) for line in (*lines, total)] == [len(head)] * 3
+    assert total.split() == ["total", "2"]
+
+
 def test_orphans_are_the_children_whose_root_has_not_come(folder: Path) -> None:
     """A lost click is found, and counted by type, without one body read."""
     done = run(folder, "orphans")

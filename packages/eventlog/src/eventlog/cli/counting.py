@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
-from rich.table import Table
 
 from eventlog.cli.app import app, err, opened, out
 from eventlog.cli.asked import Json, Limit, Prefix, Sample, Since, Types, Until, Where, expression, listed, share
 from eventlog.cli.seen import seen
-from eventlog.cli.shown import plain, safe
+from eventlog.cli.shown import aligned, plain
 from eventlog.scan import Scan
 
 if TYPE_CHECKING:
@@ -55,14 +54,18 @@ def count(
         for record in shown.iter_rows(named=True):
             sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
     else:
-        table = Table(*(safe(name) for name in names), box=None, pad_edge=False, header_style="bold")
-        table.add_column("count", justify="right")
         for name in shown["user"] if "user" in names else ():
             seen.user(name)
-        for record in shown.iter_rows():
-            table.add_row(*("–" if value is None else plain(value) for value in record[:-1]), f"{record[-1]:,}")
-        table.add_row("total", *[""] * (len(names) - 1), f"{total:,}", style="bold")
-        out.print(table, markup=False)
+        cells = [
+            [*("–" if value is None else plain(value) for value in record[:-1]), f"{record[-1]:,}"]
+            for record in shown.iter_rows()
+        ]
+        *lines, last = aligned(
+            [*names, "count"], [*cells, ["total", *[""] * (len(names) - 1), f"{total:,}"]], right=True
+        )
+        for line in lines:
+            out.print(line)
+        out.print(last, style="bold")
     err.print(str(scan.reads), style="dim")
 
 

@@ -5,17 +5,14 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import polars as pl
-from rich.cells import cell_len
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from eventlog.cli.app import out
 from eventlog.cli.seen import seen
-from eventlog.cli.shown import COLOURS, plain, safe
+from eventlog.cli.shown import COLOURS, aligned, plain, safe
 from eventlog.scan import Scan
 
-GAP = 2  # between two columns of a table
 TITLE = ("time", "type", "user")  # what heads a record, and is not said again below
 INDENT = 4
 
@@ -80,10 +77,10 @@ def show(asked: Scan, most: int | None) -> None:
     if asked.asked.columns is None:
         names = [name for name in names if name != "row" and any(record[name] is not None for record in records)]
     cells = [["" if record[name] is None else plain(record[name]) for name in names] for record in records]
-    widths = [max(map(cell_len, column)) for column in zip([safe(name) for name in names], *cells, strict=True)]
-    whole = sum(widths) + GAP * len(names)
-    if whole <= out.width or not out.is_terminal:
-        _show_table(names, cells, max(whole, 1))
+    table = list(aligned(names, cells)) if cells else []
+    if not out.is_terminal or all(line.cell_len <= out.width for line in table):
+        for line in table:
+            out.print(line)
     else:
         for record in records:
             _show_record(names, record)
@@ -96,17 +93,6 @@ def _remember(record: dict[str, Any]) -> None:
         seen.user(user)
     if event is not None:
         seen.event(event, " ".join(plain(record[name]) for name in TITLE if record.get(name) is not None))
-
-
-def _show_table(names: list[str], cells: list[list[str]], width: int) -> None:
-    if not cells:
-        return
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for name in names:
-        table.add_column(Text(safe(name)), no_wrap=True)
-    for record in cells:
-        table.add_row(*map(Text, record))
-    out.print(table, width=width, crop=False, no_wrap=True)
 
 
 def _show_record(names: list[str], record: dict[str, Any]) -> None:
