@@ -30,6 +30,8 @@ from xml.sax.saxutils import escape
 HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parents[2] / ".tools" / "hbase"
 POM = HERE / "pom.xml"
+PAUSES = (5.0, 20.0, 0.0)
+"""Seconds between the tries to get the jars."""
 START_SECONDS = 120.0
 """How long a start may take: many times what it does, for a loaded machine."""
 
@@ -114,11 +116,15 @@ def class_path(tools: Path = TOOLS) -> str:
     tools.mkdir(parents=True, exist_ok=True)
     partial = tools / f"classpath.{os.getpid()}"
     command = ["mvn", "-B", "-q", "-f", str(POM), "dependency:build-classpath", f"-Dmdep.outputFile={partial}"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603
-    if done.returncode != 0 or not partial.exists():
-        raise HBaseError(f"Maven could not get HBase's jars; its last lines:\n{_last_lines(done.stdout)}")
-    partial.replace(tools / "classpath")
-    return (tools / "classpath").read_text()
+    said = ""
+    for pause in PAUSES:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603
+        if done.returncode == 0 and partial.exists():
+            partial.replace(tools / "classpath")
+            return (tools / "classpath").read_text()
+        said = done.stdout
+        time.sleep(pause)  # a download that broke off goes on where it was
+    raise HBaseError(f"Maven could not get HBase's jars; its last lines:\n{_last_lines(said)}")
 
 
 def _listed(tools: Path) -> str | None:
