@@ -44,7 +44,8 @@ def expression(text: str | None) -> Expression | None:
     return given[0] & given[1] if len(given) == 2 else given[0] if given else None
 
 
-def one_format(*, json: bool, csv: bool) -> None:
-    """Raises QueryError where both are asked for."""
-    if json and csv:
-        raise QueryError("--json and --csv can't go together: choose one")
+def one_format(**flags: bool) -> None:
+    """Raises QueryError where more than one of the flags is given: `one_format(json=json, csv=csv)`."""
+    given = [f"--{name}" for name, asked in flags.items() if asked]
+    if len(given) > 1:
+        raise QueryError(f"{' and '.join(given)} can't go together: choose one")
