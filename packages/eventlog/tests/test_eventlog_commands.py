@@ -8,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import command_runs
 import pyarrow.parquet as pq
 import pytest
+from command_runs import Done
+from terminals import Terminal
 
 import eventlog
 
@@ -59,15 +62,39 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base
 
 
-def run(folder: Path, *words: str, typed: bool = False, code: int = 0) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"EVENTLOG_LOG": str(folder / "log"), "COLUMNS": "80", "EVENTLOG_TYPES": ""}
-    if typed:
-        environment["EVENTLOG_TYPES"] = str(folder / "commands_events.py")
-    command = [str(Path(sys.executable).with_name("eventlog")), *words]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+def environment(folder: Path, *, typed: bool = False) -> dict[str, str]:
+    types = str(folder / "commands_events.py") if typed else ""
+    return {"EVENTLOG_LOG": str(folder / "log"), "EVENTLOG_TYPES": types}
+
+
+def run(folder: Path, *words: str, typed: bool = False, code: int = 0) -> Done:
+    done = command_runs.run(words, environment(folder, typed=typed))
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done
+
+
+def test_the_command_is_a_program_of_its_own(folder: Path) -> None:
+    """What is installed as `eventlog` answers, says its version, and ends with 1 where it can't; all in a process."""
+    program = str(Path(sys.executable).with_name("eventlog"))
+    known = os.environ | environment(folder)
+    for words, code, text in (("--version",), 0, f"eventlog {eventlog.__version__}\n"), (("scan", "-t", "x"), 1, ""):
+        done = subprocess.run([program, *words], env=known, capture_output=True, text=True, timeout=120, check=False)
+        assert (done.returncode, done.stdout) == (code, text)
+        assert "Traceback" not in done.stderr
+
+
+def test_a_command_that_reads_no_table_loads_no_large_library(folder: Path) -> None:
+    """A person who asks for one user does not wait for Polars, pyarrow and numpy to load."""
+    asked = (
+        "import sys; from eventlog.cli.app import app; import eventlog.cli; app(['user', 'u1'], standalone_mode=False)"
+    )
+    told = "; print({'polars', 'pyarrow', 'numpy', 'prompt_toolkit'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", asked + told], env=os.environ | environment(folder), capture_output=True, text=True,
+        timeout=120, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "set()"
 
 
 @pytest.mark.parametrize("typed", [False, True])
@@ -115,6 +142,16 @@ def test_counts_by_a_roots_field_and_by_day(folder: Path, typed: bool) -> None:
     }
 
 
+def test_counts_show_their_values_whole(folder: Path) -> None:
+    """A value that is wider than the terminal is not cut; numbers stand under each other."""
+    done = run(folder, "count", "--by", "id,row,Impression.advertiser_id,Impression.tags", "--type", "Click")
+    head, *lines, total = done.stdout.splitlines()
+    ids = [json.loads(line)["id"] for line in run(folder, "scan", "-t", "Click", "--json").stdout.splitlines()]
+    assert sorted(line.split()[0] for line in lines) == sorted(ids)
+    assert [len(line) for line in (*lines, total)] == [len(head)] * 3
+    assert total.split() == ["total", "2"]
+
+
 def test_orphans_are_the_children_whose_root_has_not_come(folder: Path) -> None:
     """A lost click is found, and counted by type, without one body read."""
     done = run(folder, "orphans")
@@ -127,17 +164,126 @@ def test_an_event_is_shown_with_its_whole_row(folder: Path) -> None:
     clicked = json.loads(run(folder, "user", "u1", "--type", "Click", "--json").stdout)
     root, child = run(folder, "event", clicked["id"]).stdout.splitlines()
     assert not root.startswith("▶") and child.startswith("▶")
+    lost = json.loads(run(folder, "orphans", "--json").stdout)
+    told, child = run(folder, "event", lost["id"]).stdout.splitlines()
+    assert told.endswith("(root has not come)") and child.startswith("▶")
 
 
 def test_types_and_stats_tell_what_is_stored(folder: Path) -> None:
-    """Fields are known without their classes."""
+    """Fields are known without their classes; counts come on request, since they read every head."""
     assert "* advertiser_id: str" in run(folder, "types").stdout
-    assert json.loads(run(folder, "stats", "--json").stdout)["days"] == 2
+    told = json.loads(run(folder, "stats", "--json").stdout)
+    assert told["days"] == 2
+    assert told["types"]["Click"] == {"fields": ["position"]}
+    assert told["notes"] == {"score": "float"}
+    counted = run(folder, "stats", "--counts", "--json")
+    assert {name: kind["events"] for name, kind in json.loads(counted.stdout)["types"].items()} == {
+        "Click": 2,
+        "Impression": 3,
+    }
+    assert "4 rows read" in counted.stderr
+    assert "2: position" in run(folder, "stats", "--counts").stdout
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_a_users_csv_has_the_columns_of_a_scan(folder: Path, typed: bool) -> None:
+    """A spreadsheet of one user: their events alone, and a header also where there are none."""
+    own = list(csv.DictReader(io.StringIO(run(folder, "user", "u1", "--csv", typed=typed).stdout)))
+    everyones = list(csv.DictReader(io.StringIO(run(folder, "scan", "--csv", typed=typed).stdout)))
+    assert own == [one for one in everyones if one["user"] == "u1"]
+    assert len(own) == 3
+    nobody = run(folder, "user", "nobody", "--csv", typed=typed)
+    assert nobody.stdout.startswith("id,row,user,time,type") and nobody.stdout.count("\n") == 1
+    assert len(run(folder, "user", "u1", "--csv", "--limit", "1").stdout.splitlines()) == 2
+
+
+def test_a_users_history_can_be_filtered(folder: Path) -> None:
+    """`--where` keeps the rows in which it is true of an event, whole."""
+    shown = run(folder, "user", "u1", "--where", "Click.position == 2").stdout.splitlines()
+    assert ["Impression" in shown[0], "Click" in shown[1], len(shown)] == [True, True, 2]
+    assert "true of Impression.price > 90" in run(folder, "user", "u1", "--where", "Impression.price > 90").stderr
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "ndjson"])
+def test_an_export_by_day_is_the_export_in_parts(folder: Path, tmp_path: Path, kind: str) -> None:
+    """A file for each day of root events, which together hold what one file does, each event once."""
+    run(folder, "export", f"--{kind}", str(tmp_path / "all"), "--since", "2011-02-16T10:30")
+    done = run(folder, "export", f"--{kind}", str(tmp_path / "days"), "--by-day", "--since", "2011-02-16T10:30")
+    assert "3 events to 2 files" in done.stderr
+    days = sorted((tmp_path / "days").iterdir())
+    assert [path.name for path in days] == [f"2011-02-16.{kind}", f"2011-02-17.{kind}"]
+    assert [one for path in days for one in events(path, kind)] == events(tmp_path / "all", kind)
+    run(folder, "export", f"--{kind}", str(tmp_path / "late"), "--by-day", "--until", "2011-02-17")
+    assert [path.name for path in (tmp_path / "late").iterdir()] == [f"2011-02-16.{kind}"]
+
+
+def events(path: Path, kind: str) -> list[str]:
+    """The ids of a file's events."""
+    if kind == "parquet":
+        return pq.read_table(path)["id"].to_pylist()
+    lines = path.read_text().splitlines()
+    return [one["id"] for one in (csv.DictReader(lines) if kind == "csv" else map(json.loads, lines))]
+
+
+def test_a_folder_that_can_not_be_made_is_told(folder: Path, tmp_path: Path) -> None:
+    """A file that stands where the folder should be stays as it is."""
+    (tmp_path / "days").write_text("mine")
+    assert "can't be made" in run(folder, "export", "--csv", str(tmp_path / "days"), "--by-day", code=1).stderr
+    assert (tmp_path / "days").read_text() == "mine"
+
+
+def test_a_table_has_the_columns_that_are_named(folder: Path) -> None:
+    """Any choice of columns is a table, in the order in which they are named, as wide as it is where no terminal is."""
+    for names in ("id,type", "price", "tags,user,id", "notes.score", ",".join(["id", "user", "time", "type", "tags"])):
+        head, *lines = run(folder, "scan", "--columns", names).stdout.splitlines()
+        assert (head.split(), len(lines)) == (names.split(","), 5)
+    assert run(folder, "scan", "--until", "2000-01-01").stdout == ""
+
+
+def test_a_wide_table_is_read_on_a_narrow_terminal(folder: Path) -> None:
+    """Where the columns don't fit, each event is a paragraph within the terminal's width, no value cut in pieces."""
+    program = str(Path(sys.executable).with_name("eventlog"))
+    with Terminal([program, "scan"], environment(folder), columns=80) as terminal:
+        assert terminal.ended() == 0
+        lines = terminal.text().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("2011-02-16 10:00:00  Impression  u1") for line in lines)
+    assert any(line.startswith("    advertiser_id=a17  price=6.0  tags=") for line in lines)
+    with Terminal([program, "scan", "--columns", "user,price"], environment(folder), columns=80) as terminal:
+        assert terminal.ended() == 0
+        assert terminal.text().split()[:2] == ["user", "price"]
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("scan", "--type", "Imp"), "Impression"),
+        (("scan", "--type", "clicks"), "Click"),
+        (("scan", "--where", "Impresion.price > 2"), "Impression"),
+        (("count", "--where", "Impression.prise > 2"), "price"),
+        (("count", "--by", "advertizer_id"), "advertiser_id"),
+        (("count", "--by", "Impression.prices"), "Impression.price"),
+        (("scan", "--columns", "notes.scores"), ""),
+    ],
+)
+def test_a_near_match_is_offered(folder: Path, words: tuple[str, ...], meant: str) -> None:
+    """A slip of the finger costs one look, with and without the classes; a note that is nowhere yet is no error."""
+    for typed in (False, True):
+        done = run(folder, *words, typed=typed, code=1 if meant else 0)
+        assert f"did you mean {meant}? there are" in done.stderr or not meant
 
 
 @pytest.mark.parametrize(
     "words",
-    [("scan", "--type", "Imp"), ("count", "--by", "nothing"), ("scan", "--sample", "x"), ("event", "zzz"), ("export",)],
+    [
+        ("scan", "--type", "Imp"),
+        ("count", "--by", "nothing"),
+        ("scan", "--sample", "x"),
+        ("event", "zzz"),
+        ("export",),
+        ("scan", "--json", "--csv"),
+        ("user", "u1", "--json", "--csv"),
+    ],
 )
 def test_what_does_not_exist_is_told_in_a_line(folder: Path, words: tuple[str, ...]) -> None:
     """A wrong word costs a person one look, and no traceback."""

@@ -1,12 +1,11 @@
 """The commands `forget`, `expire` and `receipts`, as a person and as a program use them."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+import command_runs
 import pytest
+from command_runs import Done
 from erasure_events import DAY, TYPES, Bought, Shown
 
 import eventlog
@@ -22,16 +21,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "log"
 
 
-def run(folder: Path, *args: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", "from eventlog.cli import main; main()", "--log", str(folder), *args],
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, "EVENTLOG_TYPES": str(TESTS / "erasure_events.py"), "COLUMNS": "120"},
-    )
+def run(folder: Path, *args: str, given: str = "") -> Done:
+    environment = {"EVENTLOG_LOG": str(folder), "EVENTLOG_TYPES": str(TESTS / "erasure_events.py")}
+    return command_runs.run(args, environment, given=given, columns=120)
 
 
 def test_forget_asks_or_refuses(folder: Path) -> None:

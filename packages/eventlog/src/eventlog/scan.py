@@ -24,6 +24,7 @@ from eventlog.expressions import (
     checked,
 )
 from eventlog.keys import Range
+from eventlog.near import hint
 from eventlog.reading import Entry, Row, Stored, StoredRow, entry, stored_rows, whole
 from eventlog.times import END, Micros, micros
 
@@ -131,7 +132,10 @@ def _names(catalog: Catalog, types: Iterable[type | str] | type | str | None) ->
     names = tuple(kind.__name__ if isinstance(kind, type) else str(kind) for kind in asked)
     for name in names:
         if name not in catalog.names():
-            raise QueryError(f"types: there is no {name!r} here; there are {', '.join(catalog.names()) or 'none yet'}")
+            there = catalog.names()
+            raise QueryError(
+                f"types: there is no {name!r} here; {hint(name, there)}there are {', '.join(there) or 'none yet'}"
+            )
     return names
 
 
@@ -156,16 +160,19 @@ def prepare(expression: Expression, catalog: Catalog) -> Expression:
 
 
 def _known(field: Field, catalog: Catalog) -> None:
-    if field.type == NOTES or field.name in ("user", "time", "type"):
-        if field.type in ("", NOTES) or field.type in catalog.names():
-            return
-        raise QueryError(f"{field}: there is no type {field.type!r}; there are {', '.join(catalog.names())}")
-    schemas = [one for one in catalog if field.type in ("", one.name)]
+    if field.type == NOTES:
+        return
+    if field.type and field.type not in catalog.names():
+        there = catalog.names()
+        told = hint(field.type, there)
+        raise QueryError(f"{field}: there is no type {field.type!r}; {told}there are {', '.join(there)}")
+    if field.name in ("user", "time", "type"):
+        return
+    schemas = [one for one in catalog.described().values() if field.type in ("", one.name)]
     if schemas and not any(field.name in schema.types for schema in schemas):
         fields = sorted({name for schema in schemas for name in schema.types})
-        raise QueryError(f"{field}: there is no such field; there are {', '.join(fields)}")
-    if not schemas and field.type and field.type not in catalog.names():
-        raise QueryError(f"{field}: there is no type {field.type!r}; there are {', '.join(catalog.names())}")
+        told = hint(field.name, ["user", "time", "type", *fields])
+        raise QueryError(f"{field}: there is no such field; {told}there are {', '.join(fields)}")
 
 
 def _value(field: Field, value: Any, catalog: Catalog) -> Any:

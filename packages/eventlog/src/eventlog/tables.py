@@ -20,6 +20,7 @@ import polars as pl
 from eventlog import keys
 from eventlog.catalog import Catalog, Remembered
 from eventlog.errors import QueryError
+from eventlog.near import hint
 from eventlog.reading import Stored, StoredRow
 from eventlog.scan import Question
 from eventlog.schema import Schema
@@ -61,6 +62,11 @@ class Table:
         notes = [f"notes.{name}" for name in sorted(self._catalog.notes)]
         return [*ALWAYS, *(name for name in fields if name not in ALWAYS), *notes]
 
+    def _qualified(self) -> list[str]:
+        """The columns that name their type, and the notes."""
+        fields = [f"{name}.{field}" for name, schema in self._described.items() for field in (*schema.types, "count")]
+        return [*fields, *(f"notes.{name}" for name in self._catalog.notes)]
+
     def _owners(self, name: str) -> list[Schema | Remembered]:
         """The types that have a field, of those asked for, or the one named."""
         kind, _, field = name.rpartition(".")
@@ -80,7 +86,10 @@ class Table:
         owners = self._owners(name)
         if not owners:
             known = dict.fromkeys([*ALWAYS, *(field for schema in self._schemas for field in schema.types)])
-            raise QueryError(f"columns: there is no {name!r}; there are {', '.join(known)}, and TYPE.FIELD, notes.NAME")
+            raise QueryError(
+                f"columns: there is no {name!r}; {hint(name, [*known, *self._qualified()])}"
+                f"there are {', '.join(known)}, and TYPE.FIELD, notes.NAME"
+            )
         found = {str(dtype(schema.types[field])): dtype(schema.types[field]) for schema in owners}
         return next(iter(found.values())) if len(found) == 1 else pl.String
 

@@ -1,6 +1,7 @@
 """The event log's pages: they do what they show, followed from the top in an empty folder; what they name exists.
 
-console         `$ command` with what it writes below it; a line `…` stands for any lines, `…` in a line for any text
+console         `$ command` with what it writes below it; a line `…` stands for any lines, `…` in a line for any text;
+                what stands behind `eventlog>` is given to the shell, and its standard error is shown as well
 python          where the first line is `# NAME`, a file of that name
 all others      text
 """
@@ -19,9 +20,11 @@ import eventlog.cli
 
 ROOT = Path(__file__).parents[4]
 GUIDE = ROOT / "docs" / "eventlog.md"
+SHELL = ROOT / "docs" / "eventlog-shell.md"
 README = ROOT / "packages" / "eventlog" / "README.md"
 PAGES = [README, *sorted(ROOT.glob("docs/eventlog*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PROMPT = re.compile(r"^eventlog(?: \(.*\))?> (.*)$")
 COMMAND_SECONDS = 100
 
 
@@ -33,12 +36,20 @@ def like(shown: list[str]) -> str:
     return pattern
 
 
-def run(command: str, folder: Path) -> str:
+def run(command: str, folder: Path, typed: list[str] | None = None) -> str:
+    """What a command writes; where it is a shell, with what is typed, on standard error too."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "120"}
     done = subprocess.run(
-        ["bash", "-ec", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=COMMAND_SECONDS
+        ["bash", "-ec", command],
+        cwd=folder,
+        env=environment,
+        input="".join(f"{line}\n" for line in typed or []),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if typed else subprocess.PIPE,
+        text=True,
+        timeout=COMMAND_SECONDS,
     )
-    assert done.returncode == 0, f"$ {command}\n{done.stderr}"
+    assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
     return done.stdout
 
 
@@ -56,20 +67,23 @@ def commands(block: str) -> list[tuple[str, list[str]]]:
 
 
 @pytest.mark.timeout(400)
-def test_the_guide_is_true(tmp_path):
+@pytest.mark.parametrize("page", [GUIDE, SHELL], ids=lambda page: page.stem)
+def test_the_guide_is_true(tmp_path, page):
     """Every file and command of the page, in their order, with exactly the output that the page shows."""
     (tmp_path / "docs").symlink_to(ROOT / "docs")
     followed = 0
-    for language, text in BLOCK.findall(GUIDE.read_text()):
+    for language, text in BLOCK.findall(page.read_text()):
         name = re.match(r"# ([\w.]+)\n", text)
         if language == "python" and name:
             (tmp_path / name[1]).write_text(text)
         for command, shown in commands(text) if language == "console" else []:
-            output = run(command, tmp_path)
+            typed = [found[1] for line in shown if (found := PROMPT.match(line))]
+            answers = [line for line in shown if not PROMPT.match(line)]
+            output = run(command, tmp_path, typed)
             followed += 1
-            if shown:
-                assert re.fullmatch(like(shown), output), (
-                    f"$ {command}\n--- shown:\n" + "\n".join(shown) + f"\n--- is:\n{output}"
+            if answers:
+                assert re.fullmatch(like(answers), output), (
+                    f"$ {command}\n--- shown:\n" + "\n".join(answers) + f"\n--- is:\n{output}"
                 )
     assert followed > 10
 

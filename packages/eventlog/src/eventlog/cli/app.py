@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Final
@@ -28,16 +29,26 @@ err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Settings:
-    """Where the log is, what its types are, and whether Taba hears of it: from the flags, or EVENTLOG_…."""
+    """Where the log is, what its types are, and whether Taba hears of it: from the flags, or EVENTLOG_….
+
+    `held` is the log that a shell has opened for all of its commands.
+    """
 
     log: str = ""
     types: str = ""
     metrics: bool = False
+    held: eventlog.Log | None = None
 
 
 def default_log() -> str:
     """The folder of the log where none is named: `$XDG_DATA_HOME/eventlog`."""
     return str(Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "eventlog")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"eventlog {eventlog.__version__}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -55,6 +66,9 @@ def common(
     metrics: Annotated[
         bool,
         typer.Option("--metrics", envvar="EVENTLOG_METRICS", help="Record what is done with Taba (TABA_SERVER)."),
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version, and stop.")
     ] = False,
 ) -> None:
     Settings.log = log or default_log()
@@ -82,9 +96,23 @@ def types_of(name: str) -> ModuleType | tuple[()]:
         raise SchemaError(f"--types {name}: can't be loaded: {error}") from None
 
 
-def opened(*, read_only: bool = True) -> eventlog.Log:
+def opened_anew(*, read_only: bool = True) -> eventlog.Log:
     """The log that the flags name."""
     return eventlog.open(Settings.log, types_of(Settings.types), read_only=read_only, metrics=Settings.metrics)
+
+
+def opened(*, read_only: bool = True) -> AbstractContextManager[eventlog.Log]:
+    """The same; within a shell the log that it holds, which stays open."""
+    if Settings.held is None:
+        return opened_anew(read_only=read_only)
+    if not read_only:
+        raise EventlogError("the shell only reads: leave it with `exit`, and run this as a command")
+    return nullcontext(Settings.held)
+
+
+def tell(error: object) -> None:
+    """Says what went wrong, on standard error."""
+    err.print(Text("error ", style="bold red").append(safe(str(error)), style="not bold default"))
 
 
 def main() -> None:
@@ -92,7 +120,7 @@ def main() -> None:
     try:
         app()
     except EventlogError as error:
-        err.print(Text("error ", style="bold red").append(safe(str(error)), style="not bold default"))
+        tell(error)
         sys.exit(1)
     except BrokenPipeError:
         os._exit(0)

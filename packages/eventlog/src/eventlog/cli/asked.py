@@ -13,9 +13,16 @@ Until = Annotated[str | None, typer.Option(help="Rows before this time.")]
 Types = Annotated[str | None, typer.Option("--type", "-t", help="These types alone: Impression,Click.")]
 Limit = Annotated[int | None, typer.Option(min=0, help="At most so many.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs: a line of JSON for each.")]
+Csv = Annotated[bool, typer.Option("--csv", help="For programs and spreadsheets.")]
 Where = Annotated[str | None, typer.Option(help='Only what this is true of: "Impression.price > 2".')]
 Sample = Annotated[str, typer.Option(help="A part of the users, such as 1/64: the same ones each time.")]
 Prefix = Annotated[str, typer.Option(help="Users whose names begin so.")]
+
+
+class Standing:
+    """What a shell adds to each command's `--where`."""
+
+    where: str = ""
 
 
 def listed(names: str | None) -> list[str] | None:
@@ -32,4 +39,13 @@ def share(text: str) -> Fraction:
 
 
 def expression(text: str | None) -> Expression | None:
-    return parse(text) if text else None
+    """What `--where` says, and what stands in the shell: both are to be true."""
+    given = [parse(one) for one in (Standing.where, text) if one]
+    return given[0] & given[1] if len(given) == 2 else given[0] if given else None
+
+
+def one_format(**flags: bool) -> None:
+    """Raises QueryError where more than one of the flags is given: `one_format(json=json, csv=csv)`."""
+    given = [f"--{name}" for name, asked in flags.items() if asked]
+    if len(given) > 1:
+        raise QueryError(f"{' and '.join(given)} can't go together: choose one")

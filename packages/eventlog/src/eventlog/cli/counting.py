@@ -1,17 +1,19 @@
 """`eventlog count`: how many events, by any columns."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-import polars as pl
 import typer
-from rich.table import Table
 
 from eventlog.cli.app import app, err, opened, out
 from eventlog.cli.asked import Json, Limit, Prefix, Sample, Since, Types, Until, Where, expression, listed, share
-from eventlog.cli.shown import plain, safe
+from eventlog.cli.seen import seen
+from eventlog.cli.shown import aligned, plain
 from eventlog.scan import Scan
+
+if TYPE_CHECKING:
+    import polars as pl
 
 DERIVED = {"day": "%Y-%m-%d", "hour": "%Y-%m-%d %H:00"}
 
@@ -52,17 +54,25 @@ def count(
         for record in shown.iter_rows(named=True):
             sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
     else:
-        table = Table(*(safe(name) for name in names), box=None, pad_edge=False, header_style="bold")
-        table.add_column("count", justify="right")
-        for record in shown.iter_rows():
-            table.add_row(*("–" if value is None else plain(value) for value in record[:-1]), f"{record[-1]:,}")
-        table.add_row("total", *[""] * (len(names) - 1), f"{total:,}", style="bold")
-        out.print(table, markup=False)
+        for name in shown["user"] if "user" in names else ():
+            seen.user(name)
+        cells = [
+            [*("–" if value is None else plain(value) for value in record[:-1]), f"{record[-1]:,}"]
+            for record in shown.iter_rows()
+        ]
+        *lines, last = aligned(
+            [*names, "count"], [*cells, ["total", *[""] * (len(names) - 1), f"{total:,}"]], right=True
+        )
+        for line in lines:
+            out.print(line)
+        out.print(last, style="bold")
     err.print(str(scan.reads), style="dim")
 
 
-def counts(scan: Scan, names: list[str]) -> pl.DataFrame:
+def counts(scan: Scan, names: list[str]) -> "pl.DataFrame":
     """A line for each combination, and its `count`; the most first, then in the order of the columns."""
+    import polars as pl
+
     keys = [
         pl.col("time").dt.strftime(DERIVED[name]).alias(name) if name in DERIVED else pl.col(name) for name in names
     ]

@@ -5,11 +5,17 @@ import sys
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from eventlog.cli.app import app, err, opened, out
-from eventlog.cli.asked import Json, Limit, Since, Types, Until, listed
-from eventlog.cli.shown import lines, program, safe
+from eventlog.cli.asked import Csv, Json, Limit, Since, Types, Until, Where, expression, listed, one_format
+from eventlog.cli.seen import seen
+from eventlog.cli.shown import clock, lines, program, safe
 from eventlog.errors import QueryError
+from eventlog.reading import Row
+from eventlog.scan import Scan
+
+HANG = 6  # columns by which the rest of a long line is indented
 
 
 @app.command()
@@ -18,25 +24,57 @@ def user(
     since: Since = None,
     until: Until = None,
     types: Types = None,
+    where: Where = None,
     limit: Limit = None,
     json: Json = False,
+    csv: Csv = False,
 ) -> None:
     """One user's events in the order of time, a child under its root, notes beside.
 
+    With --where, the rows in which it is true of an event.
+
     Example: [bold]eventlog user u1 --since 2011-02-16 --until 2011-02-17[/]
     """
+    one_format(json=json, csv=csv)
     with opened() as log:
-        scan = log.user(name, since=since, until=until, types=listed(types))
-        if json:
+        scan = log.scan(since, until, types=listed(types), where=expression(where), users=[name])
+        if csv:
+            from eventlog.cli.tables import write_csv
+
+            write_csv(scan, limit)
+        elif json:
             for entry in itertools.islice(scan, limit):
                 sys.stdout.buffer.write(program(entry))
         else:
-            for row in itertools.islice(scan.rows(), limit):
-                for told in lines(row):
-                    out.print(told)
+            show(scan, limit)
         if not scan.reads.rows_returned:
-            err.print(f"no events of {safe(name)!r} in these times", markup=False)
+            true = f", and true of {scan.asked.where}" if scan.asked.where is not None else ""
+            err.print(f"no events of {safe(name)!r} in these times{safe(true)}", markup=False)
         err.print(str(scan.reads), style="dim")
+
+
+def show(scan: Scan, limit: int | None) -> None:
+    """Rows for a person, up to so many."""
+    for row in itertools.islice(scan.rows(), limit):
+        remember(row)
+        for told in lines(row):
+            put(told)
+
+
+def put(told: Text) -> None:
+    """An event's line; on a terminal folded between words, and the rest of it indented."""
+    if not out.is_terminal:
+        out.print(told)
+        return
+    for index, part in enumerate(told.wrap(out, max(out.width - HANG, HANG))):
+        out.print(Text(" " * HANG if index else "").append_text(part))
+
+
+def remember(row: Row) -> None:
+    """Notes what a row has shown."""
+    seen.user(row.user)
+    for entry in row.entries():
+        seen.event(entry.id, f"{clock(entry.time)} {entry.type} {row.user}")
 
 
 @app.command()
@@ -52,8 +90,10 @@ def event(
         row = log.row(event_id)
         if row is None or all(entry.id != event_id for entry in row.entries()):
             raise QueryError(f"there is no event {safe(event_id)}; it was deleted, has expired, or has not come yet")
-        for entry, told in zip(row.entries(), list(lines(row, event_id))[row.root is None :], strict=True):
-            if json:
+        remember(row)
+        if json:
+            for entry in row.entries():
                 sys.stdout.buffer.write(program(entry))
-            else:
-                out.print(told)
+        else:
+            for told in lines(row, event_id):
+                put(told)

@@ -1,16 +1,18 @@
 """How events are shown to a person: one line each, a child indented under its root, nothing that a terminal obeys."""
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from rich.cells import cell_len
 from rich.text import Text
 
 from eventlog.reading import Entry, Row
 
 _KEYED = ("user", "time")
+GAP = 2  # between two columns of a table
 COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "red")
 
 
@@ -68,6 +70,22 @@ def lines(row: Row, marked: str = "") -> Iterator[Text]:
         yield Text(f"{clock(row.time)}  (root has not come)", style="dim italic")
     for entry in row.entries():
         yield line(entry, child=entry is not row.root, marked=entry.id == marked)
+
+
+def aligned(names: Sequence[str], cells: Sequence[Sequence[str]], *, right: bool = False) -> Iterator[Text]:
+    """Columns side by side under their names, however wide: Rich's own tables would squeeze them, and cut values.
+
+    `right`: the last column is one of numbers.
+    """
+    head = [safe(name) for name in names]
+    widths = [max(map(cell_len, column)) for column in zip(head, *cells, strict=True)]
+    for index, record in enumerate([head, *cells]):
+        padded = []
+        for cell, width in zip(record, widths, strict=True):
+            padded += [cell, " " * (width - cell_len(cell) + GAP)]
+        if right:
+            padded[-2:] = [" " * (widths[-1] - cell_len(record[-1])), record[-1]]
+        yield Text("".join(padded).rstrip(), style="" if index else "bold")
 
 
 def program(entry: Entry) -> bytes:

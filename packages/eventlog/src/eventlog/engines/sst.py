@@ -21,8 +21,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import pyarrow as pa
-
 from eventlog.errors import EngineError
 from eventlog.keys import Range
 
@@ -74,6 +72,8 @@ class SortedFile:
         kind = self._data[offset + size]
         if kind == _PLAIN:
             return raw
+        import pyarrow as pa  # large, and needed by erasure alone
+
         try:
             if kind == _SNAPPY:
                 length, _ = _varint(raw, 0)
