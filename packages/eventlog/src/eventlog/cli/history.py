@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,25 +10,39 @@ import typer
 from eventlog.cli.app import app, err, opened, out
 from eventlog.cli.asked import Json, Limit, Since, Types, Until, listed
 from eventlog.cli.shown import lines, program, safe
+from eventlog.cli.timeline import Asked, file_name, history, page, save
 from eventlog.errors import QueryError
+from eventlog.log import Log
+from eventlog.scan import Scan
 
 
 @app.command()
 def user(
     name: Annotated[str, typer.Argument(metavar="USER", help="The user, as it stands in the events.")],
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="With --html: the page's file; - is standard output.")
+    ] = None,
     since: Since = None,
     until: Until = None,
     types: Types = None,
     limit: Limit = None,
     json: Json = False,
+    html: Annotated[bool, typer.Option("--html", help="A page with a timeline, as USER.html or FILE.")] = False,
 ) -> None:
     """One user's events in the order of time, a child under its root, notes beside.
 
-    Example: [bold]eventlog user u1 --since 2011-02-16 --until 2011-02-17[/]
+    [bold]eventlog user u1 --since 2011-02-16 --until 2011-02-17[/]  here
+    [bold]eventlog user u1 --html[/]                                 as a timeline for a browser, in u1.html
     """
+    if html and json:
+        raise QueryError("user: --html and --json are two forms; ask for one")
+    if file is not None and not html:
+        raise QueryError(f"user: {safe(file)!r} is one word too many; a file goes with --html")
     with opened() as log:
         scan = log.user(name, since=since, until=until, types=listed(types))
-        if json:
+        if html:
+            picture(log, scan, Asked(name, since, until, tuple(listed(types) or ()), limit), file)
+        elif json:
             for entry in itertools.islice(scan, limit):
                 sys.stdout.buffer.write(program(entry))
         else:
@@ -37,6 +52,17 @@ def user(
         if not scan.reads.rows_returned:
             err.print(f"no events of {safe(name)!r} in these times", markup=False)
         err.print(str(scan.reads), style="dim")
+
+
+def picture(log: Log, scan: Scan, asked: Asked, file: str | None) -> None:
+    """Writes the page of a user's rows, and says where it is."""
+    made = history(asked, itertools.islice(scan.rows(), asked.limit), log.catalog.parent, log.catalog.clock())
+    if file == "-":
+        sys.stdout.buffer.write(page(made).encode())
+        return
+    path = Path(file or file_name(asked.user))
+    save(page(made), path)
+    err.print(f"{made.events:,} event{'s' * (made.events != 1)} in {safe(str(path))}", markup=False)
 
 
 @app.command()
