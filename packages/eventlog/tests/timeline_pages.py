@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, Playwright
 
 import eventlog
 from eventlog import Column, Event, Parent
-from eventlog.cli.timeline import Asked, history, page, save
+from eventlog.cli.timeline import Asked, file_name, history, page, save
 
 START = datetime(2011, 2, 16, 10, tzinfo=UTC)
 EVIL = "</script><script>document.title='stolen'</script><img src=x onerror=\"document.title='stolen'\">"
@@ -112,7 +112,7 @@ def many(log: eventlog.Log) -> None:
 def write_page(log: eventlog.Log, user: str, folder: Path) -> Path:
     """The page of a user, as the command writes it."""
     made = history(Asked(user), log.user(user).rows(), log.catalog.parent, log.catalog.clock())
-    file = folder / f"{abs(hash(user))}.html"
+    file = folder / file_name(user)
     save(page(made), file)
     return file
 
@@ -132,7 +132,7 @@ class Look:
         self.context.set_default_timeout(SECONDS * 1000)
         self.page: Page = self.context.new_page()
         self.wrong: list[str] = []
-        self.page.on("console", lambda told: self.wrong.append(told.text) if told.type in ("error", "warning") else None)
+        self.page.on("console", lambda told: self.wrong.append(told.text))
         self.page.on("pageerror", lambda error: self.wrong.append(f"thrown: {error}"))
         self.page.on("request", lambda asked: None if asked.url == file.as_uri() else self.wrong.append(asked.url))
         self.page.goto(file.as_uri(), wait_until="load")

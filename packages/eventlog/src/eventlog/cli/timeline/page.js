@@ -110,15 +110,20 @@ function step(ahead) {
   const { events } = model, { selected, view } = state;
   const at = selected ? (selected.place ?? firstFrom(events, selected.time)) + (ahead ? 1 : -1)
     : ahead ? firstFrom(events, view.from) : firstFrom(events, view.to + 1) - 1;
-  const item = events[Math.max(0, Math.min(events.length - 1, at))];
+  go(events[Math.max(0, Math.min(events.length - 1, at))]);
+}
+
+/** Selects an item and tells of it, as the keys do. */
+function go(item) {
   choose(item, { from: "keys" });
-  tip(item ? { items: [item], from: item.time, to: item.time } : null);
+  drawNow();
+  tip({ items: [item], from: item.time, to: item.time });
 }
 
 function kin(up) {
   const { selected } = state;
   const item = up ? selected?.row.root : selected?.row.children[0];
-  if (item && item.lane) choose(item, { from: "keys" });
+  if (item?.lane) go(item);
 }
 
 // --- the tip -------------------------------------------------------------------------------------------------------
@@ -208,12 +213,12 @@ function listenToMouse(root) {
 }
 
 function listenToOverview(root) {
-  const go = event => {
+  const centre = event => {
     const time = overview.time(event.clientX - root.getBoundingClientRect().left), half = (state.view.to - state.view.from) / 2;
     look(time - half, time + half);
   };
-  root.addEventListener("pointerdown", event => { root.setPointerCapture(event.pointerId); go(event); });
-  root.addEventListener("pointermove", event => event.buttons && go(event));
+  root.addEventListener("pointerdown", event => { root.setPointerCapture(event.pointerId); centre(event); });
+  root.addEventListener("pointermove", event => event.buttons && centre(event));
 }
 
 const KEYS = {
@@ -221,7 +226,7 @@ const KEYS = {
   "0": lookAtAll, PageUp: () => turnDay(false), PageDown: () => turnDay(true),
   ArrowRight: event => (event.shiftKey ? move(0.2) : step(true)), ArrowLeft: event => (event.shiftKey ? move(-0.2) : step(false)),
   ArrowUp: () => kin(true), ArrowDown: () => kin(false),
-  Home: () => { choose(model.events[0], { from: "keys" }); }, End: () => { choose(model.events.at(-1), { from: "keys" }); },
+  Home: () => go(model.events[0]), End: () => go(model.events.at(-1)),
   Enter: () => state.selected && choose(state.selected, { from: "keys", focus: true }),
   Escape: () => choose(null, { from: "keys" }),
 };
@@ -231,7 +236,7 @@ function listenToKeys(root) {
     const action = KEYS[event.key];
     if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    if (!event.key.startsWith("Arrow")) tip(null);
+    tip(null);
     action(event);
   });
   root.addEventListener("blur", () => tip(null));
