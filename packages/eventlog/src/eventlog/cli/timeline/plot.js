@@ -2,7 +2,7 @@
 
 const AXIS = 46, BIN = 7, CLUSTER = 12, MARK = 6.5;
 const ROOT_HEIGHT = 54, CHILD_HEIGHT = 44, NAMED = 14; // on a narrow screen a lane's name stands above it
-const NARROW = 700, GUTTER = 172;
+const NARROW = 700, GUTTER = 184, MANY = 8;
 
 /** Draws the model into an SVG. What a mark stands for is its `target`: {items, from, to}. */
 class Plot {
@@ -15,11 +15,11 @@ class Plot {
   layout() {
     const width = this.root.clientWidth || 900;
     this.gutter = width > NARROW ? GUTTER : 0;
-    const named = this.gutter ? 0 : NAMED;
+    const named = this.gutter ? 0 : NAMED, close = this.model.lanes.length > MANY ? 10 : 0;
     this.height = AXIS;
     for (const lane of this.model.lanes) {
       lane.top = this.height;
-      lane.height = (lane.depth ? CHILD_HEIGHT : ROOT_HEIGHT) + named;
+      lane.height = (lane.depth ? CHILD_HEIGHT : ROOT_HEIGHT) + named - close;
       lane.middle = lane.top + named + (lane.height - named) / 2 + (lane.depth ? -2 : 2);
       this.height += lane.height;
     }
@@ -71,7 +71,7 @@ class Plot {
     const drawn = svg("g", { class: "labels" });
     for (const lane of this.model.lanes) {
       const y = this.gutter ? lane.middle : lane.top + 13;
-      const x = 8 + lane.depth * 18, shown = this.gutter ? 19 - lane.depth * 2 : 40;
+      const x = 8 + lane.depth * 18, shown = this.gutter ? 18 - lane.depth * 2 : 40;
       if (lane.depth && this.gutter) drawn.append(svg("path", { class: "elbow", d: `M${x - 10} ${y - 11}V${y}H${x - 3}` }));
       drawn.append(mark(lane.type, x + 7, y, 5.5));
       const name = lane.name.length > shown ? lane.name.slice(0, shown - 1) + "…" : lane.name;
@@ -103,9 +103,9 @@ class Plot {
   fill(lane, marks, links) {
     const { from, to } = this.view;
     const first = firstFrom(lane.items, from), last = firstFrom(lane.items, to + 1);
-    if (last - first > Math.max(60, this.plain / 8)) this.bins(lane, first, last, marks);
-    else this.marks(lane, first, last, marks);
-    this.links(lane, first, last, links);
+    if (last - first > Math.max(60, this.plain / 8)) return this.bins(lane, first, last, marks);
+    if (lane.depth) links.append(...lane.items.slice(first, last).map(item => this.link(item)));
+    return this.marks(lane, first, last, marks);
   }
 
   bins(lane, first, last, marks) {
@@ -146,12 +146,7 @@ class Plot {
     }
   }
 
-  /** The lines of a lane's items to their roots, where these are few enough to be told apart. */
-  links(lane, first, last, links) {
-    if (!lane.depth || last - first > 400) return;
-    for (let place = first; place < last; place += 1) links.append(this.link(lane.items[place]));
-  }
-
+  /** The line of a child from its root. */
   link(item) {
     const { root } = item.row;
     if (!root.lane || root === item) return svg("g");
