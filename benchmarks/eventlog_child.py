@@ -5,6 +5,7 @@ python -m benchmarks.eventlog_child STORE load|ask|cold FOLDER DATA DAYS
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import sys
@@ -13,6 +14,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from benchmarks.eventlog_data import Data
 from benchmarks.eventlog_stores import Answer, forget_caches, store_of
@@ -89,9 +92,14 @@ def checked(answer: Answer, wanted: Answer) -> Answer:
 
 
 def processor_seconds() -> float:
-    """Of this process and of those that it has had."""
+    """Of this process, of those that it has had, and of those that it has."""
     both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in both)
+    used = sum(one.ru_utime + one.ru_stime for one in both)
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = child.cpu_times()
+            used += times.user + times.system
+    return used
 
 
 def _measured(step: str, call: Callable[[], object], **more: object) -> None:

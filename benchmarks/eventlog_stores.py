@@ -30,6 +30,8 @@ PEERS = {
     "SQLite": "benchmarks.eventlog_sqlite:SQLite",
 }
 
+CORES = os.cpu_count() or 1
+
 
 class Answer(NamedTuple):
     """How many events, and what their prices come to."""
@@ -84,7 +86,7 @@ def store_of(name: str) -> type[Any]:
 class Eventlog:
     """The event log."""
 
-    said = "`import_day`, a process for each core; scans as tables, with as many processes"
+    said = "`import_day`; scans as tables; a process for each core at imports and at scans of all days without a sample"
 
     def __init__(self, folder: Path, data: Data) -> None:
         self._folder = folder / "log"
@@ -124,13 +126,13 @@ class Eventlog:
 
     def scan(self, day: int | None) -> Answer:
         scan = self._opened(read_only=True).scan(*between(day))
-        return added(frame["price"] for frame in scan.frames())
+        return added(frame["price"] for frame in scan.frames(workers=CORES if day is None else 1))
 
     def column(self) -> Answer:
         scan = self._opened(read_only=True).scan(
             types=Impression, columns=["price"], where=Impression.exchange == EXCHANGE
         )
-        return added(frame["price"] for frame in scan.frames())
+        return added(frame["price"] for frame in scan.frames(workers=CORES))
 
     def sample(self, part: Fraction) -> Answer:
         scan = self._opened(read_only=True).scan(types=Impression, columns=["price"], sample=part)

@@ -104,11 +104,14 @@ LATE = 30  # minutes
 def consecutive(log: eventlog.Log) -> pl.DataFrame:
     """Flights beside the flight before of the same aircraft from New York, where that was of the same day.
 
-    A user's rows come in the order of their times, so the flight before is the line above.
+    A user's rows come in the order of their times, so the flight before is the line above. (Some aircraft are said to
+    leave twice at the same time: then by airport.)
     """
-    flights = log.scan(columns=["id", "row", "user", "time", "type", "delay"], types=["Departure", "Arrival"]).polars()
+    columns = ["id", "row", "user", "time", "type", "delay", "origin", "dest"]
+    flights = log.scan(columns=columns, types=["Departure", "Arrival"]).polars()
     arrived = flights.filter(pl.col("type") == "Arrival").select("row", pl.col("delay").alias("arrived late"))
-    left = flights.filter(pl.col("type") == "Departure").join(arrived, on="row", how="left").sort("user", "time", "id")
+    left = flights.filter(pl.col("type") == "Departure").join(arrived, on="row", how="left")
+    left = left.sort("user", "time", "dest", "origin")
     local = pl.col("time").dt.convert_time_zone("America/New_York").dt.date()
     return left.with_columns(
         pl.col("arrived late").shift().over("user").alias("before"),

@@ -30,15 +30,18 @@ from xml.sax.saxutils import escape
 HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parents[2] / ".tools" / "hbase"
 POM = HERE / "pom.xml"
+PAUSES = (5.0, 20.0, 0.0)
+"""Seconds between the tries to get the jars."""
 START_SECONDS = 120.0
 """How long a start may take: many times what it does, for a loaded machine."""
 
 SETTINGS = {
     "hbase.cluster.distributed": "false",
-    # Without checksum files beside each file; only so does a flush of the log reach the operating system before a
-    # write is answered. With hsync it reaches the disk: that survives the machine's end, too, and costs a sync a batch.
+    # Without a checksum file beside each file: HBase's blocks carry checksums of their own.
     "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "hbase.unsafe.stream.capability.enforce": "false",
+    # The log of writes reaches the operating system before a write is answered, so `kill -9` loses none of them;
+    # with hsync it reaches the disk, which a machine that loses its power needs.
     "hbase.wal.provider": "filesystem",
     "hbase.wal.hsync": "false",
     # Loopback.
@@ -60,9 +63,11 @@ SETTINGS = {
     "hbase.procedure.remote.dispatcher.delay.msec": "10",
     "hbase.regionserver.handler.count": "12",
     "hbase.master.procedure.threads": "4",
-    # A stop in good order waits for ZooKeeper, which by then has ended: not for long.
+    # A stop in good order waits for ZooKeeper, which by then has ended: not for long. And the Thrift server asks it
+    # where the tables are: three times, not thirty, each of ten seconds.
     "zookeeper.recovery.retry.intervalmill": "100",
-    # A request that HBase can't serve fails in half a minute; by default it would be tried for twenty.
+    "zookeeper.recovery.retry": "3",
+    # A request that HBase can't serve fails within three minutes; by default it may be tried for twenty.
     "hbase.client.operation.timeout": "30000",
     "hbase.client.meta.operation.timeout": "30000",
 }
@@ -82,7 +87,7 @@ ERASING = {
     "hbase.regionserver.maxlogs": "1",
     "hbase.regionserver.flush.check.period": "500",
     "hbase.regionserver.optionalcacheflushinterval": "1000",
-    "hbase.regionserver.periodicmemstoreflusher.rangeofdelayseconds": "0",
+    "hbase.regionserver.periodicmemstoreflusher.rangeofdelayseconds": "1",  # with 0 it never flushes
 }
 """What makes deleted bytes leave the files within seconds. It costs writing; no cluster of any size would set it."""
 OPENS = ("java.lang", "java.lang.reflect", "java.nio", "java.util", "java.util.concurrent", "sun.nio.ch")
@@ -111,11 +116,15 @@ def class_path(tools: Path = TOOLS) -> str:
     tools.mkdir(parents=True, exist_ok=True)
     partial = tools / f"classpath.{os.getpid()}"
     command = ["mvn", "-B", "-q", "-f", str(POM), "dependency:build-classpath", f"-Dmdep.outputFile={partial}"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603
-    if done.returncode != 0 or not partial.exists():
-        raise HBaseError(f"Maven could not get HBase's jars; its last lines:\n{_last_lines(done.stdout)}")
-    partial.replace(tools / "classpath")
-    return (tools / "classpath").read_text()
+    said = ""
+    for pause in PAUSES:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603
+        if done.returncode == 0 and partial.exists():
+            partial.replace(tools / "classpath")
+            return (tools / "classpath").read_text()
+        said = done.stdout
+        time.sleep(pause)  # a download that broke off goes on where it was
+    raise HBaseError(f"Maven could not get HBase's jars; its last lines:\n{_last_lines(said)}")
 
 
 def _listed(tools: Path) -> str | None:
@@ -335,9 +344,9 @@ def _is_free(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def running(folder: Path, **given: object) -> Iterator[HBase]:
+def running(folder: Path, *, port: int, heap: str, settings: dict[str, str]) -> Iterator[HBase]:
     """HBase for the length of a block, stopped in good order."""
-    hbase = HBase(folder, **given)  # type: ignore[arg-type]
+    hbase = HBase(folder, port=port, heap=heap, settings=settings)
     try:
         hbase.start()
         yield hbase
@@ -351,23 +360,24 @@ def main() -> int:
     parser.add_argument("command", choices=("jars", "run"))
     parser.add_argument("--data", type=Path, default=Path("hbase-data"), help="the folder that it keeps all in")
     parser.add_argument("--port", type=int, default=9090, help="the Thrift server's; 0 takes a free one")
+    parser.add_argument("--erasing", action="store_true", help="deleted bytes leave the files within seconds")
     parser.add_argument("--heap", default="1g", help="of Java's memory, for each of the two processes")
     given = parser.parse_args()
     try:
         if given.command == "jars":
             class_path()
         else:
-            _serve(given.data, given.port, given.heap)
+            _serve(given.data, given.port, given.heap, ERASING if given.erasing else {})
     except HBaseError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
 
 
-def _serve(folder: Path, port: int, heap: str) -> None:
+def _serve(folder: Path, port: int, heap: str, settings: dict[str, str]) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
-    with contextlib.suppress(KeyboardInterrupt), running(folder, port=port, heap=heap) as hbase:
+    with contextlib.suppress(KeyboardInterrupt), running(folder, port=port, heap=heap, settings=settings) as hbase:
         took = time.monotonic() - began
         sys.stdout.write(f"HBase's Thrift server answers on {hbase.host}:{hbase.port} after {took:.1f} s\n")
         sys.stdout.write(f"data and logs: {hbase.folder}; stop with Ctrl-C\n")

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import msgspec
@@ -291,3 +292,25 @@ def test_eventlog_import_erased_stay_away(log: Log, tmp_path: Path, small: None)
     assert "u7" not in {row.user for row in log.scan().rows()}
     counts = done.counts
     assert counts.lines == counts.events + counts.bad + counts.repeated + counts.present + counts.erased
+
+
+def test_eventlog_reader_opens_while_files_go(log: Log, tmp_path: Path) -> None:
+    """A reader can be opened at any moment, also while the writer replaces the files that it is about to look at."""
+    ended = Event()
+
+    def churn() -> None:
+        while not ended.is_set():
+            log.write([Impression(user="u", time=MIDNIGHT, advertiser_id="a")])
+            log.engine.flush()  # type: ignore[attr-defined]
+            log.engine.compact_day(DAY)  # type: ignore[attr-defined]
+
+    log.write([Impression(user="u", time=MIDNIGHT, advertiser_id="a")])
+    writer = Thread(target=churn)
+    writer.start()
+    try:
+        for _ in range(40):
+            with opened(tmp_path / "log", read_only=True) as reader:
+                assert reader.imports() == []
+    finally:
+        ended.set()
+        writer.join()

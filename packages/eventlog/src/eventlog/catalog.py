@@ -115,6 +115,20 @@ class Catalog:
             found = self._names.setdefault(code, f"type-{code.hex()}")
         return found
 
+    def in_heads(self, field: str, schemas: "Iterable[Schema | Remembered]") -> bool:
+        """Whether no event of these types keeps a field in its body: neither now, nor in a version that is stored."""
+        for schema in schemas:
+            stored = self._known[schema.name].versions.values() if schema.name in self._known else ()
+            if field in schema.rest or any(field in then["fields"] and field not in then["columns"] for then in stored):
+                return False
+        return True
+
+    def told_types(self, field: str) -> set[str]:
+        """The types, as texts, that a field has in all event types, now and in the versions that are stored."""
+        now = [schema.fingerprint() for schema in self.schemas]
+        then = [version for known in self._known.values() for version in known.versions.values()]
+        return {one["fields"][field] for one in (*now, *then) if field in one["fields"]}
+
     def names(self) -> list[str]:
         """The names of all types, of the classes and of what is stored."""
         return sorted({*self.by_name, *self._known})

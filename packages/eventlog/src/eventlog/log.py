@@ -26,6 +26,8 @@ from eventlog.scan import Scan, ask, ranges
 from eventlog.times import Micros, micros, moment, now
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from eventlog.importing import Imported, Manifest, Progress, RolledBack
 
 PUT_CELLS: Final = 10_000  # cells of one put
@@ -150,6 +152,21 @@ class Log:
         if gone:
             self.engine.remove(gone)
         return tuple(refused)
+
+    def annotate_frame(self, frame: "pl.DataFrame") -> int:
+        """Writes the columns of a table as notes beside the events that its column `id` names; gives how many.
+
+        A column `notes.score` is the note `score`, as tables call it. An empty value leaves the note as it is, and
+        events of forgotten users are left out. All lines are looked at before the first is written: EventError says
+        which can't be.
+        """
+        from eventlog.notes import cells_of
+
+        with self.gate.shared():
+            self.erased = erasure.load(self.engine, self.erased)
+            found = [cell for cell in cells_of(frame, self.catalog) if not self.erased.covers_row(cell.row)]
+            self.put(found)
+        return len(found)
 
     def row(self, event_id: str) -> Row | None:
         """The whole row of an event: its root, and all children. None where there is nothing."""

@@ -29,6 +29,9 @@ from eventlog.times import END, Micros, micros
 
 if TYPE_CHECKING:
     import polars as pl
+    import pyarrow as pa
+
+    from eventlog.parts import Part
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -233,7 +236,7 @@ def ranges(asked: Question) -> list[Range]:
 class Scan:
     """A question and its answer, read anew each time that one of the methods is called. `reads` tells of the last.
 
-    Iterating gives an Entry for each event; `rows` whole rows; `frames`, `polars` and `arrow` tables.
+    Iterating gives an Entry for each event; `rows` whole rows; `frames`, `polars`, `lazy`, `batches`, `arrow` tables.
     """
 
     def __init__(self, engine: Engine, catalog: Catalog, asked: Question, within: list[Range] | None = None) -> None:
@@ -253,25 +256,62 @@ class Scan:
         for row, _ in self.chosen(bodies=True, whole_rows=True):
             yield whole(row, self.catalog)
 
-    def frames(self) -> "Iterator[pl.DataFrame]":
-        """Tables of some thousand lines each, a line for each event; see `eventlog.tables` for their columns."""
+    def frames(self, *, workers: int = 1) -> "Iterator[pl.DataFrame]":
+        """Tables of some thousand lines each, a line for each event; see `eventlog.tables` for their columns.
+
+        With `workers`, the scan's parts are read by that many processes (threads, on HBase); the order is the same.
+        """
+        if workers != 1:
+            from eventlog.parts import run
+
+            return run(self, workers)
+        from eventlog.fast import frames
+
+        return frames(self)
+
+    def plain_frames(self) -> "Iterator[pl.DataFrame]":
+        """The same tables made event by event: slower, and what `frames` is tested against."""
         from eventlog.tables import Table
 
         table = Table(self.catalog, self.asked)
         for batch in self.chosen_batches(bodies=table.bodies):
             yield table.frame(batch)
 
-    def polars(self) -> "pl.DataFrame":
+    def polars(self, *, workers: int = 1) -> "pl.DataFrame":
         """The whole answer as one table."""
         import polars as pl
 
+        return pl.concat([self.empty(), *self.frames(workers=workers)])
+
+    def lazy(self, *, workers: int = 1) -> "pl.LazyFrame":
+        """The answer as a Polars lazy frame: a query's columns, filters and limit are asked of the log.
+
+        `reads` tells of the last query that was collected.
+        """
+        from eventlog.lazy import lazy
+
+        return lazy(self, workers)
+
+    def empty(self) -> "pl.DataFrame":
+        """A table of the answer's columns, without a line."""
         from eventlog.tables import Table
 
-        return pl.concat([Table(self.catalog, self.asked).frame([]), *self.frames()])
+        return Table(self.catalog, self.asked).frame([])
 
-    def arrow(self) -> Any:
+    def arrow(self, *, workers: int = 1) -> Any:
         """The whole answer as a pyarrow.Table."""
-        return self.polars().to_arrow()
+        return self.polars(workers=workers).to_arrow()
+
+    def batches(self, *, workers: int = 1) -> "Iterator[pa.RecordBatch]":
+        """The answer as pyarrow.RecordBatches, of some thousand lines each."""
+        for frame in self.frames(workers=workers):
+            yield from frame.to_arrow().to_batches()
+
+    def parts(self, count: int) -> "list[Part]":
+        """The scan as about `count` parts of about equal work, which can be pickled and run anywhere, in its order."""
+        from eventlog.parts import parts
+
+        return parts(self, count)
 
     def chosen(self, *, bodies: bool, whole_rows: bool = False) -> Iterator[tuple[StoredRow, list[Stored]]]:
         """The rows, each with its events that pass."""
@@ -329,10 +369,10 @@ class Filter:
     def _in_head(self, field: Field) -> bool:
         if field.type == NOTES or field.name in ("time", "type"):
             return True
-        schemas = [one for one in self._catalog if field.type in ("", one.name)]
+        schemas = [one for one in self._catalog.described().values() if field.type in ("", one.name)]
         if field.name == "user":
-            return all(one.parent is None or "user" not in one.rest for one in schemas)
-        return bool(schemas) and all(field.name in one.columns for one in schemas if field.name in one.types)
+            return all("user" not in one.rest for one in schemas)
+        return bool(schemas) and self._catalog.in_heads(field.name, schemas)
 
     def _sampled(self, row: bytes) -> bool:
         return keys.share(keys.read_row(row).user) < self._asked.sample

@@ -24,6 +24,7 @@ from eventlog.reading import Stored, StoredRow
 from eventlog.scan import Question
 from eventlog.schema import Schema
 from eventlog.times import Micros
+from eventlog.vectors import Plain, kinds_of, series
 
 TIME: Final = pl.Datetime("us", "UTC")
 ALWAYS: Final[Mapping[str, Any]] = {
@@ -36,6 +37,7 @@ ALWAYS: Final[Mapping[str, Any]] = {
 _PLAIN: Final[Mapping[Any, Any]] = {
     str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean, bytes: pl.Binary, datetime: TIME,
 }  # fmt: skip
+_EXACT: Final = {str(kind): plain for plain, kind in _PLAIN.items()}
 _NOTES: Final = {"int": pl.Int64, "float": pl.Float64, "str": pl.String, "bool": pl.Boolean, "datetime": TIME}
 
 Getter = Callable[[StoredRow, Stored], Any]
@@ -83,8 +85,12 @@ class Table:
         return next(iter(found.values())) if len(found) == 1 else pl.String
 
     def _in_body(self, name: str) -> bool:
-        field = name.rpartition(".")[2]
-        return name not in ALWAYS and any(field in schema.rest for schema in self._owners(name))
+        kind, _, field = name.rpartition(".")
+        if name in ALWAYS or kind == "notes" or (kind and field in ("time", "count")):
+            return False
+        schemas = [self._described[kind]] if kind in self._described else self._schemas
+        key = {getattr(schema, "parent_field", None) or "user" for schema in schemas}
+        return field not in key and not self._catalog.in_heads(field, schemas)
 
     def _getter(self, name: str) -> Getter:
         kind, _, field = name.rpartition(".")
@@ -96,12 +102,27 @@ class Table:
             code = keys.type_code(kind)
             return lambda row, _event: sum(child.code == code for child in row.children)
         turn = _turn(self.dtypes[name])
+        value = self._value(field)
         if not kind:
-            return lambda _row, event: turn(event.value(field))
+            return lambda row, event: turn(value(row, event))
         code = keys.type_code(kind)
         if field == "time":
             return lambda row, event: own.time if (own := _of_type(row, event, code)) else None
-        return lambda row, event: turn(own.value(field)) if (own := _of_type(row, event, code)) else None
+        return lambda row, event: turn(value(row, own)) if (own := _of_type(row, event, code)) else None
+
+    def _value(self, field: str) -> Getter:
+        """A field of an event itself; the user of a root and the parent of a child lie in the key."""
+        by_code = self._catalog.by_code
+
+        def value(row: StoredRow, event: Stored) -> Any:
+            schema = by_code.get(event.code)
+            if schema is not None and field == schema.parent_field:
+                return None if row.key[-16:] == event.cell.place[1:17] else keys.event_id(row.key)
+            if field == "user" and schema is not None and schema.parent is None:
+                return keys.read_row(row.key).user
+            return event.value(field)
+
+        return value
 
     def frame(self, found: list[tuple[StoredRow, list[Stored]]]) -> pl.DataFrame:
         """A batch as a table."""
@@ -110,7 +131,10 @@ class Table:
         for name, getter in self.getters.items():
             kind = self.dtypes[name]
             values = [getter(row, event) for row, event in lines]
-            made[name] = pl.Series(name, values, dtype=pl.Int64 if kind == TIME and _raw(name) else kind).cast(kind)
+            try:
+                made[name] = pl.Series(name, values, dtype=pl.Int64 if kind == TIME and _raw(name) else kind).cast(kind)
+            except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
+                raise QueryError(f"columns: {name} holds what is not {kind} ({error}); leave that column out") from None
         return pl.DataFrame(made)
 
 
@@ -149,6 +173,18 @@ def dtype(hint: Any) -> Any:
         inner = dtype(get_args(hint)[0])
         return pl.List(inner) if inner in _PLAIN.values() and inner is not pl.Binary else pl.String
     return _PLAIN.get(hint, pl.String)
+
+
+def turned(values: list[Any], kind: Any) -> pl.Series:
+    """The values of a field as a column. Raises vectors.Plain where they don't fit it."""
+    exact = _EXACT.get(str(kind))
+    if exact is not None and kinds_of(values) <= {exact}:
+        return series(values, exact)
+    turn = _turn(kind)
+    try:
+        return pl.Series([turn(value) for value in values], dtype=kind).cast(kind)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        raise Plain from None
 
 
 def _turn(kind: Any) -> Callable[[Any], Any]:

@@ -2,9 +2,12 @@
 
 HBase removes bytes in its own time: a delete is a mark until a major compaction, a file that was compacted away lies in
 the archive until the master's cleaner comes, and the log of writes goes after every region has flushed. Thrift shows no
-files and has no call that flushes, so the table is closed and opened once, which does; other reads and writes wait for
-these seconds. Where the URL has `files=FOLDER` (HBase's root folder, as this machine sees it), every file there is read
-for the rows' keys, again and again until none holds them or `WAIT` is over. Without it the proof says what it is not.
+files and has no call that flushes, so the table is closed and opened, which does; other reads and writes wait for these
+seconds. Its call for a major compaction asks for any (HBase 2.6), which is a major one only where the servers have
+`hbase.hregion.majorcompaction` set low; elsewhere `major_compact` in HBase's own shell ends what was begun here.
+
+Where the URL has `files=FOLDER` (HBase's root folder, as this machine sees it), every file there is read for the rows'
+keys, again and again until none holds them or `WAIT` is over. Without it the proof says what it is not.
 """
 
 import os
@@ -26,8 +29,8 @@ PAUSE: Final = 0.5
 TELLING: Final = 8  # bytes that do not stand in a file by chance
 READ: Final = 2**20
 UNSEEN: Final = (
-    "deleted, the table flushed, a major compaction asked for, and nothing of it read any more. HBase's files were not "
-    "looked into: name its root folder by files=FOLDER in the log's URL, or look there when its cleaners have been"
+    "deleted, the table flushed, a compaction asked for, and nothing of it read any more. HBase's files were not "
+    "looked into: run major_compact in HBase's shell, and name its root folder by files=FOLDER in the log's URL"
 )
 SEEN: Final = "deleted, the table flushed and compacted, and every file of HBase's root folder read for the rows' keys"
 
@@ -35,6 +38,7 @@ SEEN: Final = "deleted, the table flushed and compacted, and every file of HBase
 def erase(engine: "HBase", ranges: Sequence[Range], only: Only | None) -> Proof:
     """See Engine.erase."""
     rows = _rows(engine, ranges, only)
+    engine.flush()  # a compaction drops marks of deletion only where it has two files to make one of
     for start in range(0, len(rows), READ // 1024):
         engine.delete_rows(rows[start : start + READ // 1024])
     engine.flush()

@@ -11,6 +11,7 @@ as sorted files, without any of theirs being written again, so that imports stay
 Heads lie apart from bodies, so that a scan of columns never reads a body.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import RLock
@@ -36,7 +37,9 @@ from rocksdict import (
 from eventlog import keys
 from eventlog.cells import Cell
 from eventlog.engines import Batch, Counts, Only, Proof, Want, rocks_erase
+from eventlog.engines.blocks import Block
 from eventlog.engines.gate import Gate, through_gate
+from eventlog.engines.rocks_blocks import block, pairs, whole_rows
 from eventlog.errors import EngineError, LockedError
 from eventlog.keys import Place, Range, Row
 from eventlog.times import DAY, Micros, day_of, day_start
@@ -46,6 +49,7 @@ BODIES: Final = b"e"
 META: Final = "meta"
 BATCH_CELLS: Final = 4096
 CACHE_BYTES: Final = 256 * 2**20
+PAUSES: Final = (0.01, 0.03, 0.1, 0.3, 1.0)  # seconds, before a reader looks again
 NEAR: Final = 8  # bodies closer than this are stepped to, others sought
 # Errors of closing after which nothing is amiss: it is closed, or lacks room to tidy up what its log of writes holds.
 UNHARMED: Final = ("already closed", "No space left")
@@ -77,6 +81,23 @@ def options() -> Options:
     return made
 
 
+def beside(call: Callable[[], T]) -> T:
+    """Does again what failed as the writer had just replaced a file, between its list of files and a look at it."""
+    for pause in PAUSES:
+        try:
+            return call()
+        except Exception as error:
+            if "No such file" not in str(error):
+                raise
+            time.sleep(pause)
+    return call()
+
+
+def opened_beside(store: str, made: Options, families: dict[str, Options]) -> Rdict:
+    """A store as it is now, to read, whoever writes it."""
+    return Rdict(store, made, column_families=families, access_type=AccessType.read_only(False))
+
+
 class Rocks:
     """An Engine in a folder."""
 
@@ -104,8 +125,9 @@ class Rocks:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             families = dict.fromkeys([META, *self._families()], self._options)
-            access = AccessType.read_only(False) if self.read_only else AccessType.read_write()
-            return Rdict(str(store), self._options, column_families=families, access_type=access)
+            if self.read_only:
+                return beside(lambda: opened_beside(str(store), self._options, families))
+            return Rdict(str(store), self._options, column_families=families, access_type=AccessType.read_write())
         except Exception as error:
             raise self._told(error, "opened") from None
 
@@ -221,22 +243,32 @@ class Rocks:
             if chosen:
                 yield bodies.fill(chosen) if bodies else chosen
 
+    def blocks(self, ranges: Sequence[Range], want: Want, counts: Counts) -> Iterator[Block]:
+        """The same rows as `read` gives, for tables: heads in blocks, bodies when they are asked for."""
+        for day in self.days(want):
+            moment = self._moment(day)
+            for one in ranges:
+                bound = HEADS + one.stop if one.stop else keys.after(HEADS)
+                found = whole_rows(pairs(moment, HEADS + one.start, bound, counts))
+                while some := self._try("read", lambda found=found: next(found, None)):
+                    yield self._block(some, moment, counts)
+
+    def _block(self, found: list[tuple[bytes, bytes]], moment: Snapshot, counts: Counts) -> Block:
+        made = block(found, moment, BODIES, counts)
+        read = made.bodies
+        made.bodies = lambda indexes: self._try("read", lambda: read(indexes))
+        return made
+
     @through_gate
     def _moment(self, day: str) -> Snapshot:
         return self._family(day).snapshot()
 
     def _heads(self, moment: Snapshot, one: Range, counts: Counts) -> Iterator[tuple[bytes, bytes]]:
-        # RocksDB points at the bound's bytes as long as it iterates, and rocksdict does not keep them: this frame does.
+        """The heads of a range."""
         bound = HEADS + one.stop if one.stop else keys.after(HEADS)
-        bounded = ReadOptions()
-        bounded.set_iterate_upper_bound(bound)
-        counts.seeks += 1
-        start = HEADS + one.start
-        last: Any = (start, b"")
         try:
-            for last in moment.items(from_key=start, read_opt=bounded):
-                yield last
-            _check_end(moment, bounded, last[0])
+            for some in pairs(moment, HEADS + one.start, bound, counts):
+                yield from some
         except Exception as error:
             raise self._told(error, "read") from None
 
@@ -356,15 +388,6 @@ class Rocks:
             except Exception as error:
                 if not any(text in str(error) for text in UNHARMED):
                     raise self._told(error, "closed") from None
-
-
-def _check_end(moment: Snapshot, bounded: ReadOptions, last: bytes) -> None:
-    """Raises where what lies behind the last key is damaged: rocksdict ends its `items` there, and says nothing."""
-    at = moment.iter(bounded)
-    at.seek(last)
-    if at.valid():
-        at.next()
-    at.status()
 
 
 def _rows(heads: Iterator[tuple[bytes, bytes]], counts: Counts) -> Iterator[Batch]:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from rocksdict import AccessType, IngestExternalFileOptions, Options, Rdict, ReadOptions, SstFileWriter
+from rocksdict import IngestExternalFileOptions, Options, Rdict, ReadOptions, SstFileWriter
 
 from eventlog.engines import NewCell
-from eventlog.engines.rocks import BODIES, HEADS, META, options
+from eventlog.engines.rocks import BODIES, HEADS, META, beside, opened_beside, options
 from eventlog.errors import EngineError
 
 MARK: Final = b"i"
@@ -73,11 +73,13 @@ class SortedFiles(msgspec.Struct, frozen=True):
 
     def present(self, day: str, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The heads that are stored under any of these sorted keys, by key."""
-        if not keys or day not in Rdict.list_cf(self.store, Options(raw_mode=True)):
-            return {}
-        access = AccessType.read_only(False)
+        return beside(lambda: self._present(day, keys)) if keys else {}
+
+    def _present(self, day: str, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         made = options()
-        db = Rdict(self.store, made, column_families={META: made, day: made}, access_type=access)
+        if day not in Rdict.list_cf(self.store, made):
+            return {}
+        db = opened_beside(self.store, made, {META: made, day: made})
         try:
             return _present(db.get_column_family(day), keys)
         finally:
