@@ -20,6 +20,7 @@ class List {
   /** Shows what is in view. */
   show(view) {
     this.lines = linesOf(this.model.rows, view);
+    this.inView = this.lines.filter(({ item }) => item?.event && item.time >= view.from && item.time <= view.to).length;
     this.drawn.clear();
     this.list.replaceChildren();
     this.shown = 0;
@@ -31,9 +32,9 @@ class List {
     const upTo = Math.min(lines, this.lines.length);
     for (; this.shown < upTo; this.shown += 1) this.list.append(this.line(this.lines[this.shown]));
     this.more.hidden = upTo === this.lines.length;
-    const events = this.lines.filter(line => line.item?.event).length;
-    const all = this.model.events.length;
-    this.counted.textContent = `${events === all ? "" : `${events.toLocaleString("en")} of `}${count(all, "event")}` + (this.more.hidden ? "" : `, the first ${count(upTo, "line")} shown`);
+    const all = this.model.events.length, part = this.inView === all ? "" : `${this.inView.toLocaleString("en")} of `;
+    const left = this.more.hidden ? "" : `, the first ${count(upTo, "line")} shown`;
+    this.counted.textContent = `${part}${count(all, "event")}${left}`;
   }
 
   /** Brings an item into sight and opens it. */

@@ -4,6 +4,9 @@ const AXIS = 46, BIN = 7, CLUSTER = 12, MARK = 6.5;
 const ROOT_HEIGHT = 54, CHILD_HEIGHT = 44, NAMED = 14; // on a narrow screen a lane's name stands above it
 const NARROW = 700, GUTTER = 184, MANY = 8;
 
+/** The dot of a mark whose event has notes. */
+const noted = () => svg("circle", { class: "noted", cx: 6.5, cy: -6.5, r: 2.6 });
+
 /** Draws the model into an SVG. What a mark stands for is its `target`: {items, from, to}. */
 class Plot {
   constructor(root, model) {
@@ -36,13 +39,13 @@ class Plot {
     const links = svg("g", { class: "links" }), marks = svg("g"), clip = { "clip-path": "url(#within)" };
     const chosen = [selected, hovered].filter(item => item);
     for (const lane of this.model.lanes) this.fill(lane, marks, links);
-    const over = svg("g");
-    for (const item of chosen) this.family(item, over, item === selected ? "selected" : "hovered");
+    const under = svg("g"), over = svg("g");
+    for (const item of chosen) this.family(item, under, over, item === selected ? "selected" : "hovered");
     this.root.replaceChildren(
       svg("defs", {}, svg("clipPath", { id: "within" }, svg("rect", { x: this.gutter, y: 0, width: this.plain, height: this.height }))),
       this.lanes(),
       svg("g", clip, this.axis()),
-      svg("g", clip, links, marks, over),
+      svg("g", clip, links, under, marks, over),
       this.labels(),
     );
   }
@@ -140,7 +143,7 @@ class Plot {
       const drawn = mark(lane.type, x, y, items.length > 1 ? MARK + 1.5 : MARK, items[0].gone);
       drawn.classList.add("one");
       if (items.length > 1) drawn.append(svg("text", { class: "many", y: -11 }, String(items.length)));
-      if (items.some(item => item.event?.notes.length)) drawn.append(svg("circle", { class: "noted", cx: 6.5, cy: -6.5, r: 2.6 }));
+      if (items.some(item => item.event?.notes.length)) drawn.append(noted());
       drawn.target = { items, from: items[0].time, to: items.at(-1).time };
       marks.append(drawn);
     }
@@ -156,16 +159,17 @@ class Plot {
     return svg("path", { class: `link ${colourOf(item.type)}${root.gone ? " gone" : ""}`, d: path });
   }
 
-  /** An item with all of its row, over whatever else is drawn. */
-  family(item, over, how) {
+  /** An item with all of its row: lines under the marks, its own marks over them. */
+  family(item, under, over, how) {
     const { root, children } = item.row;
     const few = children.length > 200 ? children.filter(child => child === item) : children;
     const inView = one => one.lane && one.time >= this.view.from && one.time <= this.view.to;
+    under.append(svg("g", { class: how }, ...few.map(child => this.link(child))));
     const group = svg("g", { class: how });
-    group.append(...few.map(child => this.link(child)));
     for (const one of [root, ...few].filter(inView)) {
       const drawn = mark(one.type, this.x(one.time), one.lane.middle, MARK, one.gone);
       if (one === item) drawn.prepend(svg("circle", { class: "halo", r: 12 }));
+      if (one.event?.notes.length) drawn.append(noted());
       drawn.target = { items: [one], from: one.time, to: one.time };
       group.append(drawn);
     }
