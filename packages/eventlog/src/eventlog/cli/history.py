@@ -20,7 +20,7 @@ from eventlog.scan import Scan
 def user(
     name: Annotated[str, typer.Argument(metavar="USER", help="The user, as it stands in the events.")],
     file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", help="With --html: the page's file; - is standard output.")
+        str | None, typer.Argument(metavar="FILE", help="With --html: the page's file; - is standard output.")
     ] = None,
     since: Since = None,
     until: Until = None,
@@ -31,8 +31,8 @@ def user(
 ) -> None:
     """One user's events in the order of time, a child under its root, notes beside.
 
-    [bold]eventlog user u1 --since 2011-02-16 --until 2011-02-17[/]  here
-    [bold]eventlog user u1 --html[/]                                 as a timeline for a browser, in u1.html
+    [bold]eventlog user u1 --since 2011-02-16[/]  here
+    [bold]eventlog user u1 --html[/]              as a timeline for a browser, in u1.html
     """
     if html and json:
         raise QueryError("user: --html and --json are two forms; ask for one")

@@ -11,6 +11,7 @@ class List {
     this.list.addEventListener("pointerleave", () => this.pointed(null));
     this.list.addEventListener("focusin", event => this.pointed(this.itemOf(event.target)));
     this.more.addEventListener("click", () => this.extend(this.shown + LINES));
+    this.earlier.addEventListener("click", () => this.start(this.first - LINES));
   }
 
   itemOf(node) {
@@ -21,19 +22,26 @@ class List {
   show(view) {
     this.lines = linesOf(this.model.rows, view);
     this.inView = this.lines.filter(({ item }) => item?.event && item.time >= view.from && item.time <= view.to).length;
-    this.drawn.clear();
-    this.list.replaceChildren();
-    this.shown = 0;
-    this.extend(LINES);
+    this.start(0);
   }
 
-  /** Shows so many lines. */
-  extend(lines) {
-    const upTo = Math.min(lines, this.lines.length);
+  /** Shows lines from a place on. */
+  start(place) {
+    this.drawn.clear();
+    this.list.replaceChildren();
+    this.first = this.shown = Math.max(0, place);
+    this.extend(this.first + LINES);
+  }
+
+  /** Shows lines up to a place. */
+  extend(place) {
+    const upTo = Math.min(place, this.lines.length);
     for (; this.shown < upTo; this.shown += 1) this.list.append(this.line(this.lines[this.shown]));
     this.more.hidden = upTo === this.lines.length;
+    this.earlier.hidden = !this.first;
     const all = this.model.events.length, part = this.inView === all ? "" : `${this.inView.toLocaleString("en")} of `;
-    const left = this.more.hidden ? "" : `, the first ${count(upTo, "line")} shown`;
+    const some = !this.more.hidden || !this.earlier.hidden;
+    const left = some ? `, lines ${(this.first + 1).toLocaleString("en")} to ${upTo.toLocaleString("en")} shown` : "";
     this.counted.textContent = `${part}${count(all, "event")}${left}`;
   }
 
@@ -41,7 +49,7 @@ class List {
   reveal(item, focus = false) {
     const place = this.lines.findIndex(line => line.item === item);
     if (place < 0) return;
-    if (place >= this.shown) this.extend(Math.ceil((place + 1) / LINES) * LINES);
+    if (place < this.first || place >= this.shown) this.start(place - 20);
     const line = this.drawn.get(item);
     const details = line.querySelector("details");
     if (details) details.open = true;
@@ -105,10 +113,11 @@ function summaryOf(item, types) {
   const { event, row } = item;
   const away = !item.root && dayStart(item.time) !== dayStart(row.time);
   const values = filled(event).slice(0, 6).map(([name, text]) => pair(name, text));
-  const notes = event.notes.map(([name, text]) => element("span", { class: "note" }, "✎ ", ...pair(name, text).childNodes));
+  const noteOf = ([name, text]) => element("span", { class: "note" }, "✎ ", ...pair(name, text).childNodes);
+  const notes = event.notes.map(noteOf);
   return element("summary", {},
     icon(item.type),
-    element("time", { datetime: dateOf(item.time).toISOString() }, away ? moment(item.time) : clock(item.time)),
+    element("time", {}, away ? moment(item.time) : clock(item.time)),
     element("b", {}, element("bdi", {}, types[item.type].name)),
     element("span", { class: "values" }, ...values),
     notes.length ? element("span", { class: "notes" }, ...notes) : null,
@@ -117,7 +126,12 @@ function summaryOf(item, types) {
 
 const filled = event => event.fields.filter(([_name, text]) => text !== "" && text !== "[]" && text !== "{}");
 const cut = (text, most) => (text.length > most ? `${text.slice(0, most)}…` : text);
-const pair = (name, text) => element("span", { class: "pair" }, element("bdi", { class: "name" }, name), " ", element("bdi", {}, cut(text, 80)));
+
+/** A name and its value in one line. */
+function pair(name, text) {
+  const value = element("bdi", {}, cut(text, 80));
+  return element("span", { class: "pair" }, element("bdi", { class: "name" }, name), " ", value);
+}
 
 /** All fields and notes of an event, and what it is. */
 function fieldsOf(item, types) {
@@ -133,7 +147,8 @@ function fieldsOf(item, types) {
   ];
   const list = element("dl");
   for (const [name, text] of lines) {
-    list.append(element("dt", {}, element("bdi", {}, name)), element("dd", {}, element("bdi", {}, text === "" ? "“”" : text)));
+    const value = element("bdi", {}, text === "" ? "“”" : text);
+    list.append(element("dt", {}, element("bdi", {}, name)), element("dd", {}, value));
   }
   return list;
 }

@@ -18,7 +18,8 @@ const SHAPES = [
   radius => polygon(radius * 1.4, 10, 0, radius * 0.6),
   radius => {
     const far = radius * 1.15, near = radius * 0.42;
-    return `M${-near} ${-far}H${near}V${-near}H${far}V${near}H${near}V${far}H${-near}V${near}H${-far}V${-near}H${-near}Z`;
+    const right = `H${near}V${-near}H${far}V${near}H${near}V${far}`;
+    return `M${-near} ${-far}${right}H${-near}V${near}H${-far}V${-near}H${-near}Z`;
   },
 ];
 
@@ -42,9 +43,10 @@ const colourOf = type => `c${(type ?? 0) % COLOURS}`;
 
 /** The mark of a type around a point. Of a root that is not there, only the outline. */
 function mark(type, x, y, radius, gone = null) {
-  const drawn = svg("g", { class: `mark ${colourOf(type)}${gone ? ` ${gone}` : ""}`, transform: `translate(${x.toFixed(1)} ${y})` });
-  drawn.append(svg("path", { d: SHAPES[(type ?? 0) % SHAPES.length](radius) }));
-  if (gone === "expired") drawn.append(svg("path", { class: "strike", d: `M${-radius} ${radius}L${radius} ${-radius}` }));
+  const shape = SHAPES[(type ?? 0) % SHAPES.length](radius), strike = `M${-radius} ${radius}L${radius} ${-radius}`;
+  const drawn = svg("g", { class: `mark ${colourOf(type)} ${gone ?? ""}`, transform: `translate(${x} ${y})` });
+  drawn.append(svg("path", { d: shape }));
+  if (gone === "expired") drawn.append(svg("path", { class: "strike", d: strike }));
   return drawn;
 }
 

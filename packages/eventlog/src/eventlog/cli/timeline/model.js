@@ -20,8 +20,11 @@ function modelOf(data) {
 function itemsOf(row, types) {
   const above = row.root ? row.root.type : types[row.children[0]?.type]?.parent ?? null;
   const made = { ...row };
-  made.root = { time: row.time, type: above, row: made, root: true, gone: row.root ? null : row.state, event: row.root };
-  made.children = row.children.map(event => ({ time: event.time, type: event.type, row: made, root: false, gone: null, event }));
+  const gone = row.root ? null : row.state;
+  made.root = { time: row.time, type: above, row: made, root: true, gone, event: row.root };
+  made.children = row.children.map(event => {
+    return { time: event.time, type: event.type, row: made, root: false, gone: null, event };
+  });
   if (above === null) made.root.lane = null;
   return made;
 }

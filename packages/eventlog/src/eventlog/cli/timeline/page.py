@@ -18,7 +18,7 @@ import msgspec
 from eventlog.cli.timeline.history import History
 from eventlog.errors import EngineError
 
-SCRIPTS: Final = ("times.js", "model.js", "marks.js", "plot.js", "list.js", "page.js")
+SCRIPTS: Final = ("times.js", "model.js", "marks.js", "plot.js", "list.js", "tip.js", "hands.js", "page.js")
 NAME: Final = 80  # characters of a file's name that come from the user's
 _IN_NAMES: Final = "-_.@+"
 

@@ -4,6 +4,12 @@ const AXIS = 46, BIN = 7, CLUSTER = 12, MARK = 6.5;
 const ROOT_HEIGHT = 54, CHILD_HEIGHT = 44, NAMED = 14; // on a narrow screen a lane's name stands above it
 const NARROW = 700, GUTTER = 184, MANY = 8;
 
+/** A rectangle. */
+function box(name, x, y, width, height, round = 0) {
+  const [left, top, wide, tall] = [x, y, width, height].map(number => number.toFixed(1));
+  return svg("rect", { class: name, x: left, y: top, width: wide, height: tall, rx: round });
+}
+
 /** The dot of a mark whose event has notes. */
 const noted = () => svg("circle", { class: "noted", cx: 6.5, cy: -6.5, r: 2.6 });
 
@@ -41,8 +47,9 @@ class Plot {
     for (const lane of this.model.lanes) this.fill(lane, marks, links);
     const under = svg("g"), over = svg("g");
     for (const item of chosen) this.family(item, under, over, item === selected ? "selected" : "hovered");
+    const within = svg("rect", { x: this.gutter, y: 0, width: this.plain, height: this.height });
     this.root.replaceChildren(
-      svg("defs", {}, svg("clipPath", { id: "within" }, svg("rect", { x: this.gutter, y: 0, width: this.plain, height: this.height }))),
+      svg("defs", {}, svg("clipPath", { id: "within" }, within)),
       this.lanes(),
       svg("g", clip, this.axis()),
       svg("g", clip, links, under, marks, over),
@@ -52,7 +59,8 @@ class Plot {
 
   x(time) {
     const { from, to } = this.view;
-    return this.gutter + Math.max(-2, Math.min(3, (time - from) / (to - from))) * this.plain;
+    const x = this.gutter + Math.max(-2, Math.min(3, (time - from) / (to - from))) * this.plain;
+    return Math.round(x * 10) / 10;
   }
 
   time(x) {
@@ -63,9 +71,9 @@ class Plot {
   lanes() {
     const drawn = svg("g");
     for (const lane of this.model.lanes) {
-      const y = lane.top;
-      if (!lane.depth) drawn.append(svg("line", { class: "edge", x1: 0, x2: this.width, y1: y, y2: y }));
-      drawn.append(svg("line", { class: "rail", x1: this.gutter, x2: this.width, y1: lane.middle, y2: lane.middle }));
+      const { top, middle } = lane;
+      if (!lane.depth) drawn.append(svg("line", { class: "edge", x1: 0, x2: this.width, y1: top, y2: top }));
+      drawn.append(svg("line", { class: "rail", x1: this.gutter, x2: this.width, y1: middle, y2: middle }));
     }
     return drawn;
   }
@@ -75,7 +83,8 @@ class Plot {
     for (const lane of this.model.lanes) {
       const y = this.gutter ? lane.middle : lane.top + 13;
       const x = 8 + lane.depth * 18, shown = this.gutter ? 18 - lane.depth * 2 : 40;
-      if (lane.depth && this.gutter) drawn.append(svg("path", { class: "elbow", d: `M${x - 10} ${y - 11}V${y}H${x - 3}` }));
+      const elbow = { class: "elbow", d: `M${x - 10} ${y - 11}V${y}H${x - 3}` };
+      if (lane.depth && this.gutter) drawn.append(svg("path", elbow));
       drawn.append(mark(lane.type, x + 7, y, 5.5));
       const name = lane.name.length > shown ? lane.name.slice(0, shown - 1) + "…" : lane.name;
       const text = svg("text", { x: x + 20, y: y + 4 }, name);
@@ -95,7 +104,7 @@ class Plot {
     const starts = above.map(({ at }) => Math.max(this.gutter, this.x(at)));
     above.forEach(({ at, texts }, place) => {
       const x = starts[place], room = (starts[place + 1] ?? this.width) - x - 12;
-      if (at > from) drawn.append(svg("line", { class: "era", x1: x.toFixed(1), x2: x.toFixed(1), y1: 2, y2: this.height }));
+      if (at > from) drawn.append(svg("line", { class: "era", x1: x, x2: x, y1: 2, y2: this.height }));
       const told = texts.find(text => text.length * 7.3 < room);
       if (told) drawn.append(svg("text", { class: "era", x: (x + 6).toFixed(1), y: 14 }, told));
     });
@@ -124,11 +133,12 @@ class Plot {
     for (const bin of bins) {
       const x = this.x(bin.from), width = Math.max(1, this.x(bin.to) - x - 1);
       const height = Math.max(2, (bin.items.length / most) * room);
-      const bar = svg("rect", { class: `bin ${colourOf(lane.type)}`, x: x.toFixed(1), y: (bottom - height).toFixed(1), width: width.toFixed(1), height: height.toFixed(1), rx: 1 });
+      const bar = box(`bin ${colourOf(lane.type)}`, x, bottom - height, width, height, 1);
       bar.target = bin;
       marks.append(bar);
     }
-    marks.append(svg("text", { class: "most", x: this.width - 6, y: lane.top + 12 }, `up to ${count(most, "event")} in ${lasting(step)}`));
+    const told = `up to ${count(most, "event")} in ${lasting(step)}`;
+    marks.append(svg("text", { class: "most", x: this.width - 6, y: lane.top + 12 }, told));
   }
 
   /** Marks; those that would hide one another are one, with their number. */
@@ -155,7 +165,7 @@ class Plot {
     if (!root.lane || root === item) return svg("g");
     const x = this.x(root.time), y = root.lane.middle, toX = this.x(item.time), toY = item.lane.middle;
     const turn = Math.min(Math.abs(toX - x), 26) * Math.sign(toX - x);
-    const path = `M${x.toFixed(1)} ${y}C${x.toFixed(1)} ${toY - 6} ${x.toFixed(1)} ${toY} ${(x + turn).toFixed(1)} ${toY}L${toX.toFixed(1)} ${toY}`;
+    const bend = `C${x} ${toY - 6} ${x} ${toY} ${x + turn} ${toY}`, path = `M${x} ${y}${bend}L${toX} ${toY}`;
     return svg("path", { class: `link ${colourOf(item.type)}${root.gone ? " gone" : ""}`, d: path });
   }
 
@@ -188,16 +198,17 @@ class Overview {
     const all = this.root.clientWidth || 900, width = all - gutter, height = 34, { from, to } = this.model.whole;
     Object.assign(this, { gutter, width });
     this.root.setAttribute("viewBox", `${-gutter} 0 ${all} ${height}`);
-    const bars = new Array(Math.ceil(width / 4)).fill(0), part = time => Math.max(0, Math.min(1, (time - from) / (to - from)));
-    for (const { time } of this.model.events) bars[Math.min(bars.length - 1, Math.floor(part(time) * bars.length))] += 1;
+    const part = time => Math.max(0, Math.min(1, (time - from) / (to - from)));
+    const bars = new Array(Math.ceil(width / 4)).fill(0), last = bars.length - 1;
+    for (const { time } of this.model.events) bars[Math.min(last, Math.floor(part(time) * bars.length))] += 1;
     const most = Math.max(...bars);
     const drawn = bars.map((many, place) => {
       const tall = many ? Math.max(2, (many / most) * (height - 8)) : 0;
-      return svg("rect", { class: "bar", x: place * 4, y: (height - 3 - tall).toFixed(1), width: 3, height: tall.toFixed(1) });
+      return box("bar", place * 4, height - 3 - tall, 3, tall);
     });
     const x = part(view.from) * width, wide = Math.max(4, part(view.to) * width - x);
-    const frame = svg("rect", { class: "window", x: (x + 1).toFixed(1), y: 1, width: (wide - 2).toFixed(1), height: height - 2, rx: 4 });
-    const ground = svg("rect", { class: "ground", width, height, rx: 6 });
+    const frame = box("window", x + 1, 1, wide - 2, height - 2, 4);
+    const ground = box("ground", 0, 0, width, height, 6);
     this.root.replaceChildren(ground, ...drawn.filter((_bar, place) => bars[place]), frame);
   }
 

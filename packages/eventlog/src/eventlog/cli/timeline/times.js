@@ -45,7 +45,7 @@ function spanned(from, to) {
   if (dayStart(from) === from && dayStart(to) === to) {
     return to - from === DAY ? longDay(from) : `${day(from)} – ${day(to - DAY)}`;
   }
-  const whole = to - from > 10 * MINUTE ? time => clock(Math.round(time / MINUTE) * MINUTE, true) : time => clock(time, true);
+  const whole = time => clock(to - from > 10 * MINUTE ? Math.round(time / MINUTE) * MINUTE : time, true);
   if (to - from > 20 * DAY) return `${day(from)} – ${day(to)}`;
   return `${day(from)}, ${whole(from)} – ${dayStart(from) === dayStart(to) ? "" : `${day(to)}, `}${whole(to)}`;
 }
@@ -75,7 +75,8 @@ function ticks(from, to, least) {
   for (let at = Math.ceil(from / step) * step; at <= to; at += step) {
     marks.push({ at, text: step < DAY ? clock(at, true) : String(dateOf(at).getUTCDate()) });
   }
-  return { marks, eras: step < DAY ? eras(from, to, 0, 0, longDay, briefDay, briefestDay) : eras(from, to, 0, 1, monthOf) };
+  const days = () => eras(from, to, 0, 0, longDay, briefDay, briefestDay);
+  return { marks, eras: step < DAY ? days() : eras(from, to, 0, 1, monthOf) };
 }
 
 const briefDay = time => `${WEEKDAYS[dateOf(time).getUTCDay()].slice(0, 3)} ${day(time)}`;
