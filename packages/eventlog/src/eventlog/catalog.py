@@ -139,6 +139,13 @@ class Catalog:
         """What the log remembers of a type's versions: their fields with types, columns and parent."""
         return self._known[name].versions if name in self._known else {}
 
+    def parent(self, name: str) -> str | None:
+        """The name of the type that a type's events are children of, by its class or as remembered; None of a root."""
+        if name in self.by_name:
+            return getattr(self.by_name[name].parent, "__name__", None)
+        versions = self.versions(name)
+        return versions[max(versions, key=int)]["parent"] if versions else None
+
     def described(self) -> "dict[str, Schema | Remembered]":
         """All types by name: by their classes, or else as the log remembers them."""
         stored = {name: _remembered(known) for name, known in self._known.items() if name not in self.by_name}

@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,9 @@ from eventlog.cli.app import app, err, opened, out
 from eventlog.cli.asked import Csv, Json, Limit, Since, Types, Until, Where, expression, listed, one_format
 from eventlog.cli.seen import seen
 from eventlog.cli.shown import clock, lines, program, safe
+from eventlog.cli.timeline import Asked, file_name, history, page, save
 from eventlog.errors import QueryError
+from eventlog.log import Log
 from eventlog.reading import Row
 from eventlog.scan import Scan
 
@@ -21,6 +24,9 @@ HANG = 6  # columns by which the rest of a long line is indented
 @app.command()
 def user(
     name: Annotated[str, typer.Argument(metavar="USER", help="The user, as it stands in the events.")],
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="With --html: the page's file; - is standard output.")
+    ] = None,
     since: Since = None,
     until: Until = None,
     types: Types = None,
@@ -28,17 +34,23 @@ def user(
     limit: Limit = None,
     json: Json = False,
     csv: Csv = False,
+    html: Annotated[bool, typer.Option("--html", help="A page with a timeline, as USER.html or FILE.")] = False,
 ) -> None:
     """One user's events in the order of time, a child under its root, notes beside.
 
     With --where, the rows in which it is true of an event.
 
-    Example: [bold]eventlog user u1 --since 2011-02-16 --until 2011-02-17[/]
+    [bold]eventlog user u1 --since 2011-02-16[/]  here
+    [bold]eventlog user u1 --html[/]              as a timeline for a browser, in u1.html
     """
-    one_format(json=json, csv=csv)
+    one_format(json=json, csv=csv, html=html)
+    if file is not None and not html:
+        raise QueryError(f"user: {safe(file)!r} is one word too many; a file goes with --html")
     with opened() as log:
         scan = log.scan(since, until, types=listed(types), where=expression(where), users=[name])
-        if csv:
+        if html:
+            picture(log, scan, Asked(name, since, until, tuple(listed(types) or ()), limit), file)
+        elif csv:
             from eventlog.cli.tables import write_csv
 
             write_csv(scan, limit)
@@ -51,6 +63,17 @@ def user(
             true = f", and true of {scan.asked.where}" if scan.asked.where is not None else ""
             err.print(f"no events of {safe(name)!r} in these times{safe(true)}", markup=False)
         err.print(str(scan.reads), style="dim")
+
+
+def picture(log: Log, scan: Scan, asked: Asked, file: str | None) -> None:
+    """Writes the page of a user's rows, and says where it is."""
+    made = history(asked, itertools.islice(scan.rows(), asked.limit), log.catalog.parent, log.catalog.clock())
+    if file == "-":
+        sys.stdout.buffer.write(page(made).encode())
+        return
+    path = Path(file or file_name(asked.user))
+    save(page(made), path)
+    err.print(f"{made.events:,} event{'s' * (made.events != 1)} in {safe(str(path))}", markup=False)
 
 
 def show(scan: Scan, limit: int | None) -> None:
