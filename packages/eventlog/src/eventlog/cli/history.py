@@ -3,7 +3,7 @@
 import itertools
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -12,11 +12,13 @@ from eventlog.cli.app import app, err, opened, out
 from eventlog.cli.asked import Csv, Json, Limit, Since, Types, Until, Where, expression, listed, one_format
 from eventlog.cli.seen import seen
 from eventlog.cli.shown import clock, lines, program, safe
-from eventlog.cli.timeline import Asked, file_name, history, page, save
 from eventlog.errors import QueryError
 from eventlog.log import Log
 from eventlog.reading import Row
 from eventlog.scan import Scan
+
+if TYPE_CHECKING:
+    from eventlog.cli.timeline import Asked
 
 HANG = 6  # columns by which the rest of a long line is indented
 
@@ -49,6 +51,8 @@ def user(
     with opened() as log:
         scan = log.scan(since, until, types=listed(types), where=expression(where), users=[name])
         if html:
+            from eventlog.cli.timeline import Asked
+
             picture(log, scan, Asked(name, since, until, tuple(listed(types) or ()), limit), file)
         elif csv:
             from eventlog.cli.tables import write_csv
@@ -65,8 +69,10 @@ def user(
         err.print(str(scan.reads), style="dim")
 
 
-def picture(log: Log, scan: Scan, asked: Asked, file: str | None) -> None:
+def picture(log: Log, scan: Scan, asked: "Asked", file: str | None) -> None:
     """Writes the page of a user's rows, and says where it is."""
+    from eventlog.cli.timeline import file_name, history, page, save
+
     made = history(asked, itertools.islice(scan.rows(), asked.limit), log.catalog.parent, log.catalog.clock())
     if file == "-":
         sys.stdout.buffer.write(page(made).encode())
