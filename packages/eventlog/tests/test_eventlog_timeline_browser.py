@@ -100,6 +100,11 @@ def test_zoom_by_buttons_keys_wheel_and_day_takes_the_list_along(look) -> None:
     seen.wait_text("#span", "Thursday 17 February 2011")
     seen.press("PageUp")
     seen.wait_text("#span", "Wednesday 16 February 2011")
+    seen.page.locator("#day").select_option(label="18 Feb 2011 (2 events)")
+    seen.wait_whole("#shown", "2 of 7 events")
+    seen.page.locator("#list summary").first.press("Enter")  # the root of a day before, shown above its late child
+    seen.wait_text("#list li.selected dl", "a18")
+    assert "a18" in seen.page.evaluate("() => document.activeElement.innerText")
     seen.press("0")
     seen.wait_whole("#shown", "7 events")
     seen.wait_zoomed(False)

@@ -152,7 +152,9 @@ class Look:
 
     def wait_zoomed(self, zoomed: bool) -> None:
         """Waits until the view is a part of all times, or all of them."""
-        self.page.wait_for_function("zoomed => document.getElementById('all').disabled !== zoomed", arg=zoomed)
+        self.page.wait_for_function(
+            "all => document.getElementById('all').getAttribute('aria-disabled') === all", arg=str(not zoomed).lower()
+        )
 
     def press(self, *keys: str) -> None:
         """Presses keys on the timeline."""
