@@ -19,7 +19,7 @@ EVIL = "</script><script>document.title='stolen'</script><img src=x onerror=\"do
 FLIPPED = "a\u202etxt.exe\x00\x1b[31m\u2028'\"&amp;\\"
 HEBREW = "שלום עולם"
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
-SECONDS = 60
+SECONDS = 30
 
 
 class PageView(Event):
@@ -143,6 +143,18 @@ class Look:
     def wait_text(self, selector: str, text: str) -> None:
         """Waits until an element's text holds this."""
         self.page.locator(selector).filter(has_text=text).first.wait_for(state="attached")
+
+    def wait_whole(self, selector: str, text: str) -> None:
+        """Waits until an element's text is this and nothing else."""
+        self.page.wait_for_function(
+            "([selector, text]) => document.querySelector(selector).textContent === text", arg=[selector, text]
+        )
+
+    def wait_zoomed(self, zoomed: bool) -> None:
+        """Waits until the view is a part of all times, or all of them."""
+        self.page.wait_for_function(
+            "all => document.getElementById('all').getAttribute('aria-disabled') === all", arg=str(not zoomed).lower()
+        )
 
     def press(self, *keys: str) -> None:
         """Presses keys on the timeline."""

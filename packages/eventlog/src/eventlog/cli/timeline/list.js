@@ -67,8 +67,9 @@ class List {
     const item = this.itemOf(details);
     if (!details.open) return void this.open.delete(item);
     if (!details.querySelector("dl")) details.append(fieldsOf(item, this.model.types));
-    if (!this.open.has(item)) this.chosen(item); // else it was open before, and is listed anew
+    if (this.open.has(item)) return; // it was open before, and is listed anew
     this.open.add(item);
+    this.chosen(item);
   }
 
   line({ item, heading }) {

@@ -1,4 +1,4 @@
-// The page: what is looked at, what is selected, and what mouse and keys change of that.
+// The page: what is looked at, what is selected, and what is said of the whole.
 
 const byId = id => document.getElementById(id);
 const model = modelOf(JSON.parse(byId("data").textContent));
@@ -66,7 +66,7 @@ function drawNow() {
   const isDay = state.view.to - state.view.from === DAY && dayStart(state.view.from) === state.view.from;
   byId("day").value = isDay ? String(state.view.from) : "";
   const all = state.view.from <= model.whole.from && state.view.to >= model.whole.to;
-  byId("all").disabled = byId("out").disabled = all;
+  for (const id of ["all", "out"]) byId(id).setAttribute("aria-disabled", String(all)); // which keeps the focus
 }
 
 function relist() {
@@ -85,6 +85,7 @@ function choose(item, { from, focus = false }) {
     look(item.time - span / 2, item.time + span / 2);
     clearTimeout(listing);
     relist();
+    if (from === "list") list.reveal(item, true); // its line is another one now
   }
   list.mark(item, "selected");
   if (item && from !== "list") {

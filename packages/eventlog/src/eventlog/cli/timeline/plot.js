@@ -164,8 +164,9 @@ class Plot {
     const { root } = item.row;
     if (!root.lane || root === item) return svg("g");
     const x = this.x(root.time), y = root.lane.middle, toX = this.x(item.time), toY = item.lane.middle;
-    const turn = Math.min(Math.abs(toX - x), 26) * Math.sign(toX - x);
-    const bend = `C${x} ${toY - 6} ${x} ${toY} ${x + turn} ${toY}`, path = `M${x} ${y}${bend}L${toX} ${toY}`;
+    const run = toY - 11 - (item.place % 3) * 3; // above the marks that lie between, and not all at one height
+    const bend = Math.min(10, Math.abs(toX - x) / 2), turn = bend * Math.sign(toX - x);
+    const path = `M${x} ${y}V${run - bend}Q${x} ${run} ${x + turn} ${run}H${toX - turn}Q${toX} ${run} ${toX} ${toY}`;
     return svg("path", { class: `link ${colourOf(item.type)}${root.gone ? " gone" : ""}`, d: path });
   }
 

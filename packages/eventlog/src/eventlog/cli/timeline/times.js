@@ -61,8 +61,8 @@ function lasting(micros) {
   return `${whole.toLocaleString("en")} ${largeName}` + (rest ? ` ${rest} ${smallName}` : "");
 }
 
-/** The least step of an axis, or of bins, that takes at least so long. */
-const stepOf = least => STEPS.find(step => step >= least) ?? Math.ceil(least / (28 * DAY)) * 28 * DAY;
+/** The least length of bins that is at least so long. */
+const stepOf = least => (least > DAY ? Math.ceil(least / DAY) * DAY : STEPS.find(step => step >= least));
 
 /**
  * The ticks between two times, `least` microseconds apart or more: [{at, text}], and the `eras` above them (days,
