@@ -108,7 +108,7 @@ def test_the_flags_of_the_command_narrow_the_page(folder: Path) -> None:
 
 def test_what_cannot_be_done_is_said_and_harms_no_file(folder: Path, tmp_path: Path) -> None:
     """Two forms at once, a file without a form, a folder that is not there, a folder as a file; the old page stays."""
-    assert "ask for one" in str(run(folder, "u1", "--html", "--json").exception)
+    assert "can't go together" in str(run(folder, "u1", "--html", "--json").exception)
     assert "goes with --html" in str(run(folder, "u1", "a.html").exception)
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "kept").write_text("kept")

@@ -176,5 +176,6 @@ def test_what_maven_says_when_it_fails_is_shown(tmp_path, monkeypatch):
         (tmp_path / program).write_text("#!/bin/sh\necho no network here; exit 1\n")
         (tmp_path / program).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(hbase_server, "PAUSES", (0.0, 0.0))
     with pytest.raises(hbase_server.HBaseError, match=r"(?s)Maven could not get HBase's jars.*no network here"):
         hbase_server.class_path(tmp_path / "tools")

@@ -130,7 +130,8 @@ def _begin(log: "Log", names: Sequence[str], moment: Micros) -> Mark:
     with log.gate.alone():
         known = erasure.salted(log.engine, erasure.load(log.engine, log.erased))
         digests = [known.digest(user) for user in names]
-        name = f"{_text(moment - moment % SECOND).translate({ord(sign): None for sign in '-:'})}-{secrets.token_hex(4)}"
+        second = _text(moment - moment % SECOND).translate({ord(sign): None for sign in "-:"})
+        name = f"{second}-{moment % SECOND:06d}-{secrets.token_hex(4)}"  # in the order of time
         receipt = Receipt(name, log.engine.name, _text(moment), [Forgotten(digest.hex()) for digest in digests])
         mark = Mark(receipt, moment, sorted({keys.user_prefix(user)[0] for user in names}))
         _keep(log, mark)
