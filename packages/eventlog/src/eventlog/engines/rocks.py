@@ -61,7 +61,7 @@ T = TypeVar("T")
 
 
 def options() -> Options:
-    """How every day is kept: LZ4 above, ZSTD below, 16 KiB blocks, a bloom filter on whole keys."""
+    """How every day is kept: LZ4 above, ZSTD below, 16 KiB blocks."""
     made = Options(raw_mode=True)
     made.create_if_missing(True)
     made.create_missing_column_families(True)
