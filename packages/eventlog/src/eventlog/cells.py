@@ -8,7 +8,7 @@
 `batch` is the number of the import that wrote the cell, 0 for all other writes. Nothing here does I/O.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -35,6 +35,46 @@ class Cell(NamedTuple):
     place: Place
     head: bytes
     body: bytes
+
+
+class Cells(msgspec.Struct, array_like=True):
+    """Many cells, as three lists of the same length: these are made, sorted and read faster than a tuple for each."""
+
+    keys: list[bytes] = []  # row and place in one
+    heads: list[bytes] = []
+    bodies: list[bytes] = []
+
+    @classmethod
+    def of(cls, cells: Iterable[tuple[bytes, bytes, bytes]]) -> "Cells":
+        """Of tuples of key, head and body."""
+        made = cls()
+        for key, head, body in cells:
+            made.keys.append(key)
+            made.heads.append(head)
+            made.bodies.append(body)
+        return made
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes, bytes]]:
+        return zip(self.keys, self.heads, self.bodies, strict=True)
+
+    def add(self, more: "Cells") -> None:
+        self.keys += more.keys
+        self.heads += more.heads
+        self.bodies += more.bodies
+
+    def part(self, start: int, stop: int) -> "Cells":
+        return Cells(self.keys[start:stop], self.heads[start:stop], self.bodies[start:stop])
+
+    def picked(self, indexes: Sequence[int]) -> "Cells":
+        """Those at some indexes, in the order of these."""
+        return Cells(*([some[index] for index in indexes] for some in (self.keys, self.heads, self.bodies)))
+
+    def order(self) -> list[int]:
+        """The indexes in the order of the keys; those of equal keys as they come."""
+        return sorted(range(len(self.keys)), key=self.keys.__getitem__)
 
 
 class Head(msgspec.Struct, array_like=True, frozen=True):
