@@ -16,8 +16,9 @@ from eventlog.catalog import Catalog
 from eventlog.engines import Counts, Want
 from eventlog.engines.blocks import Block, batch_of, blocks
 from eventlog.expressions import NOTES, Field
+from eventlog.questions import Question
 from eventlog.reading import stored_rows
-from eventlog.scan import Filter, Question, Reads, Scan
+from eventlog.scan import Filter, Reads, Scan
 from eventlog.tables import ALWAYS, TIME, Table, turned
 from eventlog.vectors import (
     Fields,

@@ -15,7 +15,8 @@ from polars.io.plugins import register_io_source
 from eventlog.catalog import Catalog
 from eventlog.expressions import Expression
 from eventlog.pushdown import beginning, comparison, membership, narrower
-from eventlog.scan import Question, Scan
+from eventlog.questions import Question
+from eventlog.scan import Scan
 
 _SIGNS: Final = {"Eq": "==", "Lt": "<", "LtEq": "<=", "Gt": ">", "GtEq": ">="}
 _TURNED: Final = {"==": "==", "<": ">", "<=": ">=", ">": "<", ">=": "<="}

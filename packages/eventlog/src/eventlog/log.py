@@ -21,10 +21,11 @@ from eventlog.errors import EngineError, EventError, EventIdError
 from eventlog.expressions import Expression
 from eventlog.forgetting import Verdict
 from eventlog.metrics import TabaMetrics
+from eventlog.questions import ask, ranges
 from eventlog.reading import Entry, Row, stored_rows, whole
 from eventlog.receipts import Receipt
 from eventlog.retention import Expired
-from eventlog.scan import Scan, ask, ranges
+from eventlog.scan import Scan
 from eventlog.times import Micros, micros, moment, now
 
 if TYPE_CHECKING:

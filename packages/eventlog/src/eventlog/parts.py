@@ -20,8 +20,9 @@ import msgspec
 from eventlog.engines import Engine
 from eventlog.errors import EngineError, QueryError
 from eventlog.keys import Range
+from eventlog.questions import Question
 from eventlog.reading import Entry
-from eventlog.scan import Question, Reads, Scan
+from eventlog.scan import Reads, Scan
 from eventlog.times import day_start
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from eventlog import keys
 from eventlog.catalog import Catalog, Remembered
 from eventlog.errors import QueryError
 from eventlog.near import hint
+from eventlog.questions import Question
 from eventlog.reading import Stored, StoredRow
-from eventlog.scan import Question
 from eventlog.schema import Schema
 from eventlog.times import Micros
 from eventlog.vectors import Plain, kinds_of, series
