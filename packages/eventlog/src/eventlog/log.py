@@ -131,8 +131,9 @@ class Log:
     def annotate(self, event_id: str, **notes: Any) -> bool:
         """Writes derived columns beside an event: numbers, texts, bools or datetimes; None removes one.
 
-        All of one name are of one kind. The event itself need not have come yet. False, and nothing is written, where
-        the user was forgotten after the event's time.
+        All of one name are of one kind, that of the first; only whole numbers become floats, all of them, once a float
+        comes. The event itself need not have come yet. False, and nothing is written, where the user was forgotten
+        after the event's time.
         """
         return not self.annotate_all([(event_id, notes)])
 
@@ -144,6 +145,7 @@ class Log:
 
     def _annotate(self, notes: Iterable[tuple[str, dict[str, Any]]]) -> tuple[int, ...]:
         cells, gone, refused = [], [], []
+        kinds: dict[str, str] = {}
         for index, (event_id, named) in enumerate(notes):
             row, subject = keys.read_event_id(event_id)
             if self.erased.covers_row(row):
@@ -154,7 +156,8 @@ class Log:
                 if value is None:
                     gone.append((row, place))
                 else:
-                    cells.append(note_cell(row, subject, name, self.catalog.remember_note(name, value)))
+                    cells.append(note_cell(row, subject, name, self.catalog.note_value(name, value, kinds)))
+        self.catalog.remember_notes(kinds)
         if cells:
             self.put(cells)
             self.catalog.metrics.wrote(cells, self.catalog.name)
