@@ -148,7 +148,7 @@ def stored_rows(batch: Batch, catalog: Catalog) -> Iterator[StoredRow]:
         if kind == keys.NOTE:
             subject, name = keys.read_note_place(cell.place)
             if subject in by_place:
-                by_place[subject].notes[name] = read_head(cell.head).columns
+                by_place[subject].notes[name] = catalog.noted(name, read_head(cell.head).columns)
             continue
         event = Stored(cell, catalog)
         if event.head.version == EXPIRED or (past and event.time <= past.get(event.code, -1)):

@@ -13,7 +13,7 @@ import msgspec
 from rocksdict import IngestExternalFileOptions, Options, Rdict, ReadOptions, SstFileWriter
 
 from eventlog.engines import Portion
-from eventlog.engines.rocks import BODIES, HEADS, META, beside, opened_beside, options
+from eventlog.engines.rocks_store import BODIES, HEADS, META, beside, opened_beside, options
 from eventlog.errors import EngineError
 
 MARK: Final = b"i"

@@ -37,7 +37,7 @@ from eventlog.importing.manifest import (
     Manifest,
     all_imports,
     alone,
-    clear,
+    finish,
     folder_of,
     now,
     save,
@@ -115,9 +115,7 @@ class _Import:
             raise
         for number in self._manifest.replaces:
             self._give_way(number)
-        self._manifest.state, self._manifest.finished = DONE, now()
-        save(self._engine, self._manifest)
-        clear(self._folder)
+        finish(self._engine, self._manifest, DONE)
         return result(self._engine, self._manifest)
 
     def _make_room(self) -> None:

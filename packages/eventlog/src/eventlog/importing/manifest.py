@@ -95,6 +95,13 @@ def save(engine: Engine, manifest: Manifest) -> None:
         engine.put_meta(name_of(manifest.number), encoded)
 
 
+def finish(engine: Engine, manifest: Manifest, state: str) -> None:
+    """The end of an import: keeps its last state and the time, and removes its working files."""
+    manifest.state, manifest.finished = state, now()
+    save(engine, manifest)
+    clear(folder_of(engine, manifest.number))
+
+
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
