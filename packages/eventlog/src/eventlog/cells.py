@@ -18,7 +18,7 @@ from eventlog import keys, serializers
 from eventlog.errors import EventError, SchemaError
 from eventlog.keys import Place, Row
 from eventlog.schema import Reference, Schema
-from eventlog.times import Micros, as_declared, micros
+from eventlog.times import Micros, micros
 
 NOBODY: Final = "?"  # the user of a child that names neither parent nor user
 EXPIRED: Final = 0  # the version of what is left of a root that is past its time to live while its children live
@@ -232,13 +232,3 @@ def decode_body(head: Head, body: bytes, by_number: Mapping[int, serializers.Ser
         return serializer.decode(body)
     except (ValueError, TypeError, KeyError, EOFError) as error:
         raise SchemaError(f"a stored event can't be read by serializer {head.serializer}: {error}") from None
-
-
-def key_fields(schema: Schema, row: Row, place: Place) -> dict[str, Any]:
-    """The fields that lie in the key: user and time, or time and parent."""
-    if schema.parent_field is None:
-        key = keys.read_row(row)
-        return {"user": key.user, "time": as_declared(key.time, schema.time_type, schema.time_unit)}
-    time = as_declared(keys.place_time(place), schema.time_type, schema.time_unit)
-    alone = row[-16:] == place[1:17]
-    return {"time": time, schema.parent_field: None if alone else keys.event_id(row)}

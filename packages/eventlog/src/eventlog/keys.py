@@ -167,7 +167,12 @@ def read_row(row: Row) -> RowKey:
     time, distinct = _TAIL.unpack_from(row, len(row) - 16)
     if not 0 <= time < END:
         raise ValueError("not a row's key")
-    return RowKey(row[1:-17].replace(b"\0\xff", b"\0").decode(), time, distinct)
+    return RowKey(row_user(row).decode(), time, distinct)
+
+
+def row_user(row: Row) -> bytes:
+    """The user of a row's key, as UTF-8."""
+    return row[1:-17].replace(b"\0\xff", b"\0")
 
 
 def row_time(row: Row) -> Micros:
