@@ -9,7 +9,6 @@
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -18,7 +17,7 @@ from eventlog import keys, serializers
 from eventlog.errors import EventError, SchemaError
 from eventlog.keys import Place, Row
 from eventlog.schema import Reference, Schema
-from eventlog.times import Micros, micros
+from eventlog.times import Micros, micros, zoned
 
 NOBODY: Final = "?"  # the user of a child that names neither parent nor user
 EXPIRED: Final = 0  # the version of what is left of a root that is past its time to live while its children live
@@ -134,16 +133,11 @@ def valid(schema: Schema, event: Any) -> dict[str, Any]:
         raise EventError(f"{schema.name}: {error}") from None
     except msgspec.ValidationError as error:
         raise EventError(f"{schema.name}: {error}") from None
-    values = {name: _zoned(getattr(checked, name)) for name in schema.types}
+    values = {name: zoned(getattr(checked, name)) for name in schema.types}
     for name, value in values.items():
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise EventError(f"{schema.name}.{name}: a number of more than 64 bits can't be stored")
     return values
-
-
-def _zoned(value: Any) -> Any:
-    """A datetime without a zone is of UTC, so that all can be compared."""
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 
 def distinction(

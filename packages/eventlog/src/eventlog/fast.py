@@ -208,7 +208,7 @@ class Columns:
         if not kinds:
             return None
         kind = kinds.pop()
-        if kinds or kind not in DTYPES:
+        if kinds or kind not in DTYPES or (kind is str and self._catalog.no_text(field.name)):
             raise Plain
         return series(values, kind)
 

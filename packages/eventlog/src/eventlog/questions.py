@@ -24,7 +24,7 @@ from eventlog.expressions import (
 )
 from eventlog.keys import Range
 from eventlog.near import hint
-from eventlog.times import END, Micros, micros
+from eventlog.times import END, Micros, micros, zoned
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -153,7 +153,7 @@ def _known(field: Field, catalog: Catalog) -> None:
 
 def _value(field: Field, value: Any, catalog: Catalog) -> Any:
     if field.name != "time" or field.type == NOTES:
-        return value
+        return zoned(value)
     schema = catalog.by_name.get(field.type)
     try:
         return micros(value, schema.time_unit if schema else "s")
