@@ -160,6 +160,12 @@ class Catalog:
         """What the log remembers of a type's versions: their fields with types, columns and parent."""
         return self._known[name].versions if name in self._known else {}
 
+    def columns(self, name: str, version: int) -> list[str]:
+        """The columns of a type in a version that is stored."""
+        if str(version) not in self.versions(name):
+            self.refresh()  # a newer program has written meanwhile
+        return self.versions(name).get(str(version), {}).get("columns", [])
+
     def parent(self, name: str) -> str | None:
         """The name of the type that a type's events are children of, by its class or as remembered; None of a root."""
         if name in self.by_name:

@@ -222,7 +222,7 @@ class Schema:
             unknown = {name: value for name, value in fields.items() if name not in self.types}
             known = {self.encoded[name]: value for name, value in fields.items() if name in self.types}
         try:
-            return msgspec.convert(known, self.cls), unknown
+            return msgspec.convert(known, self.cls, str_keys=True), unknown
         except msgspec.ValidationError as error:
             raise SchemaError(
                 f"{self.name} version {version} as stored does not fit the class of version {self.version}: {error}; "
