@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import eventlog
 from eventlog import Column, Event, QueryError, SchemaError, fast, parse
+from eventlog.scan import Filter
 
 START = datetime(2011, 2, 14, tzinfo=UTC)
 KINDS: dict[str, tuple[type, Any, Any]] = {
@@ -140,3 +141,21 @@ def test_a_version_that_does_not_fit_is_told(tmp_path):
         for way in (log.scan(columns=["number"]).frames, log.scan(columns=["number"]).plain_frames):
             with pytest.raises(QueryError, match="number"):
                 list(way())
+
+
+def test_an_engine_is_asked_only_of_what_is_a_column_in_every_version(tmp_path):
+    """HBase keeps a copy of a column beside the row; one that stopped being a column may have an old copy there."""
+    marks = {"number": "column", "text": "column"}
+    old, new = made(1, marks), made(2, marks | {"number": "rest"})
+    where = parse("Shop.number == 9 and Shop.text == 'x' and (Shop.number > 1 or Shop.text > 'a')")
+    with eventlog.open(str(tmp_path / "log"), [old]) as log:
+        assert str(Filter(log.catalog, log.scan(where=where).asked).pushed) == str(where)
+        log.write([old(user="u", time=START, number=1, text="x")])
+    with eventlog.open(str(tmp_path / "log"), [new]) as log:
+        [entry] = log.user("u")
+        entry.event.number = 9
+        log.write([entry])
+        assert str(Filter(log.catalog, log.scan(where=where).asked).pushed) == "Shop.text == 'x'"
+        assert [one.id for one in log.scan(where=where)] == [entry.id]
+    with eventlog.open(str(tmp_path / "log"), [old]) as log:
+        assert [one.id for one in log.scan(where=where)] == [entry.id]

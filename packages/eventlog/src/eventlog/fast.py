@@ -50,7 +50,7 @@ def frames(scan: Scan) -> Iterator[pl.DataFrame]:
         since=scan.asked.since,
         until=scan.asked.until,
         bodies=bodies,
-        where=scan.asked.where,
+        where=passes.pushed,
         types=_types(scan, table, passes),
         select=passes.cells if bodies and not passes.needs_bodies else None,
     )
