@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import eventlog
-from eventlog import Column, Event, EventError, Parent, fast
+from eventlog import Column, Event, EventError, Parent, fast, keys
 
 START = datetime(2011, 2, 14, tzinfo=UTC)
 
@@ -198,3 +198,51 @@ def test_json_refuses_what_it_has_no_number_for(log, value):
         [one] = log.write([Fields(user="msgpack", time=START, **values)])
         assert repr(log.event(one).event) == repr(Fields(user="msgpack", time=START, **values))
     assert list(log.user("nan")) == []
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)  # fmt: skip
+@given(
+    values=EVENTS, replies=st.lists(st.none() | TEXTS, max_size=3), orphaned=st.booleans(),
+    of_root=st.none() | st.floats(allow_nan=False), of_child=st.none() | st.floats(allow_nan=False),
+    name=st.sampled_from(list(VALUES)),
+)  # fmt: skip
+def test_a_line_of_a_child_says_what_its_root_and_its_notes_say(
+    log, values, replies, orphaned, of_root, of_child, name
+):
+    """TYPE.FIELD, TYPE.time, TYPE.count and notes, on the lines of root and children, with the root there or not."""
+    log.count += 1
+    user = f"w{log.count}"
+    event = Fields(user=user, time=START, **values)
+    [root] = log.write([event])
+    ids = log.write(
+        Reply(fields=root, time=START + timedelta(hours=at), text=text) for at, text in enumerate(replies, 1)
+    )
+    log.annotate(root, score=of_root)
+    for one in ids[:1]:
+        log.annotate(one, score=of_child)
+    if orphaned:
+        log.engine.remove([(keys.read_event_id(root)[0], keys.root_place(keys.type_code("Fields")))])
+    columns = ["id", "row", "user", "time", "type", "text", f"Fields.{name}", "Fields.time", "Reply.count",
+               "Fields.count", "notes.score", "fields"]  # fmt: skip
+    scan = log.scan(users=[user], columns=columns)
+    entries = {entry.id: entry for entry in scan}
+    assert list(entries) == ([] if orphaned else [root]) + ids
+    for way in (scan.plain_frames, scan.frames):
+        lines = pl.concat([scan.empty(), *way()]).to_dicts()
+        assert [line["id"] for line in lines] == list(entries)
+        for line in lines:
+            entry = entries[line["id"]]
+            got = line[f"Fields.{name}"]
+            got = sorted(got) if name == "group" and got is not None else got
+            assert same(got, None if orphaned else shown(event, name))
+            assert (line["row"], line["user"], line["time"], line["type"], line["text"]) == (
+                root, user, entry.time, entry.type, entry.event.text
+            )  # fmt: skip
+            assert line["Fields.time"] == (None if orphaned else START)
+            assert (line["Reply.count"], line["Fields.count"]) == (len(ids), 0)
+            own = entry.notes.get("score")
+            assert line["notes.score"] == (of_root if own is None and not orphaned else own)
+            assert line["fields"] == (None if entry.id == root else root)
