@@ -86,9 +86,7 @@ def test_scans_that_wait_for_each_other(engine, monkeypatch):
     wrong: list[object] = []
 
     def ask() -> None:
-        for cell in CELLS:
-            if (got := engine.get(cell.row)) != [cell]:
-                wrong.append(got)
+        wrong.extend(got for cell in CELLS if (got := engine.get(cell.row)) != [cell])
 
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
@@ -149,7 +147,6 @@ def test_single_rows_are_asked_for_many_at_once(engine, monkeypatch):
     wanted = sorted({cell.row for cell in cells})
     missing = [row[:-1] + bytes([row[-1] ^ 128]) for row in wanted[::9]]
     ranges = [keys.Range(row, keys.after(row)) for row in sorted([*wanted, *missing])]
-    user = keys.user_range("u7")
     counts = Counts()
     assert found(engine, *ranges, counts=counts) == cells
     assert calls == [40, 40, 20]

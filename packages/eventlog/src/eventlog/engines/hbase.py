@@ -100,15 +100,15 @@ class HBase:
     def _make(self) -> None:
         """Makes the tables where there are none, and sees that those which are there are a log's."""
         there = {name.decode() for name in self._call(lambda connection: connection.tables())}
+        for name, families in self._tables.items():
+            if name not in there:
+                continue
+            if (told := self._call(partial(hbase_errors.lacking, table=name, families=families))) is not None:
+                raise EngineError(f"{self.url}: {told}")
         missing = {name: families for name, families in self._tables.items() if name not in there}
         if missing and self.read_only:
             raise EngineError(f"{self.url}: there is no such log; the first write makes it, or check the table's name")
-        for name, families in self._tables.items():
-            if name in there:
-                told = self._call(partial(hbase_errors.lacking, table=name, families=families))
-                if told is not None:
-                    raise EngineError(f"{self.url}: {told}")
-                continue
+        for name, families in missing.items():
             with contextlib.suppress(AlreadyExists):  # another process was faster
                 self._call(lambda connection, name=name, families=families: connection.create_table(name, families))
         if not self.read_only and self.get_meta(CLOSED) is not None:
