@@ -95,7 +95,9 @@ class HBase:
             raise self._told(error) from None
         except (ValueError, TypeError) as error:
             raise EngineError(f"{url}: {error}") from None
+        self._made = False
         self._make()
+        self._made = True
 
     def _make(self) -> None:
         """Makes the tables where there are none, and sees that those which are there are a log's."""
@@ -138,11 +140,10 @@ class HBase:
     def _judge(self, error: BaseException, patience: Patience) -> None:
         """Raises EngineError where trying again is in vain, or was tried enough."""
         spent = patience.spent()
-        refused = isinstance(error, (*ANSWERED, TimeoutError))
-        mark = (f"{self._table}.meta", CLOSED.encode())
-        wrong = hbase_errors.look(self._named, self._tables, mark) if refused else None
-        if wrong is not None:
-            raise EngineError(f"{self.url}: {wrong}") from None
+        if self._made and isinstance(error, (*ANSWERED, TimeoutError)):
+            mark = (f"{self._table}.meta", CLOSED.encode())
+            if (wrong := hbase_errors.look(self._named, self._tables, mark)) is not None:
+                raise EngineError(f"{self.url}: {wrong}") from None
         if spent or hbase_errors.final(error):
             raise self._told(error) from None
 
@@ -238,8 +239,7 @@ class HBase:
 
     def split(self, one: Range, parts: int) -> list[Range]:
         """At the borders of regions; more parts than there are regions within them."""
-        regions = self._call(lambda connection: connection.table(self._table).regions())
-        starts = sorted({region["start_key"] for region in regions})
+        starts = sorted({start for _, start, _ in self.regions()})
         inside = [key for key in starts if key > one.start and (not one.stop or key < one.stop)]
         pieces = [Range(start, stop) for start, stop in pairwise([one.start, *inside, one.stop])]
         return [part for piece in pieces for part in keys.split(piece, max(1, -(-parts // len(pieces))))]
@@ -289,6 +289,17 @@ class HBase:
     def compact(self, since: Micros, until: Micros) -> None:
         self._call(lambda connection: connection.compact_table(self._table, major=True))
 
+    def regions(self) -> list[tuple[str, Row, Row]]:
+        """The regions of the table: what HBase calls them, the first row, and the first of the next (empty: none)."""
+        found = self._call(lambda connection: connection.table(self._table).regions())
+        return [(_region(one["name"]), one["start_key"], one["end_key"]) for one in found]
+
+    def compact_regions(self, ranges: Sequence[Range]) -> None:
+        """Asks for a compaction of the regions that hold rows of these ranges."""
+        for name, start, stop in self.regions():
+            if any((not stop or one.start < stop) and (not one.stop or start < one.stop) for one in ranges):
+                self._call(lambda connection, name=name: connection.compact_table(name, major=True))
+
     def get_meta(self, name: str) -> bytes | None:
         found = self._call(lambda connection: connection.table(f"{self._table}.meta").row(name.encode(), [META]))
         return found.get(META)
@@ -337,3 +348,8 @@ def _number(url: str, options: Mapping[str, str], name: str) -> float:
         return float(options[name])
     except ValueError:
         raise EngineError(f"{url}: {name} is {options[name]!r}, and no number") from None
+
+
+def _region(name: bytes) -> str:
+    """The hash at the end of a region's full name, which is `table,first row,number.HASH.`."""
+    return name.rstrip(b".").rpartition(b".")[2].decode()
