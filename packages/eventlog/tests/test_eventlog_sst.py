@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rocksdict import DBCompressionType, Options, Rdict, SstFileWriter
 
-from eventlog.engines.rocks import options
+from eventlog.engines.rocks_store import options
 from eventlog.engines.sst import SortedFile, read_back
 from eventlog.errors import EngineError
 from eventlog.keys import Range

@@ -3,6 +3,8 @@
     meta "type/NAME"   {"name", "versions": {version: what the class was like}, "ttl"}     since its first event
     meta "note/NAME"   the kind of its values: "int", "float", "str", "bool", "datetime"
 
+The kind of a note is that of its first value; only "int" can become "float" later, and never anything else. So values
+that were written as whole numbers may lie in a note of floats: `noted` gives them as floats, to every reader.
 A class that changed and kept its version is refused before anything is written.
 """
 
@@ -176,26 +178,54 @@ class Catalog:
             )
         self._known[schema.name] = known
 
-    def remember_note(self, name: str, value: Any) -> Any:
-        """A note's value as its kind. Raises EventError where earlier notes of that name are of another kind."""
+    def note_value(self, name: str, value: Any, kinds: dict[str, str]) -> Any:
+        """A value about to be written as a note, as its kind. `kinds` takes up what `remember_notes` has to keep.
+
+        Raises EventError where notes of that name are of another kind: a whole number beside floats becomes one, and
+        a float beside whole numbers makes the note one of floats; all else stays what it was first.
+        """
         kind = next((told for told, cls in KINDS.items() if type(value) is cls), None)
         if kind is None:
             raise EventError(f"note {name}: {value!r} is not a number, a text, a bool or a datetime")
         if kind == "int" and not -(2**63) <= value < 2**63:
             raise EventError(f"note {name}: {value} takes more than 64 bits")
-        if name not in self.notes:
-            stored = self._engine.get_meta(f"note/{name}")
-            if stored is None:
-                self._engine.put_meta(f"note/{name}", kind.encode())
-            self.notes[name] = stored.decode() if stored else kind
-        if self.notes[name] == "float" and kind == "int":
+        held = kinds.get(name) or self.notes.get(name)
+        if name not in kinds and _may_become(held, kind):
+            held = self._note_kind(name)
+        if _may_become(held, kind):
+            kinds[name] = held = kind
+        if held == "float" and kind == "int":
+            if int(float(value)) != value:
+                raise EventError(f"note {name}: holds floats, and {value} is none exactly; use another name")
             return float(value)
-        if self.notes[name] != kind:
-            raise EventError(f"note {name}: holds {self.notes[name]}, not {kind}; use another name")
+        if held != kind:
+            raise EventError(f"note {name}: holds {held} since its first value, not {kind}; use another name")
         return value
+
+    def _note_kind(self, name: str) -> str | None:
+        """The kind of a note as it is stored now: another writer may have made it, or made it one of floats."""
+        if stored := self._engine.get_meta(f"note/{name}"):
+            self.notes[name] = stored.decode()
+        return self.notes.get(name)
+
+    def remember_notes(self, kinds: dict[str, str]) -> None:
+        """Keeps the kinds of notes that are about to be written, where they are new."""
+        for name, kind in kinds.items():
+            if self.notes.get(name) != kind:
+                self._engine.put_meta(f"note/{name}", kind.encode())
+                self.notes[name] = kind
+
+    def noted(self, name: str, value: Any) -> Any:
+        """A note's value as it was stored, as its kind is now."""
+        return float(value) if type(value) is int and self.notes.get(name) == "float" else value
 
     def __iter__(self) -> Iterator[Schema]:
         return iter(self.schemas)
+
+
+def _may_become(held: str | None, kind: str) -> bool:
+    """Whether a value of another kind changes what a note holds, and is not refused."""
+    return held is None or (held == "int" and kind == "float")
 
 
 def _by_number(schemas: list[Schema]) -> dict[int, serializers.Serializer]:

@@ -16,8 +16,9 @@ from eventlog.catalog import Catalog
 from eventlog.engines import Counts, Want
 from eventlog.engines.blocks import Block, batch_of, blocks
 from eventlog.expressions import NOTES, Field
+from eventlog.questions import Question
 from eventlog.reading import stored_rows
-from eventlog.scan import Filter, Question, Reads, Scan
+from eventlog.scan import Filter, Reads, Scan
 from eventlog.tables import ALWAYS, TIME, Table, turned
 from eventlog.vectors import (
     Fields,
@@ -244,6 +245,9 @@ class Columns:
             return None
         values = note_values([self._block.heads[index] for index in found["index"].to_list()])
         kinds = kinds_of(values)
+        if int in kinds and self._catalog.notes.get(name) == "float":
+            values = [self._catalog.noted(name, value) for value in values]
+            kinds = kinds_of(values)
         if len(kinds) != 1:
             raise Plain
         subject = pl.when(of_root).then(place.bin.slice(1, 1)).otherwise(place.bin.slice(1, keys.CHILD_LENGTH))

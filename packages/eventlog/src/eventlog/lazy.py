@@ -15,7 +15,9 @@ from polars.io.plugins import register_io_source
 from eventlog.catalog import Catalog
 from eventlog.expressions import Expression
 from eventlog.pushdown import beginning, comparison, membership, narrower
-from eventlog.scan import Question, Scan
+from eventlog.questions import Question
+from eventlog.scan import Scan
+from eventlog.tables import same_kinds
 
 _SIGNS: Final = {"Eq": "==", "Lt": "<", "LtEq": "<=", "Gt": ">", "GtEq": ">="}
 _TURNED: Final = {"==": "==", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -24,16 +26,19 @@ _TURNED: Final = {"==": "==", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 def lazy(scan: Scan, workers: int = 1) -> pl.LazyFrame:
     """A scan as a lazy frame of the columns of its tables."""
 
+    schema = scan.empty().schema
+
     def source(
         columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _size: int | None
     ) -> Iterator[pl.DataFrame]:
         asked = scan.asked if predicate is None else with_predicate(scan, predicate)
-        wanted = scan.empty().columns if columns is None else columns
+        wanted = schema.names() if columns is None else columns
         needed = list(dict.fromkeys([*wanted, *(predicate.meta.root_names() if predicate is not None else [])]))
         asked = msgspec.structs.replace(asked, columns=tuple(needed) or ("time",))
         left = limit
         read = Scan(scan.engine, scan.catalog, asked)
         for frame in read.frames(workers=workers):
+            same_kinds(frame, schema)
             passed = frame if predicate is None else frame.filter(predicate)
             passed = passed.select(wanted)
             if left is not None:
@@ -45,7 +50,7 @@ def lazy(scan: Scan, workers: int = 1) -> pl.LazyFrame:
                 return
         scan.reads = read.reads
 
-    return register_io_source(source, schema=dict(scan.empty().schema), validate_schema=True)
+    return register_io_source(source, schema=dict(schema), validate_schema=True)
 
 
 def with_predicate(scan: Scan, predicate: pl.Expr) -> Question:

@@ -21,10 +21,11 @@ from eventlog.errors import EngineError, EventError, EventIdError
 from eventlog.expressions import Expression
 from eventlog.forgetting import Verdict
 from eventlog.metrics import TabaMetrics
+from eventlog.questions import ask, ranges
 from eventlog.reading import Entry, Row, stored_rows, whole
 from eventlog.receipts import Receipt
 from eventlog.retention import Expired
-from eventlog.scan import Scan, ask, ranges
+from eventlog.scan import Scan
 from eventlog.times import Micros, micros, moment, now
 
 if TYPE_CHECKING:
@@ -130,8 +131,9 @@ class Log:
     def annotate(self, event_id: str, **notes: Any) -> bool:
         """Writes derived columns beside an event: numbers, texts, bools or datetimes; None removes one.
 
-        All of one name are of one kind. The event itself need not have come yet. False, and nothing is written, where
-        the user was forgotten after the event's time.
+        All of one name are of one kind, that of the first; only whole numbers become floats, all of them, once a float
+        comes. The event itself need not have come yet. False, and nothing is written, where the user was forgotten
+        after the event's time.
         """
         return not self.annotate_all([(event_id, notes)])
 
@@ -143,6 +145,7 @@ class Log:
 
     def _annotate(self, notes: Iterable[tuple[str, dict[str, Any]]]) -> tuple[int, ...]:
         cells, gone, refused = [], [], []
+        kinds: dict[str, str] = {}
         for index, (event_id, named) in enumerate(notes):
             row, subject = keys.read_event_id(event_id)
             if self.erased.covers_row(row):
@@ -153,7 +156,8 @@ class Log:
                 if value is None:
                     gone.append((row, place))
                 else:
-                    cells.append(note_cell(row, subject, name, self.catalog.remember_note(name, value)))
+                    cells.append(note_cell(row, subject, name, self.catalog.note_value(name, value, kinds)))
+        self.catalog.remember_notes(kinds)
         if cells:
             self.put(cells)
             self.catalog.metrics.wrote(cells, self.catalog.name)

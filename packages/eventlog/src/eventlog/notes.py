@@ -14,7 +14,10 @@ _KINDS: Final = (pl.String, pl.Boolean, pl.Float32, pl.Float64)
 
 
 def cells_of(frame: pl.DataFrame, catalog: Catalog) -> list[Cell]:
-    """The notes of a table as cells, all of them looked at. Raises EventError with the line or the column."""
+    """The notes of a table as cells, all of them looked at. Raises EventError with the line or the column.
+
+    Remembers the kinds of these notes, which so are about to be written.
+    """
     if "id" not in frame.columns or frame.width < 2:
         raise EventError(f"a table of notes has a column id, and one for each note; here are {frame.columns}")
     places = []
@@ -24,6 +27,7 @@ def cells_of(frame: pl.DataFrame, catalog: Catalog) -> list[Cell]:
         except EventIdError as error:
             raise EventError(f"line {line}: {error}") from None
     found: list[Cell] = []
+    kinds: dict[str, str] = {}
     for column in frame.columns:
         if column == "id":
             continue
@@ -32,7 +36,8 @@ def cells_of(frame: pl.DataFrame, catalog: Catalog) -> list[Cell]:
             raise EventError(f"column {column}: is {dtype}; notes are numbers, texts, bools or datetimes")
         for (row, subject), value in zip(places, frame[column].to_list(), strict=True):
             if value is not None:
-                found.append(note_cell(row, subject, name, catalog.remember_note(name, _zoned(value))))
+                found.append(note_cell(row, subject, name, catalog.note_value(name, _zoned(value), kinds)))
+    catalog.remember_notes(kinds)
     return found
 
 

@@ -20,8 +20,9 @@ import msgspec
 from eventlog.engines import Engine
 from eventlog.errors import EngineError, QueryError
 from eventlog.keys import Range
+from eventlog.questions import Question
 from eventlog.reading import Entry
-from eventlog.scan import Question, Reads, Scan
+from eventlog.scan import Reads, Scan
 from eventlog.times import day_start
 
 if TYPE_CHECKING:
@@ -172,7 +173,10 @@ def _answered(one: Scan) -> Answer:
 
 def _ahead(scan: Scan, tasks: list[Task], pool: Executor, workers: int) -> "Iterator[pl.DataFrame]":
     """The tasks' tables in order, with no more than a few tasks begun and not yet given."""
+    from eventlog.tables import same_kinds
+
     waiting: deque[Future[Answer]] = deque()
+    schema = scan.empty().schema
     left = iter(tasks)
     try:
         waiting.extend(pool.submit(call, part) for call, part in islice(left, workers + 1))
@@ -180,7 +184,9 @@ def _ahead(scan: Scan, tasks: list[Task], pool: Executor, workers: int) -> "Iter
             reads, frames = waiting.popleft().result()
             waiting.extend(pool.submit(call, part) for call, part in islice(left, 1))
             add(scan.reads, reads)
-            yield from frames
+            for frame in frames:
+                same_kinds(frame, schema)
+                yield frame
     except BrokenProcessPool:
         _forget_processes()
         raise EngineError(

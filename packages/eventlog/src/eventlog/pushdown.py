@@ -12,7 +12,7 @@ import msgspec
 from eventlog.catalog import KINDS, Catalog
 from eventlog.errors import QueryError
 from eventlog.expressions import NOTES, Compare, Expression, Field, IsIn, StartsWith
-from eventlog.scan import Question, narrowed, prepare
+from eventlog.questions import Question, narrowed, prepare
 from eventlog.times import micros
 
 _EXACT: Final = 2**53

@@ -36,7 +36,8 @@ from eventlog import parts as cut
 from eventlog.errors import QueryError, SchemaError
 from eventlog.expressions import parse
 from eventlog.log import Log, open_log
-from eventlog.scan import Question, Scan
+from eventlog.questions import Question
+from eventlog.scan import Scan
 
 if TYPE_CHECKING:
     from pyspark import RDD, SparkContext

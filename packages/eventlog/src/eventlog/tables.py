@@ -21,8 +21,8 @@ from eventlog import keys
 from eventlog.catalog import Catalog, Remembered
 from eventlog.errors import QueryError
 from eventlog.near import hint
+from eventlog.questions import Question
 from eventlog.reading import Stored, StoredRow
-from eventlog.scan import Question
 from eventlog.schema import Schema
 from eventlog.times import Micros
 from eventlog.vectors import Plain, kinds_of, series
@@ -40,6 +40,8 @@ _PLAIN: Final[Mapping[Any, Any]] = {
 }  # fmt: skip
 _EXACT: Final = {str(kind): plain for plain, kind in _PLAIN.items()}
 _NOTES: Final = {"int": pl.Int64, "float": pl.Float64, "str": pl.String, "bool": pl.Boolean, "datetime": TIME}
+
+WIDENED: Final = "holds floats now, and held whole numbers when this was asked: ask again"
 
 Getter = Callable[[StoredRow, Stored], Any]
 
@@ -138,6 +140,12 @@ class Table:
 
         return value
 
+    def _widened(self, name: str) -> None:
+        """Raises QueryError where a note has become one of floats since this table was asked for."""
+        self._catalog.refresh()
+        if name.startswith("notes.") and self._dtype(name) != self.dtypes[name]:
+            raise QueryError(f"columns: {name} {WIDENED}")
+
     def frame(self, found: list[tuple[StoredRow, list[Stored]]]) -> pl.DataFrame:
         """A batch as a table."""
         lines = [(row, event) for row, events in found for event in events]
@@ -148,8 +156,16 @@ class Table:
             try:
                 made[name] = pl.Series(name, values, dtype=pl.Int64 if kind == TIME and _raw(name) else kind).cast(kind)
             except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
+                self._widened(name)
                 raise QueryError(f"columns: {name} holds what is not {kind} ({error}); leave that column out") from None
         return pl.DataFrame(made)
+
+
+def same_kinds(frame: pl.DataFrame, schema: pl.Schema) -> None:
+    """Raises QueryError where a table, made elsewhere or later, has a note of floats that was one of whole numbers."""
+    for name, kind in schema.items():
+        if kind == pl.Int64 and frame.schema.get(name) == pl.Float64:
+            raise QueryError(f"columns: {name} {WIDENED}, with a log that is opened anew")
 
 
 def _raw(name: str) -> bool:

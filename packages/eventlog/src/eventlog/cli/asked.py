@@ -7,6 +7,8 @@ import typer
 
 from eventlog.errors import QueryError
 from eventlog.expressions import Expression, parse
+from eventlog.log import Log
+from eventlog.scan import Scan
 
 Since = Annotated[str | None, typer.Option(help="Rows from this time on, such as 2011-02-16 or 2011-02-16T10:00.")]
 Until = Annotated[str | None, typer.Option(help="Rows before this time.")]
@@ -42,6 +44,29 @@ def expression(text: str | None) -> Expression | None:
     """What `--where` says, and what stands in the shell: both are to be true."""
     given = [parse(one) for one in (Standing.where, text) if one]
     return given[0] & given[1] if len(given) == 2 else given[0] if given else None
+
+
+def scanned(
+    log: Log,
+    since: str | None,
+    until: str | None,
+    *,
+    types: str | None,
+    columns: list[str] | None,
+    where: str | None,
+    sample: str,
+    prefix: str,
+) -> Scan:
+    """A scan of what the flags say."""
+    return log.scan(
+        since,
+        until,
+        types=listed(types),
+        columns=columns,
+        where=expression(where),
+        sample=share(sample),
+        prefix=prefix,
+    )
 
 
 def one_format(**flags: bool) -> None:

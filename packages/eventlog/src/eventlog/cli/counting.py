@@ -7,7 +7,7 @@ import msgspec
 import typer
 
 from eventlog.cli.app import app, err, opened, out
-from eventlog.cli.asked import Json, Limit, Prefix, Sample, Since, Types, Until, Where, expression, listed, share
+from eventlog.cli.asked import Json, Limit, Prefix, Sample, Since, Types, Until, Where, listed, scanned
 from eventlog.cli.seen import seen
 from eventlog.cli.shown import aligned, plain
 from eventlog.scan import Scan
@@ -38,15 +38,8 @@ def count(
     """
     names = listed(by) or ["type"]
     with opened() as log:
-        scan = log.scan(
-            since,
-            until,
-            types=listed(types),
-            columns=list(dict.fromkeys("time" if name in DERIVED else name for name in names)),
-            where=expression(where),
-            sample=share(sample),
-            prefix=prefix,
-        )
+        columns = list(dict.fromkeys("time" if name in DERIVED else name for name in names))
+        scan = scanned(log, since, until, types=types, columns=columns, where=where, sample=sample, prefix=prefix)
         counted = counts(scan, names)
     total = int(counted["count"].sum()) if counted.height else 0
     shown = counted.head(limit) if limit is not None else counted

@@ -16,10 +16,9 @@ from eventlog.cli.asked import (
     Types,
     Until,
     Where,
-    expression,
     listed,
     one_format,
-    share,
+    scanned,
 )
 from eventlog.errors import QueryError
 
@@ -49,14 +48,8 @@ def scan(
     from eventlog.cli import tables
 
     with opened() as log:
-        asked = log.scan(
-            since,
-            until,
-            types=listed(types),
-            columns=listed(columns),
-            where=expression(where),
-            sample=share(sample),
-            prefix=prefix,
+        asked = scanned(
+            log, since, until, types=types, columns=listed(columns), where=where, sample=sample, prefix=prefix
         )
         if csv:
             tables.write_csv(asked, limit)
@@ -96,14 +89,8 @@ def export(
 
     kind, path = targets[0]
     with opened() as log:
-        asked = log.scan(
-            since,
-            until,
-            types=listed(types),
-            columns=listed(columns),
-            where=expression(where),
-            sample=share(sample),
-            prefix=prefix,
+        asked = scanned(
+            log, since, until, types=types, columns=listed(columns), where=where, sample=sample, prefix=prefix
         )
         if by_day:
             count, days, reads = files.exported_by_day(log, asked.asked, kind, path)

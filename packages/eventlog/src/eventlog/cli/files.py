@@ -14,7 +14,8 @@ from eventlog.cli.tables import written
 from eventlog.errors import EngineError, QueryError
 from eventlog.log import Log
 from eventlog.parts import add
-from eventlog.scan import Question, Reads, Scan
+from eventlog.questions import Question
+from eventlog.scan import Reads, Scan
 from eventlog.times import DAY, END, Micros, day_of
 
 

@@ -14,7 +14,7 @@ from eventlog.cli.shown import safe
 from eventlog.errors import EngineError, EventlogError
 from eventlog.expressions import parse
 from eventlog.near import nearest
-from eventlog.scan import prepare
+from eventlog.questions import prepare
 
 WRITING: Final = ("expire", "forget", "import", "rollback")
 STOPPED: Final = 130  # the exit code of what Ctrl-C ended

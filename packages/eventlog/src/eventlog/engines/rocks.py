@@ -11,23 +11,15 @@ as sorted files, without any of theirs being written again, so that imports stay
 Heads lie apart from bodies, so that a scan of columns never reads a body.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rocksdict import (
     AccessType,
-    BlockBasedOptions,
-    BottommostLevelCompaction,
-    Cache,
     ColumnFamily,
-    CompactOptions,
-    DBCompressionType,
-    Options,
     Rdict,
-    RdictIter,
     ReadOptions,
     Snapshot,
     WriteBatch,
@@ -40,62 +32,26 @@ from eventlog.engines import Batch, Counts, Only, Proof, Want, rocks_erase
 from eventlog.engines.blocks import Block
 from eventlog.engines.gate import Gate, through_gate
 from eventlog.engines.rocks_blocks import block, pairs, whole_rows
-from eventlog.errors import EngineError, LockedError
+from eventlog.engines.rocks_cells import filled, rows
+from eventlog.engines.rocks_store import (
+    BODIES,
+    HEADS,
+    META,
+    UNHARMED,
+    beside,
+    forced,
+    opened_beside,
+    options,
+    told,
+)
+from eventlog.errors import EngineError
 from eventlog.keys import Place, Range, Row
 from eventlog.times import DAY, Micros, day_of, day_start
-
-HEADS: Final = b"c"
-BODIES: Final = b"e"
-META: Final = "meta"
-BATCH_CELLS: Final = 4096
-CACHE_BYTES: Final = 256 * 2**20
-PAUSES: Final = (0.01, 0.03, 0.1, 0.3, 1.0)  # seconds, before a reader looks again
-NEAR: Final = 8  # bodies closer than this are stepped to, others sought
-# Errors of closing after which nothing is amiss: it is closed, or lacks room to tidy up what its log of writes holds.
-UNHARMED: Final = ("already closed", "No space left")
 
 if TYPE_CHECKING:
     from eventlog.engines.rocks_bulk import SortedFiles
 
 T = TypeVar("T")
-
-
-def options() -> Options:
-    """How every day is kept: LZ4 above, ZSTD below, 16 KiB blocks."""
-    made = Options(raw_mode=True)
-    made.create_if_missing(True)
-    made.create_missing_column_families(True)
-    made.set_compression_type(DBCompressionType.lz4())
-    made.set_bottommost_compression_type(DBCompressionType.zstd())
-    made.set_level_compaction_dynamic_level_bytes(True)
-    made.set_max_background_jobs(2)
-    made.set_write_buffer_size(32 * 2**20)
-    made.set_db_write_buffer_size(128 * 2**20)
-    made.set_max_open_files(512)
-    made.set_keep_log_file_num(2)
-    blocks = BlockBasedOptions()
-    blocks.set_block_size(16 * 2**10)
-    blocks.set_block_cache(Cache(CACHE_BYTES))
-    blocks.set_format_version(5)
-    made.set_block_based_table_factory(blocks)
-    return made
-
-
-def beside(call: Callable[[], T]) -> T:
-    """Does again what failed as the writer had just replaced a file, between its list of files and a look at it."""
-    for pause in PAUSES:
-        try:
-            return call()
-        except Exception as error:
-            if "No such file" not in str(error):
-                raise
-            time.sleep(pause)
-    return call()
-
-
-def opened_beside(store: str, made: Options, families: dict[str, Options]) -> Rdict:
-    """A store as it is now, to read, whoever writes it."""
-    return Rdict(store, made, column_families=families, access_type=AccessType.read_only(False))
 
 
 class Rocks:
@@ -138,20 +94,7 @@ class Rocks:
         return self._try("opened", lambda: Rdict.list_cf(str(store), self._options))
 
     def _told(self, error: Exception, what: str) -> EngineError:
-        """RocksDB's error as ours: rocksdict raises bare Exceptions, told apart by their texts."""
-        text = str(error)
-        if "already closed" in text:
-            return EngineError(f"{self.path} is closed; open the log again")
-        if "lock" in text.lower() and "LOCK" in text:
-            return LockedError(
-                f"{self.path} is open for writing in another process; write through that one, or stop it "
-                f"(reading beside it works)"
-            )
-        if "No space left" in text:
-            return EngineError(
-                f"{self.path}: the disk is full; nothing of this write is kept: free some space, and repeat"
-            )
-        return EngineError(f"{self.path} could not be {what}: {text}")
+        return told(self.path, error, what)
 
     def _try(self, what: str, call: Callable[[], T]) -> T:
         try:
@@ -226,22 +169,23 @@ class Rocks:
         day = day_of(keys.row_time(row))
         if day not in self._days:
             return []
-        return [
-            cell for batch in self._read_range(day, Range(row, keys.after(row)), Want(), Counts()) for cell in batch
-        ]
+        found = self._read_range(self._moment(day), Range(row, keys.after(row)), Want(), Counts())
+        return [cell for batch in found for cell in batch]
 
     def read(self, ranges: Sequence[Range], want: Want, counts: Counts) -> Iterator[Batch]:
         for day in self.days(want):
+            moment = self._moment(day)  # heads and bodies of one moment, whatever is written meanwhile
             for one in ranges:
-                yield from self._read_range(day, one, want, counts)
+                yield from self._read_range(moment, one, want, counts)
 
-    def _read_range(self, day: str, one: Range, want: Want, counts: Counts) -> Iterator[Batch]:
-        moment = self._moment(day)  # heads and bodies of one moment, whatever is written meanwhile
-        bodies = _Bodies(moment, counts, self._told) if want.bodies else None
-        for batch in _rows(self._heads(moment, one, counts), counts):
+    def _read_range(self, moment: Snapshot, one: Range, want: Want, counts: Counts) -> Iterator[Batch]:
+        for batch in rows(self._heads(moment, one, counts), counts):
             chosen = batch if want.select is None else want.select(batch)
+            if chosen and want.bodies:
+                among = len(batch)
+                chosen = self._try("read", lambda some=chosen, among=among: filled(some, among, moment, counts))
             if chosen:
-                yield bodies.fill(chosen) if bodies else chosen
+                yield chosen
 
     def blocks(self, ranges: Sequence[Range], want: Want, counts: Counts) -> Iterator[Block]:
         """The same rows as `read` gives, for tables: heads in blocks, bodies when they are asked for."""
@@ -390,72 +334,7 @@ class Rocks:
                     raise self._told(error, "closed") from None
 
 
-def _rows(heads: Iterator[tuple[bytes, bytes]], counts: Counts) -> Iterator[Batch]:
-    """Heads gathered into batches of whole rows."""
-    batch: Batch = []
-    row = b""
-    begins = b"?"
-    for key, head in heads:
-        if not key.startswith(begins):
-            if len(batch) >= BATCH_CELLS:
-                counts.cells += len(batch)
-                yield batch
-                batch = []
-            row = key[1 : keys.row_end(key[1:]) + 1]
-            begins = HEADS + row
-            counts.rows += 1
-        batch.append(Cell(row, key[len(begins) :], head, b""))
-    if batch:
-        counts.cells += len(batch)
-        yield batch
-
-
-class _Bodies:
-    """Reads the bodies of cells that come in the order of their keys."""
-
-    def __init__(self, moment: Snapshot, counts: Counts, told: Callable[[Exception, str], EngineError]) -> None:
-        self._iter: RdictIter = moment.iter()
-        self._told = told
-        self._counts = counts
-        self._sought = False
-
-    def fill(self, cells: Batch) -> Batch:
-        """The cells with their bodies; those without one keep an empty body."""
-        return [cell if cell.place[:1] == keys.NOTE else cell._replace(body=self._body(cell)) for cell in cells]
-
-    def _body(self, cell: Cell) -> bytes:
-        wanted = BODIES + cell.row + cell.place
-        at = self._iter
-        if self._sought:
-            for _ in range(NEAR):
-                if not at.valid() or at.key() >= wanted:
-                    break
-                at.next()
-        if not self._sought or (at.valid() and at.key() < wanted):
-            self._counts.seeks += 1
-            at.seek(wanted)
-            self._sought = True
-        if at.valid():
-            return at.value() if at.key() == wanted else b""
-        self._check()
-        return b""
-
-    def _check(self) -> None:
-        """An iterator ends at a damaged block as it does at the end: only its status tells them apart."""
-        try:
-            self._iter.status()
-        except Exception as error:
-            raise self._told(error, "read") from None
-
-
 def day_range(day: str) -> tuple[int, int]:
     """The times of a day: since, until."""
     start = day_start(day)
     return start, start + DAY
-
-
-def forced() -> CompactOptions:
-    """Compaction that writes the lowest level again too, so that what was removed leaves the files."""
-    made = CompactOptions()
-    made.set_bottommost_level_compaction(BottommostLevelCompaction.force())
-    return made

@@ -42,7 +42,7 @@ class ImportStateError(EventlogError):
 
 
 class File(msgspec.Struct, frozen=True):
-    """A file that was imported. `digest` is BLAKE2b-128 of its bytes as they are."""
+    """A file that was imported. `digest` is SHA-256 of its bytes as they are, as `sha256sum` gives it."""
 
     name: str
     bytes: int
@@ -93,6 +93,13 @@ def save(engine: Engine, manifest: Manifest) -> None:
     encoded = msgspec.json.encode(manifest)
     if engine.get_meta(name_of(manifest.number)) != encoded:
         engine.put_meta(name_of(manifest.number), encoded)
+
+
+def finish(engine: Engine, manifest: Manifest, state: str) -> None:
+    """The end of an import: keeps its last state and the time, and removes its working files."""
+    manifest.state, manifest.finished = state, now()
+    save(engine, manifest)
+    clear(folder_of(engine, manifest.number))
 
 
 def now() -> str:

@@ -20,9 +20,7 @@ from eventlog.importing.manifest import (
     Manifest,
     all_imports,
     alone,
-    clear,
-    folder_of,
-    now,
+    finish,
     save,
 )
 from eventlog.keys import Place, Row
@@ -89,9 +87,7 @@ def rollback(log: "Log", number: int, progress: Callable[[str, int, int], None] 
         for one in others:
             one.state = REPLACED
             save(log.engine, one)
-        manifest.state, manifest.finished = ROLLED_BACK, now()
-        save(log.engine, manifest)
-        clear(folder_of(log.engine, number))
+        finish(log.engine, manifest, ROLLED_BACK)
         return RolledBack(number, manifest.day, removed)
 
 
