@@ -139,10 +139,10 @@ def test_notes_are_written_back_once(spark, tmp_path):
 def test_spark_on_a_log_in_hbase(spark, hbase):  # noqa: F811
     """Executors read their parts of a table of HBase's, and write notes into it themselves."""
     url = f"hbase://{hbase.host}:{hbase.port}/sparked"
-    fill(url, events=150).close()
-    frame = read(spark, url, parts="4")
-    assert frame.rdd.getNumPartitions() == 4
-    priced = read(spark, url, event_types="Impression", where="price > 0", columns="id, price", parts="3")
+    fill(url, events=100).close()
+    frame = read(spark, url, parts="3")
+    assert frame.rdd.getNumPartitions() == 3
+    priced = read(spark, url, event_types="Impression", where="price > 0", columns="id, price", parts="2")
     made = priced.selectExpr("id", "price * 2 as margin")
     with eventlog.open(url, __import__("analysis_events"), read_only=True) as log:
         same(frame, log.scan())

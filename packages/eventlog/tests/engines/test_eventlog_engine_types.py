@@ -164,7 +164,7 @@ def test_an_engine_may_leave_out_other_types(log: Log):
     """Any types, columns and `where`: the same from an engine that gives no more than it is asked for."""
 
     chance = random.Random(7)
-    for number in range(30):
+    for number in range(20):
         types = chance.sample(TYPES, number % 4) or None
         where = eventlog.parse(WHERE[number % len(WHERE)]) if number % 5 else None
         owned = {field for kind in types or TYPES for field in kind.__annotations__}

@@ -96,7 +96,7 @@ def _dying(server, call):
 
 def test_a_disabled_table(hbase):  # noqa: F811
     """Reads, writes, and whoever opens the log are told what to enable, where HBase itself tries for half a minute."""
-    with opened(hbase, "disabled", options="?timeout=2") as log, admin(hbase) as connection:
+    with opened(hbase, "disabled", options="?timeout=1") as log, admin(hbase) as connection:
         log.write(noticed(0, 10))
         connection.disable_table("disabled")
         for act in (lambda: there(log), lambda: log.write(noticed(0, 20)), lambda: log.row(ID)):
