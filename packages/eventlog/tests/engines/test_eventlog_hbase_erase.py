@@ -68,6 +68,19 @@ def test_without_its_files_the_proof_says_what_it_is_not(log):
     assert receipt.proof.files == 0
 
 
+def test_a_folder_that_is_not_hbases_proves_nothing(log, tmp_path):
+    """Who names another folder, or one that is not there, is told before anything is erased."""
+    bare = log.engine.url.partition("?")[0]
+    for folder in (tmp_path, tmp_path / "none"):
+        with eventlog.open(f"{bare}?files={folder}", [Shown, Clicked]) as wrong:
+            wrong.write([Shown(user="kept", time=NOON)])
+            with pytest.raises(EngineError, match="is not HBase's root folder"):
+                wrong.forget(["kept"])
+            assert len(list(wrong.user("kept"))) == 1
+            for mark in wrong.engine.list_meta("forgetting/"):
+                wrong.engine.put_meta(mark, None)
+
+
 def test_a_region_that_begins_with_the_user(log, monkeypatch):
     """HBase keeps the first row of a region in its own table: no receipt is written while that is the user's."""
     monkeypatch.setattr(hbase_erase, "WAIT", 0.0)

@@ -56,6 +56,7 @@ META: Final = b"m:v"
 SCAN_ROWS: Final = 1000  # rows of one answer
 CLOSED: Final = "hbase/closed"  # the small value that stands while `flush` has the table closed
 AFTER_REMOVAL: Final = 0.002
+MOST: Final = 100_000  # of an option that is a number
 OPTIONS: Final = {"pool": "8", "timeout": "60", "transport": "buffered", "protocol": "binary", "files": ""}
 
 T = TypeVar("T")
@@ -77,14 +78,18 @@ class HBase:
         self._table = address.path.strip("/")
         if not self._table:
             raise EngineError(f"{url} names no table; write hbase://HOST:9090/TABLE")
-        self._where = f"{address.hostname or '127.0.0.1'}:{address.port or 9090}"
+        try:
+            host, port = address.hostname or "127.0.0.1", address.port or 9090
+        except ValueError as error:
+            raise EngineError(f"{url}: {error}") from None
+        self._where = f"{host}:{port}"
         options = OPTIONS | given
         self.files = options["files"]
         try:
             self._named = {
-                "host": address.hostname or "127.0.0.1",
-                "port": address.port or 9090,
-                "timeout": int(_number(url, options, "timeout") * 1000),
+                "host": host,
+                "port": port,
+                "timeout": max(1, int(_number(url, options, "timeout") * 1000)),  # 0 is for ever
                 "transport": options["transport"],
                 "protocol": options["protocol"],
             }
@@ -345,9 +350,12 @@ FAMILY: Final = {"max_versions": 1, "bloom_filter_type": "ROW"}
 
 def _number(url: str, options: Mapping[str, str], name: str) -> float:
     try:
-        return float(options[name])
+        found = float(options[name])
     except ValueError:
         raise EngineError(f"{url}: {name} is {options[name]!r}, and no number") from None
+    if not 0 < found < MOST:
+        raise EngineError(f"{url}: {name} is {options[name]!r}; it is above 0 and below {MOST:,}")
+    return found
 
 
 def _region(name: bytes) -> str:

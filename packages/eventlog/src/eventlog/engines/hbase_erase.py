@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 WAIT: Final = 180.0  # seconds for HBase's cleaners to come by
 PAUSE: Final = 0.5
+ROOT_MARK: Final = "hbase.version"
 TELLING: Final = 8  # bytes that do not stand in a file by chance
 READ: Final = 2**20
 TIMES: Final = 2  # that rows are deleted, each into a file: with the rows' own file that makes three
@@ -41,6 +42,7 @@ SEEN: Final = "deleted, the table flushed and compacted, and every file of HBase
 
 def erase(engine: "HBase", ranges: Sequence[Range], only: Only | None) -> Proof:
     """See Engine.erase."""
+    _check(engine)
     rows = _rows(engine, ranges, only)
     engine.flush()
     marked = [*rows, *(one.start.ljust(len(one.start) + 8, b"\0") for one in ranges)]  # also where a kill came between
@@ -73,7 +75,22 @@ def erase(engine: "HBase", ranges: Sequence[Range], only: Only | None) -> Proof:
 
 def prove(engine: "HBase", ranges: Sequence[Range], only: Only | None) -> Proof:
     """See Engine.prove."""
+    _check(engine)
     return _proof(engine, ranges, only, _needles(ranges, [], only))
+
+
+def _check(engine: "HBase") -> None:
+    """Sees that the folder which is to be read is HBase's: another would prove anything."""
+    if engine.files and not (Path(engine.files) / ROOT_MARK).is_file():
+        raise EngineError(
+            f"{engine.url}: files={engine.files} is not HBase's root folder (hbase.rootdir), which holds a file "
+            f"{ROOT_MARK}; no row was erased: name that folder as this machine sees it, or leave files= out"
+        )
+
+
+def _unread(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # what vanishes meanwhile holds nothing
+        raise EngineError(f"{error.filename}: can't be read for the rows' keys: {error.strerror}") from None
 
 
 def _rows(engine: "HBase", ranges: Sequence[Range], only: Only | None) -> list[Row]:
@@ -98,7 +115,7 @@ def _proof(engine: "HBase", ranges: Sequence[Range], only: Only | None, needles:
     proof = Proof(SEEN if engine.files else UNSEEN)
     proof.remains = [f"the table, {keys.event_id(row)}" for row in _rows(engine, ranges, only)]
     proof.remains += [f"the border of the region {name}" for name in _borders(engine, ranges, only)]
-    for folder, _, names in os.walk(engine.files) if engine.files else ():
+    for folder, _, names in os.walk(engine.files, onerror=_unread) if engine.files else ():
         for name in names:
             _look(Path(folder) / name, needles, proof)
     return proof
@@ -132,5 +149,5 @@ def _look(path: Path, needles: list[bytes], proof: Proof) -> None:
                     break
                 kept = kept[-overlap:]
         proof.files += 1
-    except FileNotFoundError:
-        return
+    except OSError as error:
+        _unread(error)
