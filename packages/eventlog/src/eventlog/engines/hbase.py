@@ -299,11 +299,18 @@ class HBase:
         found = self._call(lambda connection: connection.table(self._table).regions())
         return [(_region(one["name"]), one["start_key"], one["end_key"]) for one in found]
 
+    def regions_of(self, ranges: Sequence[Range]) -> list[tuple[str, Row]]:
+        """The regions that hold rows of these ranges, each with its first row."""
+        return [
+            (name, start)
+            for name, start, stop in self.regions()
+            if any((not stop or one.start < stop) and (not one.stop or start < one.stop) for one in ranges)
+        ]
+
     def compact_regions(self, ranges: Sequence[Range]) -> None:
         """Asks for a compaction of the regions that hold rows of these ranges."""
-        for name, start, stop in self.regions():
-            if any((not stop or one.start < stop) and (not one.stop or start < one.stop) for one in ranges):
-                self._call(lambda connection, name=name: connection.compact_table(name, major=True))
+        for name, _ in self.regions_of(ranges):
+            self._call(lambda connection, name=name: connection.compact_table(name, major=True))
 
     def get_meta(self, name: str) -> bytes | None:
         found = self._call(lambda connection: connection.table(f"{self._table}.meta").row(name.encode(), [META]))

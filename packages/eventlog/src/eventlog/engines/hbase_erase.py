@@ -45,7 +45,8 @@ def erase(engine: "HBase", ranges: Sequence[Range], only: Only | None) -> Proof:
     _check(engine)
     rows = _rows(engine, ranges, only)
     engine.flush()
-    marked = [*rows, *(one.start.ljust(len(one.start) + 8, b"\0") for one in ranges)]  # also where a kill came between
+    # Besides the rows one that can't be in each region: its files are as many where a kill came between.
+    marked = [*rows, *(start + b"\0" for _, start in engine.regions_of(ranges))]
     for _ in range(TIMES):
         for start in range(0, len(marked), READ // 1024):
             engine.delete_rows(marked[start : start + READ // 1024])
