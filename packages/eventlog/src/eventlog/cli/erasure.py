@@ -34,7 +34,8 @@ def forget(
     """Erase users: every row, from every file of the log, with a proof and a receipt.
 
     Events of them from before this moment are refused from now on, whatever file or program brings them; later ones
-    are new, and welcome. Backups and copies elsewhere are not reached.
+    are new, and welcome. Backups and copies elsewhere are not reached. Of a log in HBase, lines that imports put aside
+    go on this machine only: forget on each machine that imports.
 
     [bold]eventlog forget u1[/]                    asks, then erases one user
     [bold]eventlog forget --file gone.txt --yes[/] erases many, with one compaction for all
@@ -152,8 +153,8 @@ def _show(receipt: Receipt) -> None:
     table.add_row("rows", f"{rows:,}" + (f" in {len(days):,} days, {days[0]} to {days[-1]}" if days else ""))
     told = [f"{count:,} {escape(name)}" for name, count in sorted(types.items())]
     table.add_row("cells", f"{cells:,}" + (f" ({', '.join(told)})" if told else ""))
-    if receipt.side_lines:
-        table.add_row("side files", f"{receipt.side_lines:,} lines that named them are gone")
+    table.add_row("side files", f"{receipt.side_lines:,} lines that named them are gone")
+    table.add_row("", f"[dim]looked through: {escape(receipt.side_files)}[/]")
     proof = receipt.proof
     if proof is not None:
         table.add_row("proof", f"{proof.files:,} files ({proof.bytes:,} bytes) read back: nothing left")
