@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from eventlog.cli.app import app, err, opened, out
+from eventlog.cli.app import LEAVING, app, err, opened, out
 from eventlog.errors import EventError, EventlogError
 from eventlog.forgetting import Verdict
 from eventlog.receipts import Receipt
@@ -21,7 +21,7 @@ from eventlog.retention import Expired
 JSON: Final = typer.Option("--json", help="For programs: JSON on standard output.")
 
 
-@app.command()
+@app.command(rich_help_panel=LEAVING)
 def forget(
     users: Annotated[list[str] | None, typer.Argument(metavar="USER…", show_default=False)] = None,
     file: Annotated[
@@ -55,7 +55,7 @@ def forget(
         _show(receipt)
 
 
-@app.command()
+@app.command(rich_help_panel=LEAVING)
 def expire(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what is past its time to live.")] = False,
     at: Annotated[
@@ -79,7 +79,7 @@ def expire(
         _show_expired(found)
 
 
-@app.command()
+@app.command(rich_help_panel=LEAVING)
 def receipts(json: Annotated[bool, JSON] = False) -> None:
     """List the receipts of erasures, the oldest first. They hold no names; `forget --verify USER` finds a user's."""
     with opened() as log:
@@ -150,7 +150,7 @@ def _show(receipt: Receipt) -> None:
     table.add_column(style="dim")
     table.add_column()
     table.add_row("users", f"{len(receipt.users):,}")
-    table.add_row("rows", f"{rows:,}" + (f" in {len(days):,} days, {days[0]} to {days[-1]}" if days else ""))
+    table.add_row("rows", f"{rows:,}{_within(days)}")
     told = [f"{count:,} {escape(name)}" for name, count in sorted(types.items())]
     table.add_row("cells", f"{cells:,}" + (f" ({', '.join(told)})" if told else ""))
     table.add_row("side files", f"{receipt.side_lines:,} lines that named them are gone")
@@ -169,6 +169,12 @@ def _show(receipt: Receipt) -> None:
             f"[yellow]note[/] processes {told_readers} still hold deleted files open; "
             f"their bytes leave the disk when those close the log"
         )
+
+
+def _within(days: list[str]) -> str:
+    if len(days) > 1:
+        return f" in {len(days):,} days, {days[0]} to {days[-1]}"
+    return f" of {days[0]}" if days else ""
 
 
 def _show_verdict(name: str, verdict: Verdict) -> None:
