@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from import_types import Click, Impression, Sale, View
 
-from eventlog import Reference, keys
-from eventlog.cells import take
-from eventlog.importing.making import Limits, sortable
+from eventlog import Event, Reference, keys
+from eventlog.cells import Cell, own_id, take
+from eventlog.importing.encoding import told_of
+from eventlog.importing.making import Limits
 from eventlog.importing.sorting import Job, Piecework, Sorter
+from eventlog.keys import row_end, row_time
 from eventlog.schema import Schema
 from eventlog.times import DAY
 
@@ -75,6 +77,20 @@ def line_of(event: Any) -> bytes:
     return msgspec.json.encode(msgspec.to_builtins(event) | {"type": type(event).__name__})
 
 
+def sortable(cell: Cell) -> tuple[bytes, bytes, bytes]:
+    return cell.row + cell.place, cell.head, cell.body
+
+
+def cells_of(work: Piecework) -> list[tuple[bytes, bytes, bytes]]:
+    """All cells, each of which lies under the day of its row."""
+    found = []
+    for day, cells in work.made.days.items():
+        for key, head, body in cells:
+            assert row_time(key[: row_end(key)]) // DAY == day
+            found.append((key, head, body))
+    return found
+
+
 def made(data: bytes) -> Piecework:
     work = Piecework()
     SORTER._read_lines(data, work)
@@ -92,7 +108,7 @@ def test_eventlog_import_fast_is_plain(some: list[Any]) -> None:
         read = msgspec.json.decode(line, type=type(event))
         expected.append(sortable(take(Schema(type(event)), read, batch=7).cell))
     assert not work.bad
-    assert sorted(work.cells + work.here) == sorted(expected)
+    assert sorted(cells_of(work)) == sorted(expected)
 
 
 @settings(max_examples=150, deadline=None)
@@ -106,8 +122,8 @@ def test_eventlog_import_unknown_fields(event: Any, unknown: dict[str, Any]) -> 
     work = made(line + b"\n" + line_of(event))
     expected = sortable(take(Schema(type(event)), read, batch=7, unknown=stored).cell)
     assert not work.bad
-    assert expected in work.cells + work.here
-    assert len(work.cells + work.here) == 2
+    assert expected in cells_of(work)
+    assert len(cells_of(work)) == 2
 
 
 def test_eventlog_import_bad_among_good() -> None:
@@ -127,8 +143,29 @@ def test_eventlog_import_bad_among_good() -> None:
     }
     lines = [line for one in bad for line in (good, b"", one)]
     work = made(b"\n".join(lines))
-    assert len(work.cells + work.here) == len(bad)
+    assert len(cells_of(work)) == len(bad)
     assert [one.line for one in work.bad] == [3 * n + 3 for n in range(len(bad))]
     for one, reason in zip(work.bad, bad.values(), strict=True):
         assert reason in one.reason, (one.reason, reason)
     assert work.bad[0].text == "{broken"
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sets(st.integers(0, 2499), max_size=8))
+def test_eventlog_import_bad_anywhere_in_blocks(wrong: set[int]) -> None:
+    """Of thousands of lines that become cells together, exactly those are put aside that no cell can be made of."""
+    lines = []
+    for number in range(2500):
+        time = DAY_START + timedelta(days=20 if number in wrong else 0, milliseconds=number)
+        lines.append(line_of(Impression(user=f"u{number}", time=time, advertiser_id="a")))
+    work = made(b"\n".join(lines))
+    assert [one.line for one in work.bad] == sorted(number + 1 for number in wrong)
+    assert len({key for key, _, _ in cells_of(work)}) == 2500 - len(wrong)
+
+
+def test_eventlog_import_ids_of_a_type_with_any_code() -> None:
+    """A type's code is any two bytes, a percent sign among them; its events' own whole numbers are told apart by it."""
+    name = next(f"T{n}" for n in range(10_000) if b"%" in keys.type_code(f"T{n}"))
+    schema = Schema(type(name, (Event,), {"__annotations__": {"user": str, "time": int, "id": int}}))
+    event = schema.cls(user="u", time=5, id=-7)
+    assert told_of(schema)([event]) == [own_id(schema.code, -7)] == [own_id(schema.code, "-7")]

@@ -49,7 +49,7 @@ class Erased(msgspec.Struct, frozen=True):
 
     def covers_row(self, row: Row) -> bool:
         """The same of a row's key."""
-        return bool(self.moments) and self.covers(row_user(row), keys.row_time(row))
+        return bool(self.moments) and self.covers(keys.row_user(row), keys.row_time(row))
 
     def refused(self, rows: Iterable[Row]) -> list[int]:
         """Which of some rows, by their numbers."""
@@ -59,11 +59,6 @@ class Erased(msgspec.Struct, frozen=True):
         """The same with more users."""
         more = {digest: max(moment, self.moments.get(digest, -1)) for digest in digests}
         return Erased(self.salt, {**self.moments, **more}, last)
-
-
-def row_user(row: Row) -> bytes:
-    """The user of a row's key, as UTF-8."""
-    return row[1:-17].replace(b"\0\xff", b"\0")
 
 
 def load(engine: Engine, known: Erased | None = None) -> Erased:

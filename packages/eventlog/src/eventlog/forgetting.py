@@ -22,7 +22,6 @@ import msgspec
 from eventlog import erasure, keys, receipts, side_files
 from eventlog.cells import EXPIRED, read_head
 from eventlog.engines import Counts, Only, Proof, Want
-from eventlog.erasure import row_user
 from eventlog.errors import EventError
 from eventlog.keys import Range
 from eventlog.receipts import Forgotten, Receipt
@@ -85,7 +84,7 @@ def _resume(log: "Log", mark: Mark, progress: Progress, opening: bool) -> Receip
     log.erased = erasure.save(log.engine, log.erased, digests, mark.moment, mark.receipt.id)
 
     def only(row: bytes) -> bool:
-        return log.erased.digest(row_user(row)) in digests and (opening or keys.row_time(row) <= mark.moment)
+        return log.erased.digest(keys.row_user(row)) in digests and (opening or keys.row_time(row) <= mark.moment)
 
     ranges = [Range(bytes([bucket]), keys.after(bytes([bucket]))) for bucket in mark.buckets]
     if not mark.counted:
@@ -179,7 +178,7 @@ def _count(log: "Log", mark: Mark, ranges: Sequence[Range], only: Only | None) -
         for cell in batch:
             if cell.row != row:
                 row = cell.row
-                one = by_digest[log.erased.digest(row_user(row)).hex()] if only is None or only(row) else None
+                one = by_digest[log.erased.digest(keys.row_user(row)).hex()] if only is None or only(row) else None
                 if one is not None:
                     one.rows += 1
                     one.days = sorted({*one.days, day_of(keys.row_time(row))})

@@ -22,9 +22,11 @@ import base64
 import binascii
 import hashlib
 import struct
+from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Final, NamedTuple
 
 from eventlog.errors import EventError, EventIdError, QueryError
@@ -41,6 +43,7 @@ NOTE_BYTES: Final = 256
 BUCKETS: Final = 256
 CHILD_LENGTH: Final = 19
 _TAIL = struct.Struct(">q8s")
+_ROOT_END = struct.Struct(">xq8s3s")  # what follows a user: 00, time, unique, place
 
 
 class Range(NamedTuple):
@@ -99,6 +102,26 @@ def row(user: str, time: Micros, unique: bytes) -> Row:
     return user_prefix(user) + _TAIL.pack(time, unique)
 
 
+def root_keys(users: Sequence[str], times: Sequence[Micros], uniques: Sequence[bytes], code: bytes) -> list[bytes]:
+    """`row` and `root_place` in one, of many root events of a type at a fraction of the cost. Raises EventError."""
+    raws = _many_users(users)
+    texts = [raw.replace(b"\0", b"\0\xff") for raw in raws] if b"\0" in b"".join(raws) else raws
+    ends = map(_ROOT_END.pack, times, uniques, repeat(ROOT + code))
+    hashed = hashlib.blake2b
+    return [
+        hashed(raw, digest_size=8).digest()[:1] + text + end for raw, text, end in zip(raws, texts, ends, strict=True)
+    ]
+
+
+def _many_users(users: Sequence[str]) -> list[bytes]:
+    """`user_bytes` of each."""
+    with suppress(UnicodeEncodeError):
+        raws = list(map(str.encode, users))
+        if all(raws) and max(map(len, raws)) <= USER_BYTES:
+            return raws
+    return list(map(user_bytes, users))  # which says what is wrong
+
+
 def root_place(code: bytes) -> Place:
     return ROOT + code
 
@@ -144,7 +167,12 @@ def read_row(row: Row) -> RowKey:
     time, distinct = _TAIL.unpack_from(row, len(row) - 16)
     if not 0 <= time < END:
         raise ValueError("not a row's key")
-    return RowKey(row[1:-17].replace(b"\0\xff", b"\0").decode(), time, distinct)
+    return RowKey(row_user(row).decode(), time, distinct)
+
+
+def row_user(row: Row) -> bytes:
+    """The user of a row's key, as UTF-8."""
+    return row[1:-17].replace(b"\0\xff", b"\0")
 
 
 def row_time(row: Row) -> Micros:

@@ -8,11 +8,11 @@ import msgspec
 
 from eventlog import keys
 from eventlog.catalog import Catalog
-from eventlog.cells import EXPIRED, Cell, Head, decode_body, key_fields, read_head
+from eventlog.cells import EXPIRED, Cell, Head, decode_body, read_head
 from eventlog.engines import Batch
 from eventlog.expressions import NOTES, Field
 from eventlog.keys import Place
-from eventlog.times import Micros, moment
+from eventlog.times import Micros, as_declared, moment
 
 
 class Entry(msgspec.Struct):
@@ -89,13 +89,20 @@ class Stored:
 class StoredRow:
     """The cells of one row, by what they are."""
 
-    __slots__ = ("children", "expired", "key", "root")
+    __slots__ = ("_named", "children", "expired", "key", "root")
 
     def __init__(self, key: bytes) -> None:
         self.expired = False  # the root came, and is past its time to live
         self.key = key
         self.root: Stored | None = None
         self.children: list[Stored] = []
+        self._named: tuple[str, str] | None = None
+
+    def named(self) -> tuple[str, str]:
+        """The id of the root, and the user: read once for all entries of the row."""
+        if self._named is None:
+            self._named = keys.event_id(self.key), keys.row_user(self.key).decode()
+        return self._named
 
     @property
     def time(self) -> Micros:
@@ -130,7 +137,7 @@ class StoredRow:
         if name == "type":
             return event.name
         if name == "user":
-            return (event.value("user") if event is not self.root else None) or keys.read_row(self.key).user
+            return (event.value("user") if event is not self.root else None) or self.named()[1]
         return event.value(name)
 
 
@@ -165,16 +172,22 @@ def stored_rows(batch: Batch, catalog: Catalog) -> Iterator[StoredRow]:
 def entry(row: StoredRow, event: Stored, catalog: Catalog) -> Entry:
     """A stored event as its class. Raises SchemaError where that can't take what is stored."""
     schema = catalog.by_code.get(event.code)
-    fields = {**event.rest(), **event.head.columns}
+    place, time = event.cell.place, event.time
+    root, user = row.named()
+    made: Any = {**event.rest(), **event.head.columns}
     unknown: dict[str, Any] = {}
-    made: Any = fields
     if schema is not None:
-        made, unknown = schema.make(fields | key_fields(schema, row.key, event.cell.place), event.head.version)
+        made["time"] = as_declared(time, schema.time_type, schema.time_unit)
+        if schema.parent_field is None:
+            made["user"] = user
+        else:
+            made[schema.parent_field] = None if row.key[-16:] == place[1:17] else root  # its row is its own
+        made, unknown = schema.make(made, event.head.version)
     return Entry(
-        keys.event_id(row.key, event.cell.place),
-        keys.event_id(row.key),
-        keys.read_row(row.key).user,
-        moment(event.time),
+        root if event is row.root else keys.event_id(row.key, place),
+        root,
+        user,
+        moment(time),
         event.name,
         event.head.version,
         made,
@@ -185,11 +198,11 @@ def entry(row: StoredRow, event: Stored, catalog: Catalog) -> Entry:
 
 def whole(row: StoredRow, catalog: Catalog) -> Row:
     """A stored row with every event as its class."""
-    key = keys.read_row(row.key)
+    name, user = row.named()
     return Row(
-        keys.event_id(row.key),
-        key.user,
-        moment(key.time),
+        name,
+        user,
+        moment(row.time),
         entry(row, row.root, catalog) if row.root else None,
         [entry(row, child, catalog) for child in row.children],
         row.expired,

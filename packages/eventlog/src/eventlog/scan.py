@@ -12,6 +12,7 @@ from eventlog.expressions import NOTES, Field
 from eventlog.keys import Range
 from eventlog.questions import Question, ranges
 from eventlog.reading import Entry, Row, Stored, StoredRow, entry, stored_rows, whole
+from eventlog.times import END
 
 if TYPE_CHECKING:
     import polars as pl
@@ -135,7 +136,7 @@ class Scan:
             bodies=bodies,
             where=self.asked.where,
             types=None if whole_rows else passes.types,
-            select=passes.cells if bodies and not passes.needs_bodies else None,
+            select=passes.cells if bodies and passes.by_heads else None,
         )
         try:
             for batch in self.engine.read(self.within, want, counts):
@@ -162,6 +163,10 @@ class Filter:
         self._codes = frozenset(keys.type_code(name) for name in asked.types) or None
         self._in_sample: Callable[[bytes], bool] | None = self._sampled if asked.sample < 1 else None
         self.needs_bodies = self._where is not None and not all(map(self._in_head, self._where.fields()))
+        # Whether heads tell of some cells that their bodies need not be read; a user's ranges hold the times already.
+        times = asked.users is None and (asked.since > 0 or asked.until < END)
+        some = times or bool(self._codes) or self._where is not None or self._in_sample is not None
+        self.by_heads = some and not self.needs_bodies
 
     @property
     def types(self) -> frozenset[bytes] | None:

@@ -147,6 +147,8 @@ class Schema:
         found = _fields(cls)
         self.types: Mapping[str, Any] = {name: hints[name] for name in found}
         self.encoded: Mapping[str, str] = _encoded(cls)
+        self._names = frozenset(self.types)
+        self._renames = any(name != encoded for name, encoded in self.encoded.items())
         self.defaults = {name: default for name, default in found.items() if default is not msgspec.NODEFAULT}
         self._roles(hints)
         self._check(declared)
@@ -215,8 +217,10 @@ class Schema:
         """
         if version < self.version and self._upgrade is not None:
             fields = self._upgrade(fields, version)
-        unknown = {name: value for name, value in fields.items() if name not in self.types}
-        known = {self.encoded[name]: value for name, value in fields.items() if name in self.types}
+        known, unknown = fields, dict[str, Any]()
+        if self._renames or not fields.keys() <= self._names:
+            unknown = {name: value for name, value in fields.items() if name not in self.types}
+            known = {self.encoded[name]: value for name, value in fields.items() if name in self.types}
         try:
             return msgspec.convert(known, self.cls), unknown
         except msgspec.ValidationError as error:

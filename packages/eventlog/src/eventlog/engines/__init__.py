@@ -6,19 +6,25 @@ looks at every cell again, so an engine leaves out what it cheaply can, and must
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 import msgspec
 
-from eventlog.cells import Cell
+from eventlog.cells import Cell, Cells
 from eventlog.errors import EngineError
 from eventlog.expressions import Expression
 from eventlog.keys import Place, Range, Row
 from eventlog.times import END, Micros
 
 Batch = list[Cell]
-NewCell = tuple[bytes, bytes, bytes, bool]  # row and place, head, body, whether it goes over a stored one
+
+
+class Portion(NamedTuple):
+    """New cells in the order of their keys, and those of the keys that are stored already, to be gone over."""
+
+    cells: Cells
+    over: frozenset[bytes] = frozenset()
 
 
 class Want(msgspec.Struct, frozen=True):
@@ -156,7 +162,7 @@ class Engine(Protocol):
 class Files(Protocol):
     """How other processes help a Bulk engine. Can be pickled."""
 
-    def write(self, path: Path, cells: Iterable[NewCell]) -> list[str]:
+    def write(self, path: Path, portions: Iterable[Portion]) -> list[str]:
         """Writes files of sorted cells, whose names begin with `path`; gives their paths."""
         ...
 

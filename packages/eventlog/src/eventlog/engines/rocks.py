@@ -32,7 +32,7 @@ from eventlog.engines import Batch, Counts, Only, Proof, Want, rocks_erase
 from eventlog.engines.blocks import Block
 from eventlog.engines.gate import Gate, through_gate
 from eventlog.engines.rocks_blocks import block, pairs, whole_rows
-from eventlog.engines.rocks_cells import Bodies, rows
+from eventlog.engines.rocks_cells import filled, rows
 from eventlog.engines.rocks_store import (
     BODIES,
     HEADS,
@@ -169,22 +169,23 @@ class Rocks:
         day = day_of(keys.row_time(row))
         if day not in self._days:
             return []
-        return [
-            cell for batch in self._read_range(day, Range(row, keys.after(row)), Want(), Counts()) for cell in batch
-        ]
+        found = self._read_range(self._moment(day), Range(row, keys.after(row)), Want(), Counts())
+        return [cell for batch in found for cell in batch]
 
     def read(self, ranges: Sequence[Range], want: Want, counts: Counts) -> Iterator[Batch]:
         for day in self.days(want):
+            moment = self._moment(day)  # heads and bodies of one moment, whatever is written meanwhile
             for one in ranges:
-                yield from self._read_range(day, one, want, counts)
+                yield from self._read_range(moment, one, want, counts)
 
-    def _read_range(self, day: str, one: Range, want: Want, counts: Counts) -> Iterator[Batch]:
-        moment = self._moment(day)  # heads and bodies of one moment, whatever is written meanwhile
-        bodies = Bodies(moment, counts, self._told) if want.bodies else None
+    def _read_range(self, moment: Snapshot, one: Range, want: Want, counts: Counts) -> Iterator[Batch]:
         for batch in rows(self._heads(moment, one, counts), counts):
             chosen = batch if want.select is None else want.select(batch)
+            if chosen and want.bodies:
+                among = len(batch)
+                chosen = self._try("read", lambda some=chosen, among=among: filled(some, among, moment, counts))
             if chosen:
-                yield bodies.fill(chosen) if bodies else chosen
+                yield chosen
 
     def blocks(self, ranges: Sequence[Range], want: Want, counts: Counts) -> Iterator[Block]:
         """The same rows as `read` gives, for tables: heads in blocks, bodies when they are asked for."""

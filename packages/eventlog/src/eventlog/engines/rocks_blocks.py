@@ -1,6 +1,6 @@
 """Reading RocksDB by lists of keys and values: what a loop over single keys costs is spent once for thousands."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -68,39 +68,40 @@ def whole_rows(found: Iterator[list[Pair]]) -> Iterator[list[Pair]]:
 def block(found: list[Pair], moment: Snapshot, family: bytes, counts: Counts) -> Block:
     """Heads as a block, whose bodies lie under the same keys in another family of keys."""
     names, heads = zip(*found, strict=True)
-    return Block(list(names), list(heads), 1, bodies(list(names), moment, family, counts))
-
-
-def bodies(
-    names: list[bytes], moment: Snapshot, family: bytes, counts: Counts
-) -> Callable[[Sequence[int]], list[bytes]]:
-    """How to read the bodies of these keys: as one range, or each where few are wanted."""
-
-    def few(indexes: Sequence[int]) -> list[bytes]:
-        at = moment.iter()
-        found: list[bytes] = []
-        for index in indexes:
-            wanted = family + names[index][1:]
-            counts.seeks += 1
-            at.seek(wanted)
-            valid = at.valid()
-            if not valid:
-                at.status()
-            found.append(at.value() if valid and at.key() == wanted else b"")
-        return found
-
-    def many(indexes: Sequence[int]) -> list[bytes]:
-        first, last = names[indexes[0]][1:], names[indexes[-1]][1:]
-        there: dict[bytes, bytes] = {}
-        for some in pairs(moment, family + first, family + last + b"\0", counts):
-            there.update(some)
-        get = there.get
-        return [get(family + names[index][1:], b"") for index in indexes]
 
     def read(indexes: Sequence[int]) -> list[bytes]:
-        if not indexes:
-            return []
-        sparse = len(indexes) > 1 and len(indexes) * SPARSE < indexes[-1] - indexes[0]
-        return few(indexes) if sparse else many(indexes)
+        among = indexes[-1] - indexes[0] if indexes else 0
+        return bodies([names[index] for index in indexes], among, moment, family, counts)
 
-    return read
+    return Block(list(names), list(heads), 1, read)
+
+
+def bodies(names: list[bytes], among: int, moment: Snapshot, family: bytes, counts: Counts) -> list[bytes]:
+    """The bodies of these keys of heads, in order, empty where there is none: each sought, or all in one range.
+
+    `among` is how many there are in about the same range.
+    """
+    if not names:
+        return []
+    sought = _sought if len(names) > 1 and len(names) * SPARSE < among else _in_range
+    return sought([family + name[1:] for name in names], moment, counts)
+
+
+def _sought(wanted: list[bytes], moment: Snapshot, counts: Counts) -> list[bytes]:
+    at = moment.iter()
+    found: list[bytes] = []
+    for key in wanted:
+        counts.seeks += 1
+        at.seek(key)
+        valid = at.valid()
+        if not valid:
+            at.status()
+        found.append(at.value() if valid and at.key() == key else b"")
+    return found
+
+
+def _in_range(wanted: list[bytes], moment: Snapshot, counts: Counts) -> list[bytes]:
+    there: dict[bytes, bytes] = {}
+    for some in pairs(moment, wanted[0], wanted[-1] + b"\0", counts):
+        there.update(some)
+    return [there.get(key, b"") for key in wanted]

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from rocksdict import IngestExternalFileOptions, Options, Rdict, ReadOptions, SstFileWriter
 
-from eventlog.engines import NewCell
+from eventlog.engines import Portion
 from eventlog.engines.rocks_store import BODIES, HEADS, META, beside, opened_beside, options
 from eventlog.errors import EngineError
 
@@ -42,22 +42,13 @@ class SortedFiles(msgspec.Struct, frozen=True):
 
     store: str
 
-    def write(self, path: Path, cells: Iterable[NewCell]) -> list[str]:
+    def write(self, path: Path, portions: Iterable[Portion]) -> list[str]:
         """Writes two files of sorted cells, for heads and bodies; gives the paths of those that are not empty."""
         heads, bodies = f"{path}.heads.sst", f"{path}.bodies.sst"
         made = options()
-        count, full = 0, 0
         try:
             head_file, body_file = _opened(heads, made), _opened(bodies, made)
-            for key, head, body, over in cells:
-                count += 1
-                head_file[HEADS + key] = head
-                if body:
-                    full += 1
-                    body_file[BODIES + key] = body
-                elif over:
-                    full += 1
-                    del body_file[BODIES + key]
+            count, full = _put(portions, head_file, body_file)
             if count:
                 head_file.finish()
             if full:
@@ -84,6 +75,23 @@ class SortedFiles(msgspec.Struct, frozen=True):
             return _present(db.get_column_family(day), keys)
         finally:
             db.close()
+
+
+def _put(portions: Iterable[Portion], head_file: SstFileWriter, body_file: SstFileWriter) -> tuple[int, int]:
+    """Puts cells into two files; gives how many keys went into each."""
+    count, full = 0, 0
+    for cells, over in portions:
+        count += len(cells)
+        for key, head in zip(cells.keys, cells.heads, strict=True):
+            head_file[HEADS + key] = head
+        for key, body in zip(cells.keys, cells.bodies, strict=True):
+            if body:
+                full += 1
+                body_file[BODIES + key] = body
+            elif key in over:
+                full += 1
+                del body_file[BODIES + key]
+    return count, full
 
 
 def _opened(path: str, made: Options) -> SstFileWriter:

@@ -1,18 +1,17 @@
 """Reading RocksDB cell by cell: heads in batches of whole rows, and the bodies that are wanted of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
-from rocksdict import RdictIter, Snapshot
+from rocksdict import Snapshot
 
 from eventlog import keys
 from eventlog.cells import Cell
 from eventlog.engines import Batch, Counts
+from eventlog.engines.rocks_blocks import bodies
 from eventlog.engines.rocks_store import BODIES, HEADS
-from eventlog.errors import EngineError
 
 BATCH_CELLS: Final = 4096
-NEAR: Final = 8  # bodies closer than this are stepped to, others sought
 
 
 def rows(heads: Iterator[tuple[bytes, bytes]], counts: Counts) -> Iterator[Batch]:
@@ -35,39 +34,11 @@ def rows(heads: Iterator[tuple[bytes, bytes]], counts: Counts) -> Iterator[Batch
         yield batch
 
 
-class Bodies:
-    """Reads the bodies of cells that come in the order of their keys."""
+def filled(chosen: Batch, among: int, moment: Snapshot, counts: Counts) -> Batch:
+    """Cells that come in the order of their keys, of so many that were read, with their bodies.
 
-    def __init__(self, moment: Snapshot, counts: Counts, told: Callable[[Exception, str], EngineError]) -> None:
-        self._iter: RdictIter = moment.iter()
-        self._told = told
-        self._counts = counts
-        self._sought = False
-
-    def fill(self, cells: Batch) -> Batch:
-        """The cells with their bodies; those without one keep an empty body."""
-        return [cell if cell.place[:1] == keys.NOTE else cell._replace(body=self._body(cell)) for cell in cells]
-
-    def _body(self, cell: Cell) -> bytes:
-        wanted = BODIES + cell.row + cell.place
-        at = self._iter
-        if self._sought:
-            for _ in range(NEAR):
-                if not at.valid() or at.key() >= wanted:
-                    break
-                at.next()
-        if not self._sought or (at.valid() and at.key() < wanted):
-            self._counts.seeks += 1
-            at.seek(wanted)
-            self._sought = True
-        if at.valid():
-            return at.value() if at.key() == wanted else b""
-        self._check()
-        return b""
-
-    def _check(self) -> None:
-        """An iterator ends at a damaged block as it does at the end: only its status tells them apart."""
-        try:
-            self._iter.status()
-        except Exception as error:
-            raise self._told(error, "read") from None
+    Those without one keep an empty body. Raises rocksdict's bare Exception where RocksDB can't read on.
+    """
+    wanted = [HEADS + row + place for row, place, _, _ in chosen if place[:1] != keys.NOTE]
+    found = iter(bodies(wanted, among, moment, BODIES, counts))
+    return [cell if cell[1][:1] == keys.NOTE else Cell(cell[0], cell[1], cell[2], next(found)) for cell in chosen]

@@ -94,7 +94,7 @@ def look(name: str, path: Path, kind: str = "") -> Source:
     """What a file is. `kind` is its format where the caller knows it. Raises InputError."""
     try:
         with path.open("rb") as file:
-            digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
             begin = file.read(4)
         state = path.stat()

@@ -301,15 +301,9 @@ class _Import:
         schemas = self._log.catalog.by_code
         for _, task in self._tasks(indexes, self._manifest.days):
             counts = {"events": 0, "repeated": 0, "present": 0}
-            batch: list[Cell] = []
-            for key, head, body, _ in merge(task, schemas, self._present, counts):
-                end = keys.row_end(key)
-                batch.append(Cell(key[:end], key[end:], head, body))
-                if len(batch) >= PUT_CELLS:
-                    self._engine.put(batch)
-                    batch = []
-            if batch:
-                self._engine.put(batch)
+            for cells, _ in merge(task, schemas, self._present, counts):
+                for start in range(0, len(cells), PUT_CELLS):
+                    self._engine.put([_cell(*cell) for cell in cells.part(start, start + PUT_CELLS)])
             self._add(**counts)
             self._said.done += task.bytes
             self._say()
@@ -335,6 +329,11 @@ class _Import:
                 self._say()
             other.state = REPLACED
             save(self._engine, other)
+
+
+def _cell(key: bytes, head: bytes, body: bytes) -> Cell:
+    end = keys.row_end(key)
+    return Cell(key[:end], key[end:], head, body)
 
 
 def _bytes(indexes: dict[Path, Index]) -> int:

@@ -43,7 +43,7 @@ class ImportStateError(EventlogError):
 
 
 class File(msgspec.Struct, frozen=True):
-    """A file that was imported. `digest` is BLAKE2b-128 of its bytes as they are."""
+    """A file that was imported. `digest` is SHA-256 of its bytes as they are, as `sha256sum` gives it."""
 
     name: str
     bytes: int

@@ -13,50 +13,40 @@ from typing import Final
 import msgspec
 
 from eventlog import keys
-from eventlog.cells import decode_body, read_head, repeated
-from eventlog.engines import NewCell
-from eventlog.importing.runs import Sorted, merged
+from eventlog.cells import Cells, decode_body, read_head, repeated
+from eventlog.engines import Portion
+from eventlog.importing.runs import gathered
 from eventlog.schema import Schema
 
 PORTION_BYTES: Final = 64 * 2**20  # of cells that are merged in memory at once
 
+PORTION_CELLS: Final = 4096  # that are handed on at once, while they are at hand
 Present = Mapping[bytes, bytes]  # the heads that are already stored, by key
-
-_key: Final = itemgetter(0)
 
 
 class Told(msgspec.Struct):
     """Cells of which no two have the same key. `repeated` counts the events that were there more than once."""
 
-    cells: Sorted
+    cells: Cells
     repeated: int = 0
 
 
-def told_apart(cells: Sorted, schemas: Mapping[bytes, Schema]) -> Told:
-    """Sorted cells with keys of their own, in order. `schemas` are by code."""
-    if not _has_equal(cells):
+def told_apart(cells: Cells, schemas: Mapping[bytes, Schema]) -> Told:
+    """Cells with keys of their own. `schemas` are by code."""
+    if len(set(cells.keys)) == len(cells):
         return Told(cells)
-    made: Sorted = []
-    moved: Sorted = []
+    made: list[tuple[bytes, bytes, bytes]] = []
+    moved: list[tuple[bytes, bytes, bytes]] = []
     again = 0
-    for key, group in groupby(cells, _key):
+    for key, group in groupby(sorted(cells), itemgetter(0)):
         same = list(group)
         made.append(same[0])
         if len(same) > 1:
-            schema = schemas[key[-2:]]
-            if _has_id(schema, same[0]):
+            if _has_id(schemas[key[-2:]], same[0]):
                 again += len(same) - 1
             else:
                 moved += [(_moved(key, number), head, body) for number, (_, head, body) in enumerate(same[1:], 1)]
-    if moved:
-        made += moved
-        made.sort()
-    return Told(made, again)
-
-
-def _has_equal(cells: Sorted) -> bool:
-    found = list(map(_key, cells))
-    return len(set(found)) < len(found)
+    return Told(Cells.of(made + moved), again)
 
 
 def _has_id(schema: Schema, cell: tuple[bytes, bytes, bytes]) -> bool:
@@ -103,33 +93,32 @@ def merge(
     schemas: Mapping[bytes, Schema],
     present: Callable[[str, Sequence[bytes]], Present] | None,
     counts: dict[str, int],
-) -> Iterator[NewCell]:
+) -> Iterator[Portion]:
     """The cells of a part of a day that are to be written, in order. Adds to `counts` as it goes."""
     for cells in _portions(task):
         found = told_apart(cells, schemas)
         counts["repeated"] += found.repeated
-        stored = {} if present is None else present(task.day, list(map(_key, found.cells)))
-        if not stored:
-            counts["events"] += len(found.cells)
-            for key, head, body in found.cells:
-                yield key, head, body, False
-        else:
-            for cell in absent(found.cells, stored, task.over):
-                counts["events"] += 1
-                yield cell
-        counts["present"] += len(found.cells)
-    counts["present"] -= counts["events"]
+        held = found.cells.keys
+        order = found.cells.order()  # Python's sort finds the runs, and merges them
+        stored = {} if present is None else present(task.day, [held[index] for index in order])
+        over = frozenset(key for key, head in stored.items() if read_head(head).batch in task.over)
+        if stored:  # what anything else has written stays as it is
+            order = [index for index in order if held[index] not in stored or held[index] in over]
+        counts["events"] += len(order)
+        counts["present"] += len(held) - len(order)
+        for start in range(0, len(order), PORTION_CELLS):
+            yield Portion(found.cells.picked(order[start : start + PORTION_CELLS]), over)
 
 
-def _portions(task: Task) -> Iterator[Sorted]:
-    """The sorted cells of a part, in portions that fit into memory."""
+def _portions(task: Task) -> Iterator[Cells]:
+    """The cells of a part, in portions that fit into memory, of which each lies behind the one before."""
     parts = -(-task.bytes // PORTION_BYTES)
     if parts <= 1:
-        yield merged(task.sources, None)
+        yield gathered(task.sources, None)
         return
     cuts = [None, *_cuts(task, parts), None]
     for low, high in pairwise(cuts):
-        yield merged(task.sources, (low, high))
+        yield gathered(task.sources, (low, high))
 
 
 def _cuts(task: Task, parts: int) -> list[bytes]:
@@ -138,22 +127,9 @@ def _cuts(task: Task, parts: int) -> list[bytes]:
     No cut lies between events of the same user and moment, so that equal events stay together.
     """
     path, offsets = max(task.sources, key=lambda source: source[1][-1] - source[1][0])
-    cells = merged([(path, offsets)], None)
-    return sorted({_moment(cells[len(cells) * part // parts][0]) for part in range(1, parts)})
+    found = sorted(gathered([(path, offsets)], None).keys)
+    return sorted({_moment(found[len(found) * part // parts]) for part in range(1, parts)})
 
 
 def _moment(key: bytes) -> bytes:
     return key[: keys.row_end(key) - 8]
-
-
-def absent(cells: Sorted, present: Present, over: frozenset[int]) -> Iterator[NewCell]:
-    """The cells to write, each with whether it goes over a stored one: of the imports `over`, which it replaces.
-
-    What anything else has written stays as it is.
-    """
-    for key, head, body in cells:
-        stored = present.get(key)
-        if stored is None:
-            yield key, head, body, False
-        elif read_head(stored).batch in over:
-            yield key, head, body, True

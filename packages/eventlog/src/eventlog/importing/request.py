@@ -37,7 +37,7 @@ from eventlog.times import DAY, SECOND
 if TYPE_CHECKING:
     from eventlog.log import Log
 
-FORMAT: Final = 1  # of runs; what was sorted in another is not used again
+FORMAT: Final = 2  # of runs; what was sorted in another is not used again
 
 
 class Progress(msgspec.Struct):

@@ -1,7 +1,7 @@
 """Sorted runs: what one piece of the input comes to, on disk. Written by one process, read again by others.
 
     file   = chunk* index footer
-    chunk  = msgpack list of [key, head, body], in order: the cells of one day and one bucket
+    chunk  = msgpack [keys, heads, bodies], in the order of the keys: the cells of one day and one bucket
     index  = msgpack [lines, bad, erased, events by type, {day: [offset of each of its 257 buckets' edges]}]
     footer = length of index (8 bytes, big-endian) "eventrun"
 
@@ -18,17 +18,15 @@ from typing import Final
 import msgspec
 
 from eventlog import keys
-from eventlog.times import DAY
+from eventlog.cells import Cells
 
 SUFFIX: Final = ".run"
 _MAGIC: Final = b"eventrun"
 _FOOTER: Final = 8 + len(_MAGIC)
 _EDGES: Final = [bytes([bucket]) for bucket in range(1, keys.BUCKETS)]
 
-Sorted = list[tuple[bytes, bytes, bytes]]  # key, head, body
-
-encode_cells = msgspec.msgpack.Encoder().encode
-decode_cells = msgspec.msgpack.Decoder(Sorted).decode
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Cells).decode
 
 
 class Bad(msgspec.Struct, array_like=True):
@@ -49,7 +47,7 @@ class Index(msgspec.Struct, array_like=True):
     days: dict[int, list[int]]  # by days since 1970: 257 offsets, of the edges between the buckets
 
 
-def write(path: Path, cells_by_day: Mapping[int, Sorted], lines: int, erased: int, bad: Sequence[Bad]) -> Index:
+def write(path: Path, cells_by_day: Mapping[int, Cells], lines: int, erased: int, bad: Sequence[Bad]) -> Index:
     """Writes a run, sorting each day's cells, and beside it its bad lines."""
     side = path.with_suffix(".bad")
     if bad:
@@ -59,8 +57,7 @@ def write(path: Path, cells_by_day: Mapping[int, Sorted], lines: int, erased: in
     with temporary.open("wb") as file:
         at = 0
         for day, cells in cells_by_day.items():
-            cells.sort()
-            chunks = [encode_cells(chunk) if chunk else b"" for chunk in _buckets(cells)]
+            chunks = [_encode(chunk) if chunk else b"" for chunk in _buckets(cells)]
             index.days[day] = list(accumulate(map(len, chunks), initial=at))
             at = index.days[day][-1]
             file.writelines(chunks)
@@ -70,9 +67,11 @@ def write(path: Path, cells_by_day: Mapping[int, Sorted], lines: int, erased: in
     return index
 
 
-def _buckets(cells: Sorted) -> Iterable[Sorted]:
-    edges = [0, *(bisect_left(cells, (edge,)) for edge in _EDGES), len(cells)]  # type: ignore[arg-type]
-    return (cells[start:stop] for start, stop in pairwise(edges))
+def _buckets(cells: Cells) -> Iterable[Cells]:
+    """Cells in order, bucket by bucket: what lies together is then read and encoded together."""
+    order = cells.order()
+    edges = [0, *(bisect_left(order, edge, key=cells.keys.__getitem__) for edge in _EDGES), len(order)]
+    return (cells.picked(order[start:stop]) for start, stop in pairwise(edges))
 
 
 def read_index(path: Path) -> Index | None:
@@ -97,45 +96,26 @@ def read_bad(path: Path) -> list[Bad]:
     return [msgspec.json.decode(line, type=Bad) for line in side.read_bytes().splitlines()] if side.exists() else []
 
 
-def read_buckets(path: Path, offsets: Sequence[int]) -> Iterable[Sorted]:
+def read_buckets(path: Path, offsets: Sequence[int]) -> Iterable[Cells]:
     """The cells of adjoining buckets, of which `offsets` are the edges; each bucket in order."""
     with path.open("rb") as file:
         file.seek(offsets[0])
         held = memoryview(file.read(offsets[-1] - offsets[0]))
     for start, stop in pairwise(offsets):
         if start < stop:
-            yield decode_cells(held[start - offsets[0] : stop - offsets[0]])
+            yield _decode(held[start - offsets[0] : stop - offsets[0]])
 
 
-def by_day(cells: Sorted, day: int, here: Sorted) -> dict[int, Sorted]:
-    """Cells by the day of their rows; `here` are those that are known to be of `day`."""
-    start, stop = (day * DAY).to_bytes(8), ((day + 1) * DAY).to_bytes(8)
-    parts: dict[int, Sorted] = {}
-    for cell in cells:
-        key = cell[0]
-        end = key.index(b"\0", 1)  # the end of the user, unless it holds a zero
-        if key[end + 1 : end + 2] == b"\xff":
-            end = keys.row_end(key) - 17
-        if start <= key[end + 1 : end + 9] < stop:
-            here.append(cell)
-        else:
-            parts.setdefault(int.from_bytes(key[end + 1 : end + 9]) // DAY, []).append(cell)
-    if here:
-        parts[day] = here
-    return parts
-
-
-def merged(sources: Sequence[tuple[str, Sequence[int]]], within: tuple[bytes | None, bytes | None] | None) -> Sorted:
-    """All cells of adjoining buckets of many runs, in order; of the keys from one up to, and without, another."""
-    cells: Sorted = []
+def gathered(sources: Sequence[tuple[str, Sequence[int]]], within: tuple[bytes | None, bytes | None] | None) -> Cells:
+    """All cells of adjoining buckets of many runs, as they come; of the keys from one up to, and without, another."""
+    cells = Cells()
     for path, offsets in sources:
         for chunk in read_buckets(Path(path), offsets):
-            cells += chunk if within is None else _cut(chunk, *within)
-    cells.sort()  # Python's sort finds the runs, and merges them
+            cells.add(chunk if within is None else _cut(chunk, *within))
     return cells
 
 
-def _cut(chunk: Sorted, low: bytes | None, high: bytes | None) -> Sorted:
-    start = 0 if low is None else bisect_left(chunk, (low,))  # type: ignore[arg-type]
-    stop = len(chunk) if high is None else bisect_left(chunk, (high,))  # type: ignore[arg-type]
-    return chunk[start:stop]
+def _cut(chunk: Cells, low: bytes | None, high: bytes | None) -> Cells:
+    start = 0 if low is None else bisect_left(chunk.keys, low)
+    stop = len(chunk) if high is None else bisect_left(chunk.keys, high)
+    return chunk.part(start, stop)

@@ -19,11 +19,12 @@ import msgspec
 
 from eventlog.erasure import Erased
 from eventlog.errors import EventError, EventlogError, SchemaError
+from eventlog.importing.encoding import TYPE
 from eventlog.importing.inputs import BYTE_ORDER, LINE_BYTES, Lines, Piece, Rows, Span, Table, read_span
-from eventlog.importing.making import TYPE, Limits, Maker, told
-from eventlog.importing.runs import Bad, Index, Sorted, by_day, write
+from eventlog.importing.making import Limits, Made, Maker, told
+from eventlog.importing.runs import Bad, Index, write
 from eventlog.schema import Schema
-from eventlog.times import DAY, as_declared, day_start, micros
+from eventlog.times import as_declared, micros
 
 BLOCK_LINES: Final = 128  # that are tried at once where a piece holds something bad
 SHOWN: Final = 2**20  # characters of a bad line that are kept
@@ -87,11 +88,9 @@ def _module(one: TypeSource) -> ModuleType:
 class Piecework(msgspec.Struct):
     """What a piece has come to so far."""
 
-    cells: Sorted = []
-    here: Sorted = []  # of the import's day
+    made: Made = msgspec.field(default_factory=Made)
     bad: list[Bad] = []
     lines: int = 0
-    erased: int = 0
 
 
 class Sorter:
@@ -100,7 +99,6 @@ class Sorter:
     def __init__(self, job: Job, schemas: Sequence[Schema]) -> None:
         self.schemas = {schema.code: schema for schema in schemas}
         self._kind = job.kind
-        self._day = day_start(job.limits.day) // DAY
         self._makers = {
             schema.name: Maker(schema, job.batch, job.limits, job.erased)
             for schema in schemas
@@ -129,7 +127,7 @@ class Sorter:
             case Table():
                 self._read_table(piece, work)
         work.bad.sort(key=lambda bad: bad.line)
-        return write(path, by_day(work.cells, self._day, work.here), work.lines, work.erased, work.bad)
+        return write(path, work.made.days, work.lines, work.made.erased, work.bad)
 
     def _read_lines(self, data: bytes, work: Piecework) -> None:
         data = data.removeprefix(BYTE_ORDER)
@@ -187,13 +185,9 @@ class Sorter:
         kinds = set(map(type, events))
         for kind in kinds:
             some = events if len(kinds) == 1 else [event for event in events if type(event) is kind]
-            made = self._fast[kind].make(some)
-            work.cells += made.cells
-            work.here += made.here
-            work.erased += made.erased
-            if made.bad:
+            if bad := self._fast[kind].make(some, work.made):
                 indexes = [index for index, event in enumerate(events) if type(event) is kind]
-                for at, reason in made.bad:
+                for at, reason in bad:
                     number = indexes[at] if numbers is None else numbers[indexes[at]]
                     self._spoil(reason, line_at(number), number, work)
 
@@ -203,16 +197,11 @@ class Sorter:
         try:
             maker, known, unknown = self._divided(fields)
             event = msgspec.convert(known, maker.plain, strict=strict)
-            cell = maker.make_one(event, unknown)
+            maker.make_one(event, unknown, work.made)
         except msgspec.ValidationError as error:
             self._spoil(f"{maker.schema.name if maker else 'line'}: {error}", line, number, work)
         except (EventlogError, ValueError, TypeError, OverflowError, RecursionError) as error:
             self._spoil(told(error, maker.schema) if maker else str(error), line, number, work)
-        else:
-            if cell is None:
-                work.erased += 1
-            else:
-                work.cells.append(cell)
 
     def _divided(self, fields: dict[str, Any]) -> tuple[Maker, dict[str, Any], dict[str, Any]]:
         """Which type a line is, and its fields that the type knows, and does not know."""
