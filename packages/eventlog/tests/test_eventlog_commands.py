@@ -235,6 +235,15 @@ def test_a_folder_that_can_not_be_made_is_told(folder: Path, tmp_path: Path) -> 
     assert (tmp_path / "days").read_text() == "mine"
 
 
+@pytest.mark.parametrize("words", [("export", "--csv"), ("user", "u1", "--html")])
+def test_a_folder_is_no_file(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    """Where a folder is named for a file, it is told, and nothing is left in it."""
+    monkeypatch.chdir(tmp_path)
+    for name in (".", str(tmp_path)):
+        assert f"error {name}: is a folder; name a file" in run(folder, *words, name, code=1).stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_table_has_the_columns_that_are_named(folder: Path) -> None:
     """Any choice of columns is a table, in the order in which they are named, as wide as it is where no terminal is."""
     for names in ("id,type", "price", "tags,user,id", "notes.score", ",".join(["id", "user", "time", "type", "tags"])):
