@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from hbase_process import ERASING, HBase, require_hbase, shared_hbase
 
@@ -160,3 +161,22 @@ def test_where_regions_are_split(tmp_path, restricted):
                     log.forget([user])
     finally:
         own.kill()
+
+
+def test_lines_that_an_import_put_aside_here_go_too(log, tmp_path, monkeypatch):
+    """They lie on the machine that imported, by whatever address; the receipt says that other machines have theirs."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    file = tmp_path / "day.ndjson"
+    lines = [{"type": "Shown", "user": name, "time": "2011-02-16T12:00:00Z"} for name in ("who-goes", "who-stays")]
+    file.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines) + b'{"user": "who-goes", "time\n')
+    done = log.import_day("2011-02-16", [file], max_bad=1, workers=0)
+    assert b"who-goes" in Path(done.bad_file).read_bytes()
+    address = f"hbase://localhost:{shared_hbase().port}/forgetting"
+    with eventlog.open(address, [Shown, Clicked]) as elsewhere:
+        receipt = elsewhere.forget("who-goes")
+    assert receipt.side_lines == 1
+    assert "on this machine" in receipt.side_files
+    assert "other machines" in receipt.side_files
+    assert not holding(tmp_path / "state", b"who-goes")
+    assert log.import_day("2011-02-16", [file], add=True, max_bad=1, slack="2d", workers=0).counts.erased == 1
+    assert {entry.user for entry in log.scan(prefix="who-")} == {"who-stays"}
