@@ -50,7 +50,7 @@ def frames(scan: Scan) -> Iterator[pl.DataFrame]:
         since=scan.asked.since,
         until=scan.asked.until,
         bodies=bodies,
-        where=scan.asked.where,
+        where=passes.pushed,
         types=table.types(passes.types),
         select=passes.cells if bodies and not passes.needs_bodies else None,
     )
@@ -202,7 +202,7 @@ class Columns:
         if not kinds:
             return None
         kind = kinds.pop()
-        if kinds or kind not in DTYPES:
+        if kinds or kind not in DTYPES or (kind is str and self._catalog.no_text(field.name)):
             raise Plain
         return series(values, kind)
 

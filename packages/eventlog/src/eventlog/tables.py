@@ -244,6 +244,9 @@ def _turn(kind: Any) -> Callable[[Any], Any]:
         return lambda value: value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
     if kind == pl.Float64:
         return lambda value: None if value is None else float(value)
-    if kind == TIME:
-        return lambda value: datetime.fromisoformat(value) if isinstance(value, str) else value
+    if kind in (TIME, pl.Binary):
+        held = datetime if kind == TIME else bytes
+        return lambda value: msgspec.convert(value, held) if isinstance(value, str) else value
+    if kind == pl.List(TIME):
+        return lambda value: None if value is None else msgspec.convert(value, list[datetime])
     return lambda value: value
