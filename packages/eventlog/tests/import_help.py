@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import msgspec
 from import_types import TYPES, Click, Impression, Sale, View
 
 import eventlog
-from eventlog import Log, Reference, keys
-from eventlog.cells import read_head, take
+from eventlog import EngineError, Log, Reference, keys
+from eventlog.cells import Cell, read_head, take
 from eventlog.engines import Counts, Want
+from eventlog.engines.rocks import Rocks
 from eventlog.schema import Schema
 
 DAY = "2011-02-16"
@@ -94,3 +96,24 @@ def batches(log: Log) -> Counter[int]:
         for cell in batch
         if cell.place[:1] != keys.NOTE
     )
+
+
+class Elsewhere:
+    """An engine without bulk loading, that is away after so many puts."""
+
+    def __init__(self, path: Path) -> None:
+        self._rocks = Rocks(path)
+        self.url = "elsewhere://1/events"
+        self.folder = None
+        self.left = 10**9
+
+    def put(self, cells: Sequence[Cell]) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise EngineError("it is away")
+        self._rocks.put(cells)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("lay", "laid", "files", "sequence", "path"):
+            raise AttributeError(name)
+        return getattr(self._rocks, name)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import command_runs
@@ -15,6 +16,8 @@ from command_runs import Done
 from terminals import Terminal
 
 import eventlog
+from eventlog.cli.app import unfolded
+from eventlog.cli.shown import clock
 
 EVENTS = """
 from datetime import datetime
@@ -232,6 +235,15 @@ def test_a_folder_that_can_not_be_made_is_told(folder: Path, tmp_path: Path) -> 
     assert (tmp_path / "days").read_text() == "mine"
 
 
+@pytest.mark.parametrize("words", [("export", "--csv"), ("user", "u1", "--html")])
+def test_a_folder_is_no_file(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    """Where a folder is named for a file, it is told, and nothing is left in it."""
+    monkeypatch.chdir(tmp_path)
+    for name in (".", str(tmp_path)):
+        assert f"error {name}: is a folder; name a file" in run(folder, *words, name, code=1).stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_table_has_the_columns_that_are_named(folder: Path) -> None:
     """Any choice of columns is a table, in the order in which they are named, as wide as it is where no terminal is."""
     for names in ("id,type", "price", "tags,user,id", "notes.score", ",".join(["id", "user", "time", "type", "tags"])):
@@ -288,3 +300,71 @@ def test_a_near_match_is_offered(folder: Path, words: tuple[str, ...], meant: st
 def test_what_does_not_exist_is_told_in_a_line(folder: Path, words: tuple[str, ...]) -> None:
     """A wrong word costs a person one look, and no traceback."""
     assert "error" in run(folder, *words, code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("where", "count"),
+    [
+        ("advertiser_id == None", 1),  # the click whose impression never came
+        ("advertiser_id == null", 1),
+        ("advertiser_id is None", 1),
+        ("advertiser_id != None", 4),
+        ("not advertiser_id == None", 4),
+    ],
+)
+def test_what_is_not_there_can_be_asked_for(folder: Path, where: str, count: int) -> None:
+    """`== None`, which people write, asks whether a value is there: it never quietly finds nothing."""
+    assert f"total {count:>10}".split() == run(folder, "count", "--where", where).stdout.splitlines()[-1].split()
+
+
+def test_words_of_json_are_values() -> None:
+    """`true` and `false` are read as they stand in files and answers."""
+    assert str(eventlog.parse("ok == true and bad == false")) == str(eventlog.parse("ok == True and bad == False"))
+
+
+def test_an_expression_that_is_not_understood_tells_what_is(folder: Path) -> None:
+    """The message lists what there is, or says what stands in quotes."""
+    assert ".startswith('…')" in run(folder, "count", "--where", "user.contains('u')", code=1).stderr
+    assert "quotes" in run(folder, "count", "--where", "time > 2011-02-16T10:00", code=1).stderr
+
+
+def test_a_note_that_no_event_has_is_told_of(folder: Path) -> None:
+    """A question for it is no error, since it may be written later; a wrong name is seen at once."""
+    done = run(folder, "count", "--where", "notes.scor > 0")
+    assert done.returncode == 0
+    assert "no event has a note scor; did you mean score?" in done.stderr
+    assert "no event has a note nope" in run(folder, "user", "u1", "--where", "notes.nope > 0").stderr
+
+
+def test_a_types_file_that_fails_is_told_of(folder: Path, tmp_path: Path) -> None:
+    """Whatever the file's own code raises is one line with its place, and no stack of ours."""
+    file = tmp_path / "failing_types.py"
+    file.write_text("import eventlog\n\nlimit = int('many')\n")
+    done = command_runs.run(("--types", str(file), "stats"), {"EVENTLOG_LOG": str(folder)})
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert f"ValueError: invalid literal for int() with base 10: 'many' ({file}, line 3)" in done.stderr
+
+
+def test_help_fills_the_line_and_keeps_examples() -> None:
+    """Paragraphs are as wide as the terminal; examples stand in lines of their own."""
+    text = """One line.
+
+    A paragraph
+    of two.
+
+    [bold]eventlog a[/] does
+    [bold]eventlog b[/] does too
+    """
+    assert unfolded(text) == (
+        "One line.\n\nA paragraph of two.\n\n[bold]eventlog a[/] does\n[bold]eventlog b[/] does too"
+    )
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [(0, "10:00:00"), (340_000, "10:00:00.340"), (345_000, "10:00:00.345"), (345_670, "10:00:00.345670")],
+)
+def test_times_of_a_column_stand_below_each_other(micros: int, text: str) -> None:
+    """A time is told to the second, the millisecond or the microsecond, so that columns are not ragged."""
+    assert clock(datetime(2011, 2, 16, 10, 0, 0, micros, UTC)) == f"2011-02-16 {text}"

@@ -1,38 +1,16 @@
 """Imports into an engine that takes nothing but cells, as one that is elsewhere does."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from import_help import DAY, batches, expected, some_events, stored, write_lines
+from import_help import DAY, Elsewhere, batches, expected, some_events, stored, write_lines
 from import_types import TYPES
 
 from eventlog import EngineError, Log
-from eventlog.cells import Cell
 from eventlog.engines import Bulk
-from eventlog.engines.rocks import Rocks
 from eventlog.importing import loading
-
-
-class Elsewhere:
-    """An engine without bulk loading, that is away after so many puts."""
-
-    def __init__(self, path: Path) -> None:
-        self._rocks = Rocks(path)
-        self.url = "elsewhere://1/events"
-        self.left = 10**9
-
-    def put(self, cells: Sequence[Cell]) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise EngineError("it is away")
-        self._rocks.put(cells)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("lay", "laid", "files", "sequence", "path"):
-            raise AttributeError(name)
-        return getattr(self._rocks, name)
 
 
 @pytest.fixture

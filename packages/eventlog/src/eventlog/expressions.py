@@ -10,7 +10,8 @@ The text of an expression is read as that expression again. What Python has no s
 word of Python's own.
 
 Logic has three values, as in SQL: a comparison with what is not there is neither true nor false, and only true
-keeps an event. This module knows no keys and no storage; `bounds` turns what it can into key ranges.
+keeps an event. `== None` is `is_null()`. This module knows no keys and no storage; `questions.narrowed` turns what it
+can into key ranges.
 """
 
 import ast
@@ -72,10 +73,10 @@ class Field:
     name: str
 
     def __eq__(self, value: object) -> "Expression":  # type: ignore[override]
-        return Compare(self, "==", value)
+        return IsNull(self) if value is None else Compare(self, "==", value)
 
     def __ne__(self, value: object) -> "Expression":  # type: ignore[override]
-        return Compare(self, "!=", value)
+        return Not(IsNull(self)) if value is None else Compare(self, "!=", value)
 
     def __lt__(self, value: object) -> "Expression":
         return Compare(self, "<", value)
@@ -301,13 +302,17 @@ def parse(text: str) -> Expression:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise QueryError(
-            f"where: {text!r} can't be read; write it like: Impression.price > 2 and user == 'u1'"
+            f"where: {text!r} can't be read; write it like: Impression.price > 2 and user == 'u1' "
+            f"(texts and times stand in quotes)"
         ) from None
     try:
         return _expression(tree)
     except RecursionError:
         raise QueryError("where: it is nested too deeply") from None
 
+
+KNOWN: Final = "there are == != < <= > >=, in [...], is None, is not None, .startswith('…'), and, or, not"
+_JSON: Final = {"true": True, "false": False}  # as programs and answers write them
 
 _COMPARES = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 
@@ -335,7 +340,7 @@ def _expression(node: ast.expr) -> Expression:  # noqa: PLR0911  (a line for eac
             return IsNull(_field(field))
         case ast.Call(func=ast.Attribute(value=field, attr="is_in"), args=[values], keywords=[]):
             return IsIn(_field(field), _values(values))
-    raise QueryError(f"where: {ast.unparse(node)!r} is not a comparison of a field with a value")
+    raise QueryError(f"where: {ast.unparse(node)!r} is not a comparison of a field with a value; {KNOWN}")
 
 
 def _comparison(node: ast.Compare) -> Expression:
@@ -346,11 +351,11 @@ def _comparison(node: ast.Compare) -> Expression:
             parts.append(IsIn(_field(left), _values(right)))
         elif isinstance(sign, ast.NotIn):
             parts.append(~IsIn(_field(left), _values(right)))
-        elif isinstance(sign, ast.Is | ast.IsNot) and isinstance(right, ast.Constant) and right.value is None:
+        elif isinstance(sign, ast.Is | ast.IsNot | ast.Eq | ast.NotEq) and _is_none(right):
             null = IsNull(_field(left))
-            parts.append(null if isinstance(sign, ast.Is) else ~null)
+            parts.append(null if isinstance(sign, ast.Is | ast.Eq) else ~null)
         elif type(sign) not in _COMPARES:
-            raise QueryError(f"where: {ast.unparse(node)!r} is not a comparison that is known here")
+            raise QueryError(f"where: {ast.unparse(node)!r} is not a comparison that is known here; {KNOWN}")
         elif _is_field(left):
             parts.append(Compare(_field(left), _COMPARES[type(sign)], _value(right)))
         else:
@@ -382,7 +387,13 @@ def _field(node: ast.expr) -> Field:
     raise QueryError(f"where: {ast.unparse(node)!r} is not a field; write price or Impression.price")
 
 
+def _is_none(node: ast.expr) -> bool:
+    return (isinstance(node, ast.Constant) and node.value is None) or (isinstance(node, ast.Name) and node.id == "null")
+
+
 def _value(node: ast.expr) -> Any:
+    if isinstance(node, ast.Name) and node.id in _JSON:
+        return _JSON[node.id]
     try:
         match node:
             case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value=str(told))], keywords=[]):

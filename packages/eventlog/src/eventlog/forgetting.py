@@ -11,8 +11,10 @@ The mark holds no name, so that nothing of this has to be erased itself. After a
 finds the rows by their digests, within the buckets that the mark tells, and goes on from 3.
 """
 
+import platform
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -56,18 +58,14 @@ def forget(log: "Log", users: Iterable[str], moment: Micros, progress: Progress)
     if not names:
         raise EventError("forget: no user is named")
     ranges = [keys.user_range(user) for user in names]
-    side_lines = 0
-    if log.engine.folder is not None and not log.engine.read_only:
-        side_files.refuse_unfinished(log.engine.folder, names)
-        progress("looking through the files beside the store")
-        side_lines = side_files.scrub(log.engine.folder, names)
-    earlier = _others(log, names, progress)
-    mark = _begin(log, names, moment)
+    with _no_imports(log):
+        side_lines = 0 if log.engine.read_only else _scrub(log, names, progress)
+        earlier = _others(log, names, progress)
+        mark = _begin(log, names, moment, side_lines)
     progress("counting rows")
     _count(log, mark, ranges, None)
     for told in earlier:
         _add(mark.receipt, told.receipt)
-    mark.receipt.side_lines += side_lines
     _keep(log, mark)
     progress("deleting, compacting and reading back")
     proof = log.engine.erase(sorted(ranges), None)
@@ -104,11 +102,44 @@ def verify(log: "Log", user: str) -> Verdict:
     if moment is None or not told:
         return Verdict(False, "", told)
     proof = log.engine.prove([keys.user_range(user, 0, moment + 1)])
-    if log.engine.folder is not None:
+    for folder in side_files.folders(log.engine):
         proof.remains += [
-            str(file.relative_to(log.engine.folder)) for file in side_files.naming(log.engine.folder, [user])
+            str(file.relative_to(folder) if folder == log.engine.folder else file)
+            for file in side_files.naming(folder, [user])
         ]
     return Verdict(not proof.remains, _text(moment), told, proof)
+
+
+@contextmanager
+def _no_imports(log: "Log") -> Iterator[None]:
+    """Keeps imports of this machine away: one that begins later knows who is forgotten. Raises LockedError."""
+    from eventlog.importing import alone, imports_folder
+
+    with alone(log.engine) if imports_folder(log.engine).exists() and not log.engine.read_only else nullcontext():
+        yield
+
+
+def _scrub(log: "Log", names: Sequence[str], progress: Progress) -> int:
+    """Removes the lines that name the users from the files beside the store, and what imports left half done."""
+    from eventlog.importing import discard
+
+    progress("looking through the files beside the store")
+    folders = side_files.folders(log.engine)
+    for folder in folders:
+        if (folder / "imports").is_dir():
+            discard(log.engine, folder / "imports")
+        side_files.refuse_what_is_no_text(folder, names)
+    return sum(side_files.scrub(folder, names) for folder in folders)
+
+
+def _looked_through(log: "Log") -> str:
+    """Which files beside the store were looked through, for the receipt."""
+    if log.engine.folder is not None:
+        return "all files in the log's folder"
+    return (
+        f"lines that imports put aside on this machine, {platform.node()}; those on other machines that imported were "
+        f"not reached: forget there too"
+    )
 
 
 def _others(log: "Log", names: Sequence[str], progress: Progress) -> list[Mark]:
@@ -124,7 +155,7 @@ def _others(log: "Log", names: Sequence[str], progress: Progress) -> list[Mark]:
     return ours
 
 
-def _begin(log: "Log", names: Sequence[str], moment: Micros) -> Mark:
+def _begin(log: "Log", names: Sequence[str], moment: Micros, side_lines: int) -> Mark:
     """Marks what is going on, and refuses the users from here on. Waits for writes that are under way."""
     with log.gate.alone():
         known = erasure.salted(log.engine, erasure.load(log.engine, log.erased))
@@ -132,6 +163,7 @@ def _begin(log: "Log", names: Sequence[str], moment: Micros) -> Mark:
         second = _text(moment - moment % SECOND).translate({ord(sign): None for sign in "-:"})
         name = f"{second}-{moment % SECOND:06d}-{secrets.token_hex(4)}"  # in the order of time
         receipt = Receipt(name, log.engine.name, _text(moment), [Forgotten(digest.hex()) for digest in digests])
+        receipt.side_lines, receipt.side_files = side_lines, _looked_through(log)
         mark = Mark(receipt, moment, sorted({keys.user_prefix(user)[0] for user in names}))
         _keep(log, mark)
         log.erased = erasure.save(log.engine, known, digests, moment, name)

@@ -30,8 +30,9 @@ class Forgotten(msgspec.Struct):
 class Receipt(msgspec.Struct):
     """One forgetting. Times are ISO 8601 in UTC; events up to `moment` are refused from then on.
 
-    `side_lines` is how many lines of other files in the log's folder, such as those of rejected input, named one of
-    the users, and are gone. `resumed` tells that it was interrupted, and finished later.
+    `side_lines` is how many lines of other files beside the log, such as those of rejected input, named one of the
+    users, and are gone; `side_files` says which files were looked through for them, and which were not. `resumed` tells
+    that it was interrupted, and finished later.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Receipt(msgspec.Struct):
     users: list[Forgotten]
     finished: str = ""
     side_lines: int = 0
+    side_files: str = ""
     resumed: bool = False
     proof: Proof | None = None
 

@@ -79,7 +79,7 @@ class Scan:
         from eventlog.tables import Table
 
         table = Table(self.catalog, self.asked)
-        for batch in self.chosen_batches(bodies=table.bodies):
+        for batch in self.chosen_batches(bodies=table.bodies, types=table.types):
             yield table.frame(batch)
 
     def polars(self, *, workers: int = 1) -> "pl.DataFrame":
@@ -124,9 +124,9 @@ class Scan:
             yield from batch
 
     def chosen_batches(
-        self, *, bodies: bool, whole_rows: bool = False
+        self, *, bodies: bool, whole_rows: bool = False, types: Callable[[Any], Any] = lambda asked: asked
     ) -> Iterator[list[tuple[StoredRow, list[Stored]]]]:
-        """The same, by the engine's batches."""
+        """The same, by the engine's batches. `types` adds to the codes of the types that the engine has to give."""
         self.reads = Reads()
         counts = Counts()
         passes = Filter(self.catalog, self.asked)
@@ -136,7 +136,7 @@ class Scan:
             until=self.asked.until,
             bodies=bodies,
             where=passes.pushed,
-            types=None if whole_rows else passes.types,
+            types=None if whole_rows else types(passes.types),
             select=passes.cells if bodies and passes.by_heads else None,
         )
         try:

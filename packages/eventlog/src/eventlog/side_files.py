@@ -1,4 +1,7 @@
-"""What lies in a log's folder beside the store: lines of rejected input, manifests, whatever was put there.
+"""What lies beside a log's store: lines of rejected input, manifests, whatever was put there.
+
+It lies in the log's folder; for a log elsewhere, such as in HBase, on each machine that has imported into it, under
+`$XDG_STATE_HOME/eventlog/` in a folder with the log's name.
 
 Lines that name a forgotten user are removed. What names them is told by the text alone, since a line that was rejected
 could not be read: the user's name as a word of its own, as it is or as JSON writes it. So a line goes too in which the
@@ -13,7 +16,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final
+from urllib.parse import quote, unquote, urlsplit
 
+from eventlog.engines import Engine
 from eventlog.errors import EngineError
 
 if sys.version_info >= (3, 14):
@@ -22,8 +27,36 @@ else:
     from backports import zstd
 
 NOT_OURS: Final = ("store", "receipts")
-WORKING: Final = ("runs", "sorted")  # folders of an import that is at work, or was stopped
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1", "")
+PORT: Final = 9090  # of HBase's Thrift server
 WORDS: Final = 1000  # of one pattern
+
+
+def state_folder(url: str) -> Path:
+    """Where this machine keeps what belongs to a log elsewhere: the same folder, however the log's URL is written."""
+    return _state() / quote(_name(url), safe="")
+
+
+def folders(engine: Engine) -> list[Path]:
+    """The folders of this machine in which files lie beside a log."""
+    if engine.folder is not None:
+        return [engine.folder]
+    name = _name(engine.url)  # a folder may have been named after the whole URL, settings included
+    return sorted(path for path in _state().glob("*") if path.is_dir() and _name(unquote(path.name)) == name)
+
+
+def _state() -> Path:
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "eventlog"
+
+
+def _name(url: str) -> str:
+    """A log's URL without settings, with its port, and one name for this machine."""
+    try:
+        address = urlsplit(url)
+        host, port = address.hostname or "", address.port or PORT
+    except ValueError:
+        return url
+    return f"{address.scheme}://{'127.0.0.1' if host in LOOPBACK else host}:{port}/{address.path.strip('/')}"
 
 
 def files(folder: Path) -> Iterator[Path]:
@@ -59,18 +92,10 @@ def scrub(folder: Path, users: Iterable[str]) -> int:
     return sum(_scrub(file, wanted) for file in files(folder))
 
 
-def refuse_unfinished(folder: Path, users: Iterable[str]) -> None:
-    """Raises EngineError where files lie in the folder whose lines can't be removed.
-
-    Those are what an import works on, which it would bring into the store later, and files that are no text.
-    """
+def refuse_what_is_no_text(folder: Path, users: Iterable[str]) -> None:
+    """Raises EngineError where a file in the folder names a user, and its lines can't be removed."""
     wanted = patterns(users)
     for file in files(folder):
-        if not {*file.relative_to(folder).parts[:-1]}.isdisjoint(WORKING):
-            raise EngineError(
-                f"{file}: an import is not finished, and may hold the user; nothing was erased: "
-                f"finish the import or roll it back, and repeat"
-            )
         if not _is_text(file) and any(_names(line, wanted) for line in _lines(file)):
             raise EngineError(f"{file} names the user and is no text; nothing was erased: remove it, and repeat")
 

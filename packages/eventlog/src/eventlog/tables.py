@@ -104,6 +104,11 @@ class Table:
         key = {getattr(schema, "parent_field", None) or "user" for schema in schemas}
         return field not in key and not self._catalog.in_heads(field, schemas)
 
+    def types(self, asked: frozenset[bytes] | None) -> frozenset[bytes] | None:
+        """The types that an engine has to give: those asked for (None: all), and those that a column names."""
+        named = {name.rpartition(".")[0] for name in self.columns} & set(self._described)
+        return None if asked is None else asked | {keys.type_code(name) for name in named}
+
     def _getter(self, name: str) -> Getter:
         kind, _, field = name.rpartition(".")
         if name in ALWAYS:

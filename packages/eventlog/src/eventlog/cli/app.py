@@ -2,12 +2,15 @@
 
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
+import traceback
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -17,13 +20,33 @@ import eventlog
 from eventlog.cli.shown import safe
 from eventlog.errors import EventlogError, SchemaError
 
-app = typer.Typer(
+
+class _Commands(typer.Typer):
+    """Takes a command's help from its docstring, each paragraph as wide as the terminal; examples keep their lines."""
+
+    def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
+        def register(function: Any) -> Any:
+            return super(_Commands, self).command(name, help=unfolded(function.__doc__ or ""), **options)(function)
+
+        return register
+
+
+def unfolded(text: str) -> str:
+    """A docstring with a line for each paragraph, but for those that begin with an example."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(one if one.startswith("[bold]") else one.replace("\n", " ") for one in paragraphs)
+
+
+app: Final = _Commands(
     name="eventlog",
     help="Every event of a user in one place: joined when written, scanned by filter, erased on request.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+READING: Final = "Read"  # what commands stand under in the help
+WRITING: Final = "Import"
+LEAVING: Final = "Forget"
 out: Final = Console(highlight=False, soft_wrap=True)
 err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -94,6 +117,13 @@ def types_of(name: str) -> ModuleType | tuple[()]:
         return importlib.import_module(name)
     except (ImportError, OSError, SyntaxError) as error:
         raise SchemaError(f"--types {name}: can't be loaded: {error}") from None
+    except EventlogError:
+        raise
+    except Exception as error:  # whatever the file's own code raises
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise SchemaError(
+            f"--types {name}: can't be loaded: {type(error).__name__}: {error} ({last.filename}, line {last.lineno})"
+        ) from None
 
 
 def opened_anew(*, read_only: bool = True) -> eventlog.Log:

@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from eventlog.cli.app import err
 from eventlog.errors import QueryError
-from eventlog.expressions import Expression, parse
+from eventlog.expressions import NOTES, Expression, parse
 from eventlog.log import Log
+from eventlog.near import hint
 from eventlog.scan import Scan
 
 Since = Annotated[str | None, typer.Option(help="Rows from this time on, such as 2011-02-16 or 2011-02-16T10:00.")]
@@ -58,15 +60,19 @@ def scanned(
     prefix: str,
 ) -> Scan:
     """A scan of what the flags say."""
+    asked = expression(where)
+    unknown_notes(log, asked)
     return log.scan(
-        since,
-        until,
-        types=listed(types),
-        columns=columns,
-        where=expression(where),
-        sample=share(sample),
-        prefix=prefix,
+        since, until, types=listed(types), columns=columns, where=asked, sample=share(sample), prefix=prefix
     )
+
+
+def unknown_notes(log: Log, asked: Expression | None) -> None:
+    """Says which notes are asked for that no event has: no error, since an analysis may be yet to write them."""
+    names = {field.name for field in (asked.fields() if asked is not None else ()) if field.type == NOTES}
+    for name in sorted(names - set(log.catalog.notes)):
+        near = hint(name, log.catalog.notes).strip()
+        err.print(f"no event has a note {name}" + (f"; {near}" if near else ""), style="dim", markup=False)
 
 
 def one_format(**flags: bool) -> None:

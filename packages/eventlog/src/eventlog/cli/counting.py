@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from eventlog.cli.app import app, err, opened, out
+from eventlog.cli.app import READING, app, err, opened, out
 from eventlog.cli.asked import Json, Limit, Prefix, Sample, Since, Types, Until, Where, listed, scanned
 from eventlog.cli.seen import seen
 from eventlog.cli.shown import aligned, plain
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DERIVED = {"day": "%Y-%m-%d", "hour": "%Y-%m-%d %H:00"}
 
 
-@app.command()
+@app.command(rich_help_panel=READING)
 def count(
     by: Annotated[
         str, typer.Option(help="Columns: type, day, hour, user, Impression.advertiser_id, notes.NAME.")

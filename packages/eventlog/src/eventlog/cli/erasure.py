@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from eventlog.cli.app import app, err, opened, out
+from eventlog.cli.app import LEAVING, app, err, opened, out
 from eventlog.errors import EventError, EventlogError
 from eventlog.forgetting import Verdict
 from eventlog.receipts import Receipt
@@ -21,7 +21,7 @@ from eventlog.retention import Expired
 JSON: Final = typer.Option("--json", help="For programs: JSON on standard output.")
 
 
-@app.command()
+@app.command(rich_help_panel=LEAVING)
 def forget(
     users: Annotated[list[str] | None, typer.Argument(metavar="USER…", show_default=False)] = None,
     file: Annotated[
@@ -34,7 +34,8 @@ def forget(
     """Erase users: every row, from every file of the log, with a proof and a receipt.
 
     Events of them from before this moment are refused from now on, whatever file or program brings them; later ones
-    are new, and welcome. Backups and copies elsewhere are not reached.
+    are new, and welcome. Backups and copies elsewhere are not reached. Of a log in HBase, lines that imports put aside
+    go on this machine only: forget on each machine that imports.
 
     [bold]eventlog forget u1[/]                    asks, then erases one user
     [bold]eventlog forget --file gone.txt --yes[/] erases many, with one compaction for all
@@ -54,7 +55,7 @@ def forget(
         _show(receipt)
 
 
-@app.command()
+@app.command(rich_help_panel=LEAVING)
 def expire(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what is past its time to live.")] = False,
     at: Annotated[
@@ -78,7 +79,7 @@ def expire(
         _show_expired(found)
 
 
-@app.command()
+@app.command(rich_help_panel=LEAVING)
 def receipts(json: Annotated[bool, JSON] = False) -> None:
     """List the receipts of erasures, the oldest first. They hold no names; `forget --verify USER` finds a user's."""
     with opened() as log:
@@ -149,11 +150,11 @@ def _show(receipt: Receipt) -> None:
     table.add_column(style="dim")
     table.add_column()
     table.add_row("users", f"{len(receipt.users):,}")
-    table.add_row("rows", f"{rows:,}" + (f" in {len(days):,} days, {days[0]} to {days[-1]}" if days else ""))
+    table.add_row("rows", f"{rows:,}{_within(days)}")
     told = [f"{count:,} {escape(name)}" for name, count in sorted(types.items())]
     table.add_row("cells", f"{cells:,}" + (f" ({', '.join(told)})" if told else ""))
-    if receipt.side_lines:
-        table.add_row("side files", f"{receipt.side_lines:,} lines that named them are gone")
+    table.add_row("side files", f"{receipt.side_lines:,} lines that named them are gone")
+    table.add_row("", f"[dim]looked through: {escape(receipt.side_files)}[/]")
     proof = receipt.proof
     if proof is not None:
         table.add_row("proof", f"{proof.files:,} files ({proof.bytes:,} bytes) read back: nothing left")
@@ -168,6 +169,12 @@ def _show(receipt: Receipt) -> None:
             f"[yellow]note[/] processes {told_readers} still hold deleted files open; "
             f"their bytes leave the disk when those close the log"
         )
+
+
+def _within(days: list[str]) -> str:
+    if len(days) > 1:
+        return f" in {len(days):,} days, {days[0]} to {days[-1]}"
+    return f" of {days[0]}" if days else ""
 
 
 def _show_verdict(name: str, verdict: Verdict) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from eventlog.cli.app import app, err, opened
+from eventlog.cli.app import READING, app, err, opened
 from eventlog.cli.asked import (
     Csv,
     Json,
@@ -25,7 +25,7 @@ from eventlog.errors import QueryError
 Columns = Annotated[str | None, typer.Option(help="Columns such as user,time,Impression.price; all of the types.")]
 
 
-@app.command()
+@app.command(rich_help_panel=READING)
 def scan(
     since: Since = None,
     until: Until = None,
@@ -60,7 +60,7 @@ def scan(
         err.print(str(asked.reads), style="dim")
 
 
-@app.command()
+@app.command(rich_help_panel=READING)
 def export(
     parquet: Annotated[Path | None, typer.Option(help="The Parquet file to write.")] = None,
     csv: Annotated[Path | None, typer.Option(help="The CSV file to write.")] = None,
@@ -94,7 +94,7 @@ def export(
         )
         if by_day:
             count, days, reads = files.exported_by_day(log, asked.asked, kind, path)
-            err.print(f"{count:,} events to {days:,} files in {path}", markup=False)
+            err.print(f"{count:,} events to {days:,} file{'s' * (days != 1)} in {path}", markup=False)
         else:
             count, reads = files.exported(asked, kind, path), asked.reads
             err.print(f"{count:,} events to {path}", markup=False)

@@ -74,6 +74,8 @@ def _bar() -> Iterator[Callable[[str, int], None]]:
 
 def _whole(asked: Scan, kind: str, path: Path, advance: Callable[[int], object], *, empty: bool = True) -> int:
     """Writes beside the file, and renames; a scan without events makes a file only where `empty`."""
+    if path.is_dir():
+        raise EngineError(f"{path}: is a folder; name a file, or say --by-day for a file of each day in it")
     beside = path.with_name(f".{path.name}.part")
     try:
         count = _poured(asked, kind, beside, advance)

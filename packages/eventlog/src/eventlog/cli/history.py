@@ -8,8 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from eventlog.cli.app import app, err, opened, out
-from eventlog.cli.asked import Csv, Json, Limit, Since, Types, Until, Where, expression, listed, one_format
+from eventlog.cli.app import READING, app, err, opened, out
+from eventlog.cli.asked import (
+    Csv,
+    Json,
+    Limit,
+    Since,
+    Types,
+    Until,
+    Where,
+    expression,
+    listed,
+    one_format,
+    unknown_notes,
+)
 from eventlog.cli.seen import seen
 from eventlog.cli.shown import clock, lines, program, safe
 from eventlog.errors import QueryError
@@ -23,7 +35,7 @@ if TYPE_CHECKING:
 HANG = 6  # columns by which the rest of a long line is indented
 
 
-@app.command()
+@app.command(rich_help_panel=READING)
 def user(
     name: Annotated[str, typer.Argument(metavar="USER", help="The user, as it stands in the events.")],
     file: Annotated[
@@ -40,7 +52,7 @@ def user(
 ) -> None:
     """One user's events in the order of time, a child under its root, notes beside.
 
-    With --where, the rows in which it is true of an event.
+    With --type or --where, the whole rows that hold an event of these types of which it is true.
 
     [bold]eventlog user u1 --since 2011-02-16[/]  here
     [bold]eventlog user u1 --html[/]              as a timeline for a browser, in u1.html
@@ -49,7 +61,9 @@ def user(
     if file is not None and not html:
         raise QueryError(f"user: {safe(file)!r} is one word too many; a file goes with --html")
     with opened() as log:
-        scan = log.scan(since, until, types=listed(types), where=expression(where), users=[name])
+        true = expression(where)
+        unknown_notes(log, true)
+        scan = log.scan(since, until, types=listed(types), where=true, users=[name])
         if html:
             from eventlog.cli.timeline import Asked
 
@@ -64,8 +78,9 @@ def user(
         else:
             show(scan, limit)
         if not scan.reads.rows_returned:
-            true = f", and true of {scan.asked.where}" if scan.asked.where is not None else ""
-            err.print(f"no events of {safe(name)!r} in these times{safe(true)}", markup=False)
+            told = f", and true of {scan.asked.where}" if scan.asked.where is not None else ""
+            times = " in these times" if since or until else ""
+            err.print(f"no events of {safe(name)!r}{times}{safe(told)}", markup=False)
         err.print(str(scan.reads), style="dim")
 
 
@@ -106,7 +121,7 @@ def remember(row: Row) -> None:
         seen.event(entry.id, f"{clock(entry.time)} {entry.type} {row.user}")
 
 
-@app.command()
+@app.command(rich_help_panel=READING)
 def event(
     event_id: Annotated[str, typer.Argument(metavar="ID", help="An event's id, as `write` and reads give it.")],
     json: Json = False,

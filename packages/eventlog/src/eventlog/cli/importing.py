@@ -6,15 +6,16 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from eventlog import importing
-from eventlog.cli.app import app, err, opened, out
+from eventlog.cli.app import WRITING, app, err, opened, out
 from eventlog.errors import QueryError
 
 
-@app.command("import")
+@app.command("import", rich_help_panel=WRITING)
 def import_(
     files: Annotated[list[str], typer.Argument(help="Files of events, or - for standard input.", show_default=False)],
     day: Annotated[str, typer.Option("--day", help="The UTC day that the files are of, as 2011-02-16.")],
@@ -87,10 +88,11 @@ def _tell(done: importing.Imported) -> None:
         if number := getattr(counts, name):
             out.print(f"  {number:,} {text}")
     if counts.bad:
-        out.print(f"  [yellow]{counts.bad:,} bad lines[/] put aside, with reasons, in {done.bad_file}")
+        lines = "bad line" + "s" * (counts.bad != 1)
+        out.print(f"  [yellow]{counts.bad:,} {lines}[/] put aside, with reasons, in {escape(done.bad_file)}")
 
 
-@app.command()
+@app.command(rich_help_panel=WRITING)
 def imports(as_json: Annotated[bool, typer.Option("--json", help="The list as JSON.")] = False) -> None:
     """List the imports that this log has had.
 
@@ -111,7 +113,7 @@ def imports(as_json: Annotated[bool, typer.Option("--json", help="The list as JS
     out.print(table if every else "no imports yet")
 
 
-@app.command()
+@app.command(rich_help_panel=WRITING)
 def rollback(
     number: Annotated[int | None, typer.Argument(metavar="[IMPORT]", help="Its number.", show_default=False)] = None,
     day: Annotated[str, typer.Option("--day", help="All imports of a day.", show_default=False)] = "",

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from eventlog.cli.app import app, err, opened, out
+from eventlog.cli.app import READING, app, err, opened, out
 from eventlog.cli.asked import Json, Limit, Since, Until
 from eventlog.cli.seen import seen
 from eventlog.cli.shown import clock, safe
@@ -18,7 +18,7 @@ from eventlog.log import Log
 from eventlog.scan import Scan
 
 
-@app.command()
+@app.command(rich_help_panel=READING)
 def types(json: Json = False) -> None:
     """The types of the events, with their versions and fields; a column of its own has a *.
 
@@ -38,10 +38,11 @@ def told(log: Log, *, json: bool) -> None:
             out.print(f"{safe(name)} version {version}{safe(child)}", style="bold", markup=False)
             for field, kind in what["fields"].items():
                 mark = "*" if field in what["columns"] else " "
-                out.print(f"  {mark} {safe(field)}: {safe(kind)}", markup=False)
+                named = f"the id of its {what['parent']}" if "Reference" in kind else kind
+                out.print(f"  {mark} {safe(field)}: {safe(named)}", markup=False)
 
 
-@app.command()
+@app.command(rich_help_panel=READING)
 def stats(
     counts: Annotated[
         bool, typer.Option("--counts", help="Also how many events there are of each type: reads every head.")
@@ -85,7 +86,7 @@ def counted(scan: Scan) -> dict[str, int]:
     return dict(counts(scan, ["type"]).iter_rows())
 
 
-@app.command()
+@app.command(rich_help_panel=READING)
 def orphans(since: Since = None, until: Until = None, limit: Limit = None, json: Json = False) -> None:
     """Children whose root has not come: how many of each type, and which. Reads heads alone.
 

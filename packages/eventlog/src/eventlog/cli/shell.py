@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from eventlog.cli.app import Settings, app, err, tell
+from eventlog.cli.app import READING, Settings, app, err, tell
 from eventlog.cli.shown import safe
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SHOWN_WHERE = 40  # characters of the standing expression that stand in the prompt
 
 
-@app.command()
+@app.command(rich_help_panel=READING)
 def shell() -> None:
     """The reading commands as words, of a log that is opened once: completed by Tab, kept in a history.
 

@@ -37,9 +37,9 @@ def plain(value: Any) -> str:
 
 
 def clock(time: datetime) -> str:
-    """A time to the second, or as fine as it is."""
-    told = time.isoformat(sep=" ", timespec="seconds" if not time.microsecond else "microseconds")
-    return told.removesuffix("+00:00").rstrip("0") if time.microsecond else told.removesuffix("+00:00")
+    """A time to the second, or to the millisecond or microsecond where it is as fine."""
+    fine = "microseconds" if time.microsecond % 1000 else "milliseconds" if time.microsecond else "seconds"
+    return time.isoformat(sep=" ", timespec=fine).removesuffix("+00:00")
 
 
 def fields_of(entry: Entry) -> Mapping[str, Any]:

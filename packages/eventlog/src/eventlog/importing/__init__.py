@@ -17,6 +17,8 @@ from eventlog.importing.manifest import (
     ImportStateError,
     Manifest,
     all_imports,
+    alone,
+    discard,
     folder_of,
     imports_folder,
 )
@@ -36,6 +38,8 @@ __all__ = [
     "RolledBack",
     "TooManyBadError",
     "all_imports",
+    "alone",
+    "discard",
     "folder_of",
     "import_day",
     "imports_folder",

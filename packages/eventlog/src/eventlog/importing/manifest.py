@@ -3,21 +3,20 @@
     meta "import/00000007"    a Manifest, as JSON
     folder imports/7          runs/ and sorted/ while it is at work; bad.ndjson, where lines were put aside, stays
 
-The folder lies in the log's own, or for a log elsewhere under `$XDG_STATE_HOME/eventlog/`.
+The folder lies in the log's own, or for a log elsewhere in the folder that `side_files.state_folder` names.
 """
 
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 import msgspec
 
+from eventlog import side_files
 from eventlog.engines import Bulk, Engine
 from eventlog.errors import EngineError, EventlogError, LockedError
 
@@ -31,6 +30,8 @@ REPLACED: Final = "replaced"
 
 META: Final = "import/"
 BAD: Final = "bad.ndjson"
+WORKING: Final = ("runs", "sorted")  # folders of an import that is at work, or was stopped
+STREAM: Final = "stdin-"  # and a process id: a copy of standard input, while an import reads it
 
 
 class ImportExistsError(EventlogError):
@@ -65,7 +66,10 @@ class Counts(msgspec.Struct):
 
 
 class Manifest(msgspec.Struct):
-    """An import. `days` are those of the rows that it writes to; `replaces` the imports that it takes the place of."""
+    """An import. `days` are those of the rows that it writes to; `replaces` the imports that it takes the place of.
+
+    `forgotten` is the id of the last forgetting before its files were sorted.
+    """
 
     number: int
     day: str
@@ -76,6 +80,7 @@ class Manifest(msgspec.Struct):
     finished: str = ""
     days: list[str] = []
     replaces: list[int] = []
+    forgotten: str = ""
     counts: Counts = msgspec.field(default_factory=Counts)
 
 
@@ -110,8 +115,7 @@ def imports_folder(engine: Engine) -> Path:
     """Where the folders of a log's imports lie."""
     if isinstance(engine, Bulk):
         return engine.path / "imports"
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return state / "eventlog" / quote(engine.url, safe="") / "imports"
+    return side_files.state_folder(engine.url) / "imports"
 
 
 def folder_of(engine: Engine, number: int) -> Path:
@@ -136,11 +140,37 @@ def alone(engine: Engine) -> Iterator[None]:
         yield
 
 
+def clear_sorted(folder: Path) -> None:
+    """Removes what an import has sorted and merged; it is made anew when the import is repeated."""
+    for name in WORKING:
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
 def clear(folder: Path) -> None:
     """Removes an import's working files; the side file stays."""
-    for name in ("runs", "sorted"):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    clear_sorted(folder)
     for path in folder.glob("*.counts"):
         path.unlink(missing_ok=True)
     if folder.exists() and not any(folder.iterdir()):
         folder.rmdir()
+
+
+def discard(engine: Engine, folder: Path) -> None:
+    """Removes what stopped and refused imports left in a folder of imports, unless they had begun to load.
+
+    Nothing of them is in the log, and what is removed is made anew when they are repeated. Call it `alone`. Raises
+    ImportStateError where an import was stopped while it loaded, and removes nothing.
+    """
+    loading = {one.number: one for one in all_imports(engine) if one.state == LOADING}
+    at_work = [path for path in folder.iterdir() if path.is_dir() and any((path / name).exists() for name in WORKING)]
+    for path in at_work:
+        if path.name.isdecimal() and (one := loading.get(int(path.name))):
+            raise ImportStateError(
+                f"import {one.number} of {one.day} was stopped while it loaded, and its working files may hold the "
+                f"user; nothing was erased: repeat the import's command to finish it, or "
+                f"`eventlog rollback {one.number}`, then forget again"
+            )
+    for path in at_work:
+        clear_sorted(path)
+    for path in folder.glob(f"{STREAM}*"):
+        path.unlink(missing_ok=True)

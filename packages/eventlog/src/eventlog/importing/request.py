@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from eventlog import erasure
 from eventlog.engines import Engine
 from eventlog.errors import EventError
 from eventlog.importing.inputs import InputError, Source, digest_of, keep_stream, look
@@ -19,11 +20,13 @@ from eventlog.importing.manifest import (
     PREPARING,
     REFUSED,
     ROLLING_BACK,
+    STREAM,
     Counts,
     File,
     ImportExistsError,
     ImportStateError,
     Manifest,
+    clear_sorted,
     folder_of,
     imports_folder,
     now,
@@ -87,7 +90,7 @@ def looked_at(names: Sequence[str], engine: Engine, options: Options) -> Iterato
     """The files, in an order of their contents: their numbers don't depend on how they were named."""
     if not names:
         raise InputError("no files are named; give them, or - for standard input")
-    kept = imports_folder(engine) / f"stdin-{os.getpid()}"
+    kept = imports_folder(engine) / f"{STREAM}{os.getpid()}"
     try:
         found = []
         for name in names:
@@ -123,6 +126,10 @@ def begun(
     mine = next(
         (one for one in before if one.identity == identity and one.state in (PREPARING, REFUSED, LOADING)), None
     )
+    forgotten = (engine.get_meta(erasure.LAST) or b"").decode()
+    if mine is not None and mine.forgotten != forgotten:  # what is sorted may hold who was forgotten since
+        clear_sorted(folder_of(engine, mine.number))
+        mine.forgotten = forgotten
     if mine is not None and mine.state == LOADING:
         return mine
     done = [one.number for one in of_day if one.state == DONE]
@@ -133,7 +140,7 @@ def begun(
         )
     if mine is None:
         number = max((one.number for one in before), default=0) + 1
-        mine = Manifest(number, day, PREPARING, identity, [], now())
+        mine = Manifest(number, day, PREPARING, identity, [], now(), forgotten=forgotten)
     mine.files = [File(source.name, source.size, source.digest) for source in sources]
     mine.state = PREPARING
     mine.replaces = done if options.replace else []

@@ -70,6 +70,8 @@ def file_name(user: str) -> str:
 
 def save(text: str, file: Path) -> None:
     """Writes beside the file and renames: it is there whole, or as it was. Raises EngineError where it can't be."""
+    if file.is_dir():
+        raise EngineError(f"{file}: is a folder; name a file in it")
     try:
         beside = file.with_name(f".{file.name}.part")
         try:
