@@ -47,7 +47,7 @@ def shape(one: object) -> object:
     return (type(one), repr(one.isoformat() if isinstance(one, datetime) else one))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(WHERES)
 def test_any_expression_is_read_as_it_was_written(where):
     """Quotes, backslashes, any character, infinities, NaN, times, keywords as notes, precedence: nothing is lost."""
@@ -64,7 +64,7 @@ def test_a_long_chain_is_read_as_it_was_written():
 
 
 @given(st.text("abx.'\"()[]{}<>=!&|~,: \\0159-+*/@#iInotd\ud800\0\n", max_size=25) | st.text(max_size=15))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_text_is_read_or_refused(text):
     """No text at all gives anything but an expression or a QueryError."""
     try:

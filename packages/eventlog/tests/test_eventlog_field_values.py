@@ -152,7 +152,7 @@ def same(one: Any, two: Any) -> bool:
 
 
 @settings(
-    max_examples=60, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     held=st.lists(EVENTS, min_size=1, max_size=4),

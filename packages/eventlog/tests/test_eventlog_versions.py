@@ -45,7 +45,7 @@ def given_values(marks: dict[str, str]) -> dict[str, Any]:
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )  # fmt: skip
 @given(MARKS, MARKS, st.sampled_from(["msgpack", "json"]), st.sampled_from(["msgpack", "json"]))

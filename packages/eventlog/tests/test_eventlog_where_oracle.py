@@ -193,7 +193,7 @@ def is_of(kinds: Any, event: Known) -> bool:
     return kinds is None or event["type"] in [kind.__name__ for kind in kinds]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(where=WHERES, kinds=TYPES)
 def test_every_way_gives_what_the_oracle_takes(world, where, kinds):
     """Objects, plain tables, fast tables, and the text of the same expression: the events for which it is true."""
@@ -209,7 +209,7 @@ def test_every_way_gives_what_the_oracle_takes(world, where, kinds):
     assert sorted(again.polars()["id"].to_list()) == expected
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(where=WHERES, kinds=TYPES)
 def test_key_ranges_and_times_lose_no_row(world, where, kinds):
     """What a question is narrowed to holds the row of every event that the oracle takes."""
@@ -223,7 +223,7 @@ def test_key_ranges_and_times_lose_no_row(world, where, kinds):
             assert any(span.start <= row and (not span.stop or row < span.stop) for span in spans)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     user=st.sampled_from(USERS), since=st.sampled_from(MOMENTS), until=st.sampled_from(MOMENTS),
     beginning=st.sampled_from(["a", "a\0", ""]), turned=st.booleans(),
