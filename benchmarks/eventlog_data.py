@@ -35,7 +35,7 @@ CLICKED = 0.04
 LATE = 0.1  # of the clicks
 SKEW = 1.25
 EXCHANGE = "x3"  # the one that is asked for
-ASKED = 500  # users whose histories are read
+ASKED = 300  # users whose histories are read
 SEED = 7
 
 

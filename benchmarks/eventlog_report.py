@@ -64,7 +64,7 @@ def text_of(results: dict[str, Any]) -> str:
             "(all, or those of a day), whatever it returns.",
             _processor(found),
             "## Rates, sizes and waiting",
-            "The same runs by the clock. A user's history is every event of one user, decoded: of 500 users, read "
+            "The same runs by the clock. A user's history is every event of one user, decoded: of 300 users, read "
             f"twice (warm: the second time); cold: in a new process each, {_how_cold(found)}, with the time that "
             "opening the store took told apart. Impressions are sought by their users in all stores.",
             _clock(found),

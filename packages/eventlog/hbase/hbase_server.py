@@ -51,6 +51,9 @@ SETTINGS = {
     "hbase.regionserver.hostname": "localhost",
     "hbase.regionserver.ipc.address": "127.0.0.1",
     "hbase.regionserver.thrift.ipaddress": "127.0.0.1",
+    # Regions are split between the first bytes of rows, which are hashes: no border holds the name of a user.
+    "hbase.regionserver.region.split_restriction.type": "KeyPrefix",
+    "hbase.regionserver.region.split_restriction.prefix_length": "1",
     # No web pages.
     "hbase.master.info.port": "-1",
     "hbase.regionserver.info.port": "-1",

@@ -37,7 +37,7 @@ class Visit(Event, serializer="json"):
 TYPES = [Impression, Click, Visit]
 
 
-def fill(path: Path, *, events: int = 600, days: int = 4, seed: int = 1) -> eventlog.Log:
+def fill(path: Path | str, *, events: int = 600, days: int = 4, seed: int = 1) -> eventlog.Log:
     """A log of random events: impressions with clicks and notes, visits, and clicks whose impression never came."""
     rng = random.Random(seed)
     log = eventlog.open(str(path), TYPES)

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from analysis_events import Click, Impression, fill
+from hbase_process import hbase  # noqa: F401
 from pyspark.sql import SparkSession
 
 import eventlog
@@ -133,6 +134,25 @@ def test_notes_are_written_back_once(spark, tmp_path):
         assert (priced["notes.margin"] == priced["price"] * 2).all()
         assert found["notes.margin"].count() == priced.height
     assert not (Path(folder) / "incoming").exists()
+
+
+def test_spark_on_a_log_in_hbase(spark, hbase):  # noqa: F811
+    """Executors read their parts of a table of HBase's, and write notes into it themselves."""
+    url = f"hbase://{hbase.host}:{hbase.port}/sparked"
+    fill(url, events=100).close()
+    frame = read(spark, url, parts="3")
+    assert frame.rdd.getNumPartitions() == 3
+    priced = read(spark, url, event_types="Impression", where="price > 0", columns="id, price", parts="2")
+    made = priced.selectExpr("id", "price * 2 as margin")
+    with eventlog.open(url, __import__("analysis_events"), read_only=True) as log:
+        same(frame, log.scan())
+        made.write.format("eventlog").option("log", url).option("types", "analysis_events").mode("append").save()
+    with eventlog.open(url, __import__("analysis_events"), read_only=True) as log:
+        found = log.scan(types=Impression, columns=["price", "notes.margin"]).polars()
+    wanted = found.filter(pl.col("price") > 0)
+    assert wanted.height > 20
+    assert (wanted["notes.margin"] == wanted["price"] * 2).all()
+    assert found["notes.margin"].count() == wanted.height
 
 
 def test_what_a_failed_attempt_left_is_not_written(tmp_path):

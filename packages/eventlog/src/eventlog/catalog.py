@@ -20,8 +20,8 @@ from eventlog.engines import Engine
 from eventlog.errors import EventError, SchemaError
 from eventlog.keys import type_code
 from eventlog.metrics import Metrics
-from eventlog.schema import Event, EventMeta, Schema
-from eventlog.times import Micros, now
+from eventlog.schema import Event, EventMeta, Schema, plain_type
+from eventlog.times import Micros, now, zoned
 
 KINDS: Final = {"int": int, "float": float, "str": str, "bool": bool, "datetime": datetime}
 
@@ -87,6 +87,7 @@ class Catalog:
         self._names: dict[bytes, str] = {schema.code: schema.name for schema in self.schemas}
         self.notes: dict[str, str] = {}
         self._ttl: dict[bytes, Micros] = {}
+        self._no_texts: dict[tuple[bytes, str], Any] = {}
         self.refresh()
 
     def refresh(self) -> None:
@@ -100,6 +101,24 @@ class Catalog:
         self._ttl |= {schema.code: schema.ttl for schema in self.schemas if schema.ttl is not None}
         for key, kind in self._engine.list_meta("note/").items():
             self.notes[key.removeprefix("note/")] = kind.decode()
+        self._no_texts = {
+            (one.code, name): kind
+            for one in self.described().values()
+            for name, hint in one.types.items()
+            if (kind := plain_type(hint)) in (datetime, bytes)
+        }
+
+    def declared(self, code: bytes, field: str, text: str) -> Any:
+        """A stored text as the time or the bytes that its field holds: some serializers write these as texts."""
+        kind = self._no_texts.get((code, field))
+        try:
+            return text if kind is None else msgspec.convert(text, kind)
+        except msgspec.ValidationError:
+            return text
+
+    def no_text(self, field: str) -> bool:
+        """Whether a field of that name holds times or bytes in some type, whatever its serializer makes of them."""
+        return any(name == field for _, name in self._no_texts)
 
     def schema(self, event: Any) -> Schema:
         """The schema of an event. Raises SchemaError where its class is not among the types."""
@@ -140,6 +159,12 @@ class Catalog:
     def versions(self, name: str) -> dict[str, dict[str, Any]]:
         """What the log remembers of a type's versions: their fields with types, columns and parent."""
         return self._known[name].versions if name in self._known else {}
+
+    def columns(self, name: str, version: int) -> list[str]:
+        """The columns of a type in a version that is stored."""
+        if str(version) not in self.versions(name):
+            self.refresh()  # a newer program has written meanwhile
+        return self.versions(name).get(str(version), {}).get("columns", [])
 
     def parent(self, name: str) -> str | None:
         """The name of the type that a type's events are children of, by its class or as remembered; None of a root."""
@@ -184,6 +209,7 @@ class Catalog:
         Raises EventError where notes of that name are of another kind: a whole number beside floats becomes one, and
         a float beside whole numbers makes the note one of floats; all else stays what it was first.
         """
+        value = zoned(value)
         kind = next((told for told, cls in KINDS.items() if type(value) is cls), None)
         if kind is None:
             raise EventError(f"note {name}: {value!r} is not a number, a text, a bool or a datetime")

@@ -8,8 +8,7 @@
 `batch` is the number of the import that wrote the cell, 0 for all other writes. Nothing here does I/O.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -18,7 +17,7 @@ from eventlog import keys, serializers
 from eventlog.errors import EventError, SchemaError
 from eventlog.keys import Place, Row
 from eventlog.schema import Reference, Schema
-from eventlog.times import Micros, micros
+from eventlog.times import Micros, micros, zoned
 
 NOBODY: Final = "?"  # the user of a child that names neither parent nor user
 EXPIRED: Final = 0  # the version of what is left of a root that is past its time to live while its children live
@@ -103,12 +102,14 @@ def take(
     batch: int = 0,
     unknown: Mapping[str, Any] | None = None,
     version: int = 0,
+    columns: Collection[str] = (),
     occurrence: int = 0,
 ) -> Taken:
     """An event as a cell. Raises EventError on what can't be stored, with the field.
 
     `unknown` are fields that the class does not know and the event was read with; `version` the version that it was
-    read with. `occurrence` tells events of the very same content apart: the second is 1.
+    read with, and `columns` those of its fields that are columns. `occurrence` tells events of the very same content
+    apart: the second is 1.
     """
     values = valid(schema, event)
     time = micros(values["time"], schema.time_unit)
@@ -118,10 +119,11 @@ def take(
     else:
         row = parent_row(schema, values, time, distinct)
         place = keys.child_place(time, distinct, schema.code)
-    columns = {name: values[name] for name in schema.columns}
+    more = dict(unknown or {})
+    held = {name: values[name] for name in schema.columns} | {name: more.pop(name) for name in columns if name in more}
     rest = {name: values[name] for name in schema.rest}
-    head = _limited(schema.name, _encode((max(schema.version, version), schema.serializer.number, batch, columns)))
-    return Taken(keys.event_id(row, place), Cell(row, place, head, encode_body(schema, rest | dict(unknown or {}))))
+    head = _limited(schema.name, _encode((max(schema.version, version), schema.serializer.number, batch, held)))
+    return Taken(keys.event_id(row, place), Cell(row, place, head, encode_body(schema, rest | more)))
 
 
 def valid(schema: Schema, event: Any) -> dict[str, Any]:
@@ -134,16 +136,11 @@ def valid(schema: Schema, event: Any) -> dict[str, Any]:
         raise EventError(f"{schema.name}: {error}") from None
     except msgspec.ValidationError as error:
         raise EventError(f"{schema.name}: {error}") from None
-    values = {name: _zoned(getattr(checked, name)) for name in schema.types}
+    values = {name: zoned(getattr(checked, name)) for name in schema.types}
     for name, value in values.items():
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise EventError(f"{schema.name}.{name}: a number of more than 64 bits can't be stored")
     return values
-
-
-def _zoned(value: Any) -> Any:
-    """A datetime without a zone is of UTC, so that all can be compared."""
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 
 def distinction(
@@ -161,10 +158,18 @@ def distinction(
         name: value for name, value in told.items() if name not in schema.defaults or value != schema.defaults[name]
     }
     try:
-        first = keys.unique(schema.code, _content((told, dict(unknown or {}))))
+        first = keys.unique(schema.code, _told(told, dict(unknown or {})))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise EventError(f"{schema.name}: {error}") from None
     return repeated(schema.code, first, occurrence)
+
+
+def _told(*fields: dict[str, Any]) -> bytes:
+    """A content as bytes, the same for the same content; keys of a field that are no texts are told as such."""
+    try:
+        return _content(fields)
+    except TypeError:
+        return _content(msgspec.to_builtins(fields, str_keys=True, builtin_types=(bytes,), order="deterministic"))
 
 
 def repeated(code: bytes, first: bytes, occurrence: int) -> bytes:

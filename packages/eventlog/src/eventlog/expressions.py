@@ -5,16 +5,24 @@
     note("score") >= 0.5                                       a derived column
     parse("Impression.price > 2 and user.startswith('u')")     the same as a text
 
+The text of an expression is read as that expression again. What Python has no sign for is written like a call:
+`seen > datetime('2011-02-14T07:00:00Z')`, `price < float('inf')`, and `note('class') == 1` where a note's name is a
+word of Python's own.
+
 Logic has three values, as in SQL: a comparison with what is not there is neither true nor false, and only true
 keeps an event. `== None` is `is_null()`. This module knows no keys and no storage; `questions.narrowed` turns what it
 can into key ranges.
 """
 
 import ast
+import math
 import operator
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from keyword import iskeyword
 from typing import Any, Final
+from unicodedata import normalize
 
 from eventlog.errors import QueryError
 
@@ -130,7 +138,7 @@ class Compare(Expression):
         return (self.field,)
 
     def __str__(self) -> str:
-        return f"{self.field} {self.sign} {self.value!r}"
+        return f"{_named(self.field)} {self.sign} {_written(self.value)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +156,7 @@ class IsIn(Expression):
         return (self.field,)
 
     def __str__(self) -> str:
-        return f"{self.field} in {list(self.values)!r}"
+        return f"{_named(self.field)} in [{', '.join(map(_written, self.values))}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +178,7 @@ class StartsWith(Expression):
         return (self.field,)
 
     def __str__(self) -> str:
-        return f"{self.field}.startswith({self.beginning!r})"
+        return f"{_named(self.field)}.startswith({self.beginning!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +194,7 @@ class IsNull(Expression):
         return (self.field,)
 
     def __str__(self) -> str:
-        return f"{self.field}.is_null()"
+        return f"{_named(self.field)}.is_null()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +213,7 @@ class Both(Expression):
         return _joined(self.left, self.right)
 
     def __str__(self) -> str:
-        return f"({self.left} and {self.right})"
+        return _chain(self, " and ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +232,17 @@ class Either(Expression):
         return _joined(self.left, self.right)
 
     def __str__(self) -> str:
-        return f"({self.left} or {self.right})"
+        return _chain(self, " or ")
+
+
+def _chain(joined: Both | Either, word: str) -> str:
+    """What was joined one by one, in one pair of parentheses: Python reads no more than 200 within each other."""
+    parts: list[Expression] = []
+    left: Expression = joined
+    while isinstance(left, Both | Either) and type(left) is type(joined):
+        parts.append(left.right)
+        left = left.left
+    return f"({word.join(map(str, [left, *reversed(parts)]))})"
 
 
 def _joined(left: Expression, right: Expression) -> tuple[Field, ...]:
@@ -245,6 +263,19 @@ class Not(Expression):
 
     def __str__(self) -> str:
         return f"not {self.inner}"
+
+
+def _named(field: Field) -> str:
+    """A field as `parse` reads it. Python takes some letters for others, and some words for its own."""
+    plain = not iskeyword(field.name) and normalize("NFKC", field.name) == field.name
+    return str(field) if plain or field.type != NOTES else f"note({field.name!r})"
+
+
+def _written(value: Any) -> str:
+    """A value as `parse` reads it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"float({str(value)!r})"
+    return f"datetime({value.isoformat()!r})" if isinstance(value, datetime) else repr(value)
 
 
 def note(name: str) -> Field:
@@ -301,11 +332,13 @@ def _expression(node: ast.expr) -> Expression:  # noqa: PLR0911  (a line for eac
             return ~_expression(inner)
         case ast.Compare():
             return _comparison(node)
-        case ast.Call(func=ast.Attribute(value=field, attr="startswith"), args=[ast.Constant(value=str(beginning))]):
+        case ast.Call(
+            func=ast.Attribute(value=field, attr="startswith"), args=[ast.Constant(value=str(beginning))], keywords=[]
+        ):
             return StartsWith(_field(field), beginning)
-        case ast.Call(func=ast.Attribute(value=field, attr="is_null"), args=[]):
+        case ast.Call(func=ast.Attribute(value=field, attr="is_null"), args=[], keywords=[]):
             return IsNull(_field(field))
-        case ast.Call(func=ast.Attribute(value=field, attr="is_in"), args=[values]):
+        case ast.Call(func=ast.Attribute(value=field, attr="is_in"), args=[values], keywords=[]):
             return IsIn(_field(field), _values(values))
     raise QueryError(f"where: {ast.unparse(node)!r} is not a comparison of a field with a value; {KNOWN}")
 
@@ -323,7 +356,7 @@ def _comparison(node: ast.Compare) -> Expression:
             parts.append(null if isinstance(sign, ast.Is | ast.Eq) else ~null)
         elif type(sign) not in _COMPARES:
             raise QueryError(f"where: {ast.unparse(node)!r} is not a comparison that is known here; {KNOWN}")
-        elif isinstance(left, ast.Attribute | ast.Name):
+        elif _is_field(left):
             parts.append(Compare(_field(left), _COMPARES[type(sign)], _value(right)))
         else:
             turned = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -335,8 +368,18 @@ def _comparison(node: ast.Compare) -> Expression:
     return joined
 
 
+def _is_field(node: ast.expr) -> bool:
+    """Whether it stands for a field, or means to."""
+    called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "note"
+    return called or isinstance(node, ast.Attribute | ast.Name)
+
+
 def _field(node: ast.expr) -> Field:
     match node:
+        case ast.Call(func=ast.Name(id="note"), args=[ast.Constant(value=str(name))], keywords=[]) if (
+            name.isidentifier()
+        ):
+            return note(name)
         case ast.Name(id=name):
             return Field("", name)
         case ast.Attribute(value=ast.Name(id=kind), attr=name):
@@ -352,12 +395,19 @@ def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.Name) and node.id in _JSON:
         return _JSON[node.id]
     try:
+        match node:
+            case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value=str(told))], keywords=[]):
+                return float(told)
+            case ast.Call(func=ast.Name(id="datetime"), args=[ast.Constant(value=str(told))], keywords=[]):
+                return datetime.fromisoformat(told)
         return ast.literal_eval(node)
-    except ValueError:
+    except (ValueError, TypeError):
         raise QueryError(f"where: {ast.unparse(node)!r} is not a value; put texts into quotes") from None
 
 
 def _values(node: ast.expr) -> tuple[Any, ...]:
+    if isinstance(node, ast.List | ast.Tuple | ast.Set):
+        return tuple(_value(one) for one in node.elts)
     found = _value(node)
     if not isinstance(found, list | tuple | set | frozenset):
         raise QueryError(f"where: {ast.unparse(node)!r} is not a list of values")

@@ -50,8 +50,8 @@ def frames(scan: Scan) -> Iterator[pl.DataFrame]:
         since=scan.asked.since,
         until=scan.asked.until,
         bodies=bodies,
-        where=scan.asked.where,
-        types=_types(scan, table, passes),
+        where=passes.pushed,
+        types=table.types(passes.types),
         select=passes.cells if bodies and not passes.needs_bodies else None,
     )
     counts, reads = Counts(), Reads()
@@ -66,12 +66,6 @@ def frames(scan: Scan) -> Iterator[pl.DataFrame]:
         reads.seeks = counts.seeks
     finally:
         scan.catalog.metrics.read(reads)
-
-
-def _types(scan: Scan, table: Table, passes: Filter) -> frozenset[bytes] | None:
-    """The types that an engine has to give: also those that a column counts, or takes from the root."""
-    named = {name.rpartition(".")[0] for name in table.columns} & set(scan.catalog.described())
-    return None if passes.types is None else passes.types | {keys.type_code(name) for name in named}
 
 
 def _frame(block: Block, scan: Scan, table: Table, passes: Filter, reads: Reads) -> pl.DataFrame:
@@ -208,7 +202,7 @@ class Columns:
         if not kinds:
             return None
         kind = kinds.pop()
-        if kinds or kind not in DTYPES:
+        if kinds or kind not in DTYPES or (kind is str and self._catalog.no_text(field.name)):
             raise Plain
         return series(values, kind)
 

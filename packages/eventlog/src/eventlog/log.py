@@ -114,7 +114,8 @@ class Log:
         if not isinstance(event, Entry):
             return take(self.catalog.schema(event), event)
         schema = self.catalog.schema(event.event)
-        _, cell = take(schema, event.event, unknown=event.unknown, version=event.version)
+        columns = self.catalog.columns(schema.name, event.version) if event.unknown else ()
+        _, cell = take(schema, event.event, unknown=event.unknown, version=event.version, columns=columns)
         row, place = keys.read_event_id(event.id)
         here = keys.root_place(schema.code) if place == keys.ROOT else place
         if (cell.row[:-8], cell.place[:1], cell.place[-2:]) != (row[:-8], here[:1], here[-2:]):

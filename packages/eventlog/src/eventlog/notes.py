@@ -1,7 +1,6 @@
 """Derived columns from a table: what an analysis found out about events, as cells beside them."""
 
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -36,10 +35,6 @@ def cells_of(frame: pl.DataFrame, catalog: Catalog) -> list[Cell]:
             raise EventError(f"column {column}: is {dtype}; notes are numbers, texts, bools or datetimes")
         for (row, subject), value in zip(places, frame[column].to_list(), strict=True):
             if value is not None:
-                found.append(note_cell(row, subject, name, catalog.note_value(name, _zoned(value), kinds)))
+                found.append(note_cell(row, subject, name, catalog.note_value(name, value, kinds)))
     catalog.remember_notes(kinds)
     return found
-
-
-def _zoned(value: Any) -> Any:
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value

@@ -24,7 +24,7 @@ from eventlog.expressions import (
 )
 from eventlog.keys import Range
 from eventlog.near import hint
-from eventlog.times import END, Micros, micros
+from eventlog.times import END, Micros, micros, zoned
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -153,7 +153,7 @@ def _known(field: Field, catalog: Catalog) -> None:
 
 def _value(field: Field, value: Any, catalog: Catalog) -> Any:
     if field.name != "time" or field.type == NOTES:
-        return value
+        return zoned(value)
     schema = catalog.by_name.get(field.type)
     try:
         return micros(value, schema.time_unit if schema else "s")
@@ -164,7 +164,7 @@ def _value(field: Field, value: Any, catalog: Catalog) -> Any:
 def narrowed(asked: Question, catalog: Catalog) -> Question:
     """The question with users and times that its `where` demands, so that they become key ranges."""
     since, until, users, prefix = asked.since, asked.until, asked.users, asked.prefix
-    for part in _demands(asked.where):
+    for part in conjuncts(asked.where):
         field = part.fields()
         one = next(iter(field)) if len(field) == 1 else None
         if one is None or not _of_row(one, asked, catalog):
@@ -184,11 +184,11 @@ def narrowed(asked: Question, catalog: Catalog) -> Question:
     return msgspec.structs.replace(asked, since=since, until=until, users=users, prefix=prefix)
 
 
-def _demands(where: Expression | None) -> Iterator[Expression]:
+def conjuncts(where: Expression | None) -> Iterator[Expression]:
     """The parts that must all be true."""
     if isinstance(where, Both):
-        yield from _demands(where.left)
-        yield from _demands(where.right)
+        yield from conjuncts(where.left)
+        yield from conjuncts(where.right)
     elif where is not None:
         yield where
 

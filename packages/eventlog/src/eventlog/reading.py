@@ -85,6 +85,11 @@ class Stored:
             return self.head.columns[name]
         return self.rest().get(name)
 
+    def declared(self, name: str) -> Any:
+        """The same, a time or bytes as such where they lie as a text."""
+        found = self.value(name)
+        return self._catalog.declared(self.code, name, found) if type(found) is str else found
+
 
 class StoredRow:
     """The cells of one row, by what they are."""
@@ -138,7 +143,7 @@ class StoredRow:
             return event.name
         if name == "user":
             return (event.value("user") if event is not self.root else None) or self.named()[1]
-        return event.value(name)
+        return event.declared(name)
 
 
 def stored_rows(batch: Batch, catalog: Catalog) -> Iterator[StoredRow]:

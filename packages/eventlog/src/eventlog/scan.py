@@ -1,6 +1,7 @@
 """A read: what is kept of a question's key ranges, in which forms it is given, and how much was read for it."""
 
 from collections.abc import Callable, Iterator
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -8,9 +9,9 @@ import msgspec
 from eventlog import keys
 from eventlog.catalog import Catalog
 from eventlog.engines import Batch, Counts, Engine, Want
-from eventlog.expressions import NOTES, Field
+from eventlog.expressions import NOTES, Both, Expression, Field
 from eventlog.keys import Range
-from eventlog.questions import Question, ranges
+from eventlog.questions import Question, conjuncts, ranges
 from eventlog.reading import Entry, Row, Stored, StoredRow, entry, stored_rows, whole
 from eventlog.times import END
 
@@ -78,7 +79,7 @@ class Scan:
         from eventlog.tables import Table
 
         table = Table(self.catalog, self.asked)
-        for batch in self.chosen_batches(bodies=table.bodies):
+        for batch in self.chosen_batches(bodies=table.bodies, types=table.types):
             yield table.frame(batch)
 
     def polars(self, *, workers: int = 1) -> "pl.DataFrame":
@@ -123,9 +124,9 @@ class Scan:
             yield from batch
 
     def chosen_batches(
-        self, *, bodies: bool, whole_rows: bool = False
+        self, *, bodies: bool, whole_rows: bool = False, types: Callable[[Any], Any] = lambda asked: asked
     ) -> Iterator[list[tuple[StoredRow, list[Stored]]]]:
-        """The same, by the engine's batches."""
+        """The same, by the engine's batches. `types` adds to the codes of the types that the engine has to give."""
         self.reads = Reads()
         counts = Counts()
         passes = Filter(self.catalog, self.asked)
@@ -134,8 +135,8 @@ class Scan:
             since=self.asked.since,
             until=self.asked.until,
             bodies=bodies,
-            where=self.asked.where,
-            types=None if whole_rows else passes.types,
+            where=passes.pushed,
+            types=None if whole_rows else types(passes.types),
             select=passes.cells if bodies and passes.by_heads else None,
         )
         try:
@@ -163,6 +164,10 @@ class Filter:
         self._codes = frozenset(keys.type_code(name) for name in asked.types) or None
         self._in_sample: Callable[[bytes], bool] | None = self._sampled if asked.sample < 1 else None
         self.needs_bodies = self._where is not None and not all(map(self._in_head, self._where.fields()))
+        # What an engine may decide by its own copies of columns: a field that some version keeps in the body may have
+        # an older copy there.
+        parts = [part for part in conjuncts(self._where) if all(map(self._in_head, part.fields()))]
+        self.pushed: Expression | None = reduce(Both, parts) if parts else None
         # Whether heads tell of some cells that their bodies need not be read; a user's ranges hold the times already.
         times = asked.users is None and (asked.since > 0 or asked.until < END)
         some = times or bool(self._codes) or self._where is not None or self._in_sample is not None

@@ -170,7 +170,7 @@ class Schema:
             raise SchemaError(f"{self.name}: has no field {' and no '.join(sorted(missing - set(self.types)))}")
         self.columns = tuple(name for name in self.types if _COLUMN in marks[name] and name not in in_key)
         self.rest = tuple(name for name in self.types if name not in in_key and name not in self.columns)
-        self.time_type: Any = _plain(self.types["time"])
+        self.time_type: Any = plain_type(self.types["time"])
 
     def _check(self, declared: Declared) -> None:
         if type(declared.version) is not int or not 1 <= declared.version < 2**31:
@@ -179,10 +179,10 @@ class Schema:
             raise SchemaError(f"{self.name}: time_unit is {declared.time_unit!r}; use one of {', '.join(UNITS)}")
         if self.time_type not in _TIMES:
             raise SchemaError(f"{self.name}.time: declare it as datetime, int, float or str")
-        if self.parent_field is None and _plain(self.types["user"]) is not str:
+        if self.parent_field is None and plain_type(self.types["user"]) is not str:
             raise SchemaError(f"{self.name}.user: declare it as str")
         for name in self.columns:
-            if _plain(self.types[name]) not in (str, int, float, bool, bytes, datetime):
+            if plain_type(self.types[name]) not in (str, int, float, bool, bytes, datetime):
                 raise SchemaError(
                     f"{self.name}.{name}: a column is a str, int, float, bool, bytes or datetime, or None"
                 )
@@ -222,7 +222,7 @@ class Schema:
             unknown = {name: value for name, value in fields.items() if name not in self.types}
             known = {self.encoded[name]: value for name, value in fields.items() if name in self.types}
         try:
-            return msgspec.convert(known, self.cls), unknown
+            return msgspec.convert(known, self.cls, str_keys=True), unknown
         except msgspec.ValidationError as error:
             raise SchemaError(
                 f"{self.name} version {version} as stored does not fit the class of version {self.version}: {error}; "
@@ -261,12 +261,12 @@ def _marks(hint: Any) -> tuple[Any, ...]:
     return hint.__metadata__ if get_origin(hint) is Annotated else ()
 
 
-def _plain(hint: Any) -> Any:
+def plain_type(hint: Any) -> Any:
     """A type without its marks, and without None."""
     if get_origin(hint) is Annotated:
-        return _plain(get_args(hint)[0])
+        return plain_type(get_args(hint)[0])
     kinds = [kind for kind in get_args(hint) if kind is not type(None)]
-    return _plain(kinds[0]) if len(kinds) == 1 and type(None) in get_args(hint) else hint
+    return plain_type(kinds[0]) if len(kinds) == 1 and type(None) in get_args(hint) else hint
 
 
 def _takes_none(hint: Any) -> bool:

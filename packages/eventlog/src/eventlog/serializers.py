@@ -4,6 +4,7 @@ Each serializer has a number that is kept beside what it wrote, so that every ev
 """
 
 import importlib
+import math
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
@@ -39,12 +40,28 @@ class MessagePack:
 
 
 class Json:
-    """Readable by anything that looks into the files; bytes and times become texts."""
+    """Readable by anything that looks into the files; bytes and times become texts, and so do keys within a field."""
 
     def __init__(self) -> None:
         self.number = 1
-        self.encode = msgspec.json.Encoder().encode
         self.decode = msgspec.json.Decoder(dict[str, Any]).decode
+        self._encode = msgspec.json.Encoder().encode
+
+    def encode(self, fields: Any, /) -> bytes:
+        """Fields by name as bytes. Raises ValueError on NaN and infinity, which would become null."""
+        body = self._encode(fields)
+        if b"null" in body and not _finite(msgspec.to_builtins(fields, str_keys=True)):
+            raise ValueError("JSON has no NaN and no infinity: use msgpack, or None")
+        return body
+
+
+def _finite(value: Any) -> bool:
+    """Whether all numbers in a value are finite."""
+    if isinstance(value, dict):
+        return all(map(_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 BUILT_IN: Final[Mapping[str, Serializer]] = {"msgpack": MessagePack(), "json": Json()}

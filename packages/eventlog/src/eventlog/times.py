@@ -3,7 +3,7 @@
 import math
 import time as clock
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from eventlog.errors import EventError
 
@@ -34,8 +34,7 @@ def micros(value: object, unit: str = "s") -> Micros:
             raise EventError(f"time: {value!r} is not a time")
         found = round(scaled)
     elif isinstance(value, datetime):
-        found = (value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH
-        found //= _MICROSECOND
+        found = since_epoch(value)
     elif isinstance(value, date):
         found = (value - _EPOCH.date()).days * DAY
     elif isinstance(value, str):
@@ -45,6 +44,16 @@ def micros(value: object, unit: str = "s") -> Micros:
     if not 0 <= found < END:
         raise EventError(f"time: {_shown(value)} lies outside of 1970 to 2255{_hint(value, unit)}")
     return found
+
+
+def since_epoch(value: datetime) -> int:
+    """A datetime of any year as microseconds since 1970."""
+    return (zoned(value) - _EPOCH) // _MICROSECOND
+
+
+def zoned(value: Any) -> Any:
+    """A datetime without a zone is of UTC, so that all can be compared; any other value is itself."""
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 
 def _read(text: str) -> Micros:

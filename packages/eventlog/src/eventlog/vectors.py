@@ -163,6 +163,7 @@ class Fields:
             self._bodies = None if bodies is None or not told else self._decoded(told, bodies, serializers)
         except (msgspec.DecodeError, ValueError):
             raise Plain from None
+        self._columns = list(map(attrgetter("columns"), self._heads))
         self._found: dict[str, list[Any]] = {}
 
     def _decoded(self, names: tuple[str, ...], bodies: list[bytes], serializers: Mapping[int, Serializer]) -> list[Any]:
@@ -196,7 +197,7 @@ class Fields:
         return found
 
     def _values(self, at: str) -> list[Any]:
-        found = list(map(attrgetter("columns." + at), self._heads))
+        found = list(map(attrgetter(at), self._columns))
         kinds = set(map(type, found))
         if msgspec.UnsetType not in kinds:
             return found

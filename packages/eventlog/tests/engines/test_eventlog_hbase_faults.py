@@ -60,6 +60,11 @@ def test_nobody_is_there():
         ("hbase://127.0.0.1:1", "names no table"),
         ("hbase://127.0.0.1:1/t?pol=3", "there is no option pol"),
         ("hbase://127.0.0.1:1/t?pool=none", "pool is 'none', and no number"),
+        ("hbase://127.0.0.1:99999/t", "Port out of range"),
+        ("hbase://127.0.0.1:1/t?timeout=0", "timeout is '0'; it is above 0"),
+        ("hbase://127.0.0.1:1/t?timeout=inf", "timeout is 'inf'; it is above 0"),
+        ("hbase://127.0.0.1:1/t?pool=-1", "pool is '-1'; it is above 0"),
+        ("hbase://127.0.0.1:1/t?pool=0.5", "pool is 0; at least one"),
         ("mongo://127.0.0.1/t", "no engine is named 'mongo'"),
     ],
 )

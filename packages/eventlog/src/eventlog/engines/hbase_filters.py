@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from eventlog.expressions import NOTES, Both, Compare, Either, Expression, Field, IsIn, StartsWith
 from eventlog.keys import type_code
-from eventlog.times import END, Micros, micros
+from eventlog.times import END, Micros, since_epoch
 
 TIME: Final = b"t"
 NOTHING: Final = b"\x00"
@@ -27,7 +27,7 @@ def comparable(value: Any) -> bytes:
     if value is None:
         return NOTHING
     if isinstance(value, datetime):
-        value = micros(value)
+        value = since_epoch(value)
     if isinstance(value, int | float):
         return b"n" + _sortable(value)
     if isinstance(value, str):

@@ -67,13 +67,13 @@ def whole_rows(found: Iterator[list[Pair]]) -> Iterator[list[Pair]]:
 
 def block(found: list[Pair], moment: Snapshot, family: bytes, counts: Counts) -> Block:
     """Heads as a block, whose bodies lie under the same keys in another family of keys."""
-    names, heads = zip(*found, strict=True)
+    names, heads = [name for name, _ in found], [head for _, head in found]
 
     def read(indexes: Sequence[int]) -> list[bytes]:
         among = indexes[-1] - indexes[0] if indexes else 0
         return bodies([names[index] for index in indexes], among, moment, family, counts)
 
-    return Block(list(names), list(heads), 1, read)
+    return Block(names, heads, 1, read)
 
 
 def bodies(names: list[bytes], among: int, moment: Snapshot, family: bytes, counts: Counts) -> list[bytes]:
