@@ -29,10 +29,11 @@ from eventlog.errors import (
     QueryError,
     SchemaError,
 )
-from eventlog.expressions import Expression, Field, col, note, parse
+from eventlog.expressions import Expression, Field, col, note
 from eventlog.forgetting import Verdict
 from eventlog.log import Log, Written
 from eventlog.log import open_log as open  # noqa: A004  (eventlog.open, as gzip.open)
+from eventlog.parsing import parse
 from eventlog.reading import Entry, Row
 from eventlog.receipts import Receipt
 from eventlog.retention import Expired

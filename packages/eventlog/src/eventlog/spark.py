@@ -34,8 +34,8 @@ from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
 from eventlog import parts as cut
 from eventlog.errors import QueryError, SchemaError
-from eventlog.expressions import parse
 from eventlog.log import Log, open_log
+from eventlog.parsing import parse
 from eventlog.questions import Question
 from eventlog.scan import Scan
 

@@ -7,9 +7,10 @@ import typer
 
 from eventlog.cli.app import err
 from eventlog.errors import QueryError
-from eventlog.expressions import NOTES, Expression, parse
+from eventlog.expressions import NOTES, Expression
 from eventlog.log import Log
 from eventlog.near import hint
+from eventlog.parsing import parse
 from eventlog.scan import Scan
 
 Since = Annotated[str | None, typer.Option(help="Rows from this time on (UTC), 2011-02-16 or 2011-02-16T10:00.")]

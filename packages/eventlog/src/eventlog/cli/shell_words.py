@@ -12,8 +12,8 @@ from eventlog.cli.app import Settings, app, err, opened_anew, out, tell
 from eventlog.cli.asked import Standing
 from eventlog.cli.shown import safe
 from eventlog.errors import EngineError, EventlogError
-from eventlog.expressions import parse
 from eventlog.near import nearest
+from eventlog.parsing import parse
 from eventlog.questions import prepare
 
 WRITING: Final = ("expire", "forget", "import", "rollback")
