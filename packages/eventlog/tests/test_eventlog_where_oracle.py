@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 import polars as pl
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 import eventlog
 from eventlog import Column, Event, Parent, QueryError, fast, keys
 from eventlog.engines.hbase_filters import comparable
-from eventlog.expressions import Both, Compare, Either, Expression, Field, IsIn, IsNull, Not, StartsWith
+from eventlog.expressions import OPERATORS, Both, Compare, Either, Expression, Field, IsIn, IsNull, Not, StartsWith
 from eventlog.questions import ranges
 from eventlog.times import moment
 
@@ -154,7 +153,7 @@ def told(where: Expression, event: Known) -> bool | None:  # noqa: PLR0911  (a l
 def leaves(field: Field, *values: Any) -> st.SearchStrategy[Expression]:
     chosen = st.sampled_from([*values, *([] if field.name == "time" else [None])])  # None is no time: it is refused
     return st.one_of(
-        st.builds(lambda sign, value: sign(field, value), st.sampled_from([eq, ne, lt, le, gt, ge]), chosen),
+        st.builds(lambda sign, value: OPERATORS[sign](field, value), st.sampled_from(list(SIGNS)), chosen),
         st.builds(IsIn, st.just(field), st.lists(chosen, max_size=3).map(tuple)),
         st.builds(IsNull, st.just(field)),
         st.builds(StartsWith, st.just(field), st.sampled_from(["", "a", "a\0", "x", "v"]))

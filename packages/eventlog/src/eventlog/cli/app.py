@@ -78,7 +78,12 @@ def _version(asked: bool) -> None:
 def common(
     log: Annotated[
         str,
-        typer.Option("--log", envvar="EVENTLOG_LOG", help="A folder, or hbase://HOST:9090/TABLE.", show_default=False),
+        typer.Option(
+            "--log",
+            envvar="EVENTLOG_LOG",
+            help="A folder, or hbase://HOST:9090/TABLE; else ~/.local/share/eventlog.",
+            show_default=False,
+        ),
     ] = "",
     types: Annotated[
         str,

@@ -13,7 +13,7 @@ from eventlog.near import hint
 from eventlog.parsing import parse
 from eventlog.scan import Scan
 
-Since = Annotated[str | None, typer.Option(help="Rows from this time on, such as 2011-02-16 or 2011-02-16T10:00.")]
+Since = Annotated[str | None, typer.Option(help="Rows from this time on (UTC), 2011-02-16 or 2011-02-16T10:00.")]
 Until = Annotated[str | None, typer.Option(help="Rows before this time.")]
 Types = Annotated[str | None, typer.Option("--type", "-t", help="These types alone: Impression,Click.")]
 Limit = Annotated[int | None, typer.Option(min=0, help="At most so many.")]
