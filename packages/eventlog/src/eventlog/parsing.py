@@ -1,6 +1,7 @@
 """Expressions from texts, as commands and Spark have them: Python's own syntax, of which only this is understood.
 
-    comparison = field (== | != | < | <= | > | >=) value  |  field [not] in [value, …]  |  field is [not] None (or == None)
+    comparison = field (== | != | < | <= | > | >=) value  |  field [not] in [value, …]
+               | field is [not] None  |  field (== | !=) None
                | field.startswith(text)  |  field.is_in([…])  |  field.is_null()
     logic      = and, or, not (or & | ~), parentheses; 1 < price < 3
     field      = price | Impression.price | notes.score | note('score')
