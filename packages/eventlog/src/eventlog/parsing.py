@@ -1,8 +1,7 @@
 """Expressions from texts, as commands and Spark have them: Python's own syntax, of which only this is understood.
 
-    comparison = field (== | != | < | <= | > | >=) value  |  field [not] in [value, …]
-               | field is [not] None  |  field (== | !=) None
-               | field.startswith(text)  |  field.is_in([…])  |  field.is_null()
+    comparison = field (== | != | < | <= | > | >=) value  |  field [not] in [value, …]  |  field.is_in([…])
+               | field is [not] None (or == None)  |  field.is_null()  |  field.startswith(text)
     logic      = and, or, not (or & | ~), parentheses; 1 < price < 3
     field      = price | Impression.price | notes.score | note('score')
     value      = a text, number, bool or bytes  |  true, false  |  float('inf')  |  datetime('2011-02-16T07:00:00Z')
