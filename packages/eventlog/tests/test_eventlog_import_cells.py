@@ -1,6 +1,7 @@
 """Imports into an engine that takes nothing but cells, as one that is elsewhere does."""
 
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 from import_help import DAY, Elsewhere, batches, expected, some_events, stored, write_lines
 from import_types import TYPES
 
-from eventlog import EngineError, Log
+from eventlog import EngineError, Log, erasure
 from eventlog.engines import Bulk
 from eventlog.importing import loading
+from eventlog.keys import row_user
+from eventlog.times import END
 
 
 @pytest.fixture
@@ -57,3 +60,27 @@ def test_eventlog_import_cells_replace_and_back(log: Log, tmp_path: Path) -> Non
         log.import_day(DAY, [tmp_path / "b"], workers=0)
     assert log.rollback(3).events > 0
     assert stored(log).keys() == expected(events[:20]).keys()
+
+
+def test_eventlog_import_cells_of_users_erased_meanwhile(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user whom another machine erases while an import puts cells is in none that it puts from then on."""
+    events = some_events(300)
+    path = write_lines(tmp_path / "a", events)
+    put, rows = log.engine.put, set()
+
+    def putting(cells: Any) -> None:
+        if not rows:
+            salted = erasure.salted(log.engine, erasure.load(log.engine))
+            users = {row_user(key) for key in map(attrgetter("row"), cells)}
+            erasure.save(log.engine, salted, map(salted.digest, users), END - 1, "elsewhere")
+            rows.update(users)
+            return
+        assert not rows & {row_user(cell.row) for cell in cells}
+        put(cells)
+
+    monkeypatch.setattr(log.engine, "put", putting)
+    done = log.import_day(DAY, [path], workers=0)
+    assert rows
+    assert done.counts.erased > 0

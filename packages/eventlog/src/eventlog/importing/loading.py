@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from eventlog import erasure, keys
-from eventlog.cells import Cell
+from eventlog.cells import Cell, Cells
 from eventlog.engines import Bulk, Want
 from eventlog.engines import Counts as ReadCounts
 from eventlog.errors import EngineError, EventlogError
@@ -93,8 +93,8 @@ class _Import:
         self._said = Progress("reading", 0, sum(source.size for source in sources))
         schemas = log.catalog.schemas
         limits = Limits.of(manifest.day, options.slack)
-        erased = erasure.load(log.engine)
-        self._job = Job(sources_of(schemas) or [], manifest.number, limits, options.kind, erased)
+        self._erased = erasure.load(log.engine)
+        self._job = Job(sources_of(schemas) or [], manifest.number, limits, options.kind, self._erased)
 
     def run(self) -> Imported:
         try:
@@ -184,7 +184,8 @@ class _Import:
             save(self._engine, self._manifest)
             raise TooManyBadError(
                 f"{bad:,} of {self._manifest.counts.lines:,} lines are bad, more than the {allowed:,} allowed; nothing "
-                f"was written. They are in {self._folder / BAD}; the first: {reasons[0]}"
+                f"was written. They are in {self._folder / BAD}: mend them, or allow more (--max-bad); the first: "
+                f"{reasons[0]}"
             )
 
     def _side_file(self, indexes: dict[Path, Index]) -> list[str]:
@@ -303,10 +304,21 @@ class _Import:
             counts = {"events": 0, "repeated": 0, "present": 0}
             for cells, _ in merge(task, schemas, self._present, counts):
                 for start in range(0, len(cells), PUT_CELLS):
-                    self._engine.put([_cell(*cell) for cell in cells.part(start, start + PUT_CELLS)])
+                    counts["events"] -= self._put(cells.part(start, start + PUT_CELLS))
             self._add(**counts)
             self._said.done += task.bytes
             self._say()
+
+    def _put(self, cells: Cells) -> int:
+        """Puts cells, without those of users whom another machine has erased meanwhile; gives how many these are."""
+        self._erased = erasure.load(self._engine, self._erased)
+        found = [_cell(*cell) for cell in cells]
+        kept = [cell for cell in found if not self._erased.covers_row(cell.row)] if self._erased else found
+        if kept:
+            self._engine.put(kept)
+        gone = len(found) - len(kept)
+        self._manifest.counts.erased += gone
+        return gone
 
     def _present(self, _day: str, wanted: Sequence[bytes]) -> dict[bytes, bytes]:
         """The heads that the engine holds under any of these keys."""
