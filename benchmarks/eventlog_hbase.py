@@ -67,11 +67,12 @@ def _opened(url: str, suffix: str, pool: int) -> Iterator[eventlog.Log]:
     """A log in new tables, which are dropped behind it."""
     address = urlsplit(url)
     name = f"{address.path.strip('/')}_{int(time.time())}_{suffix}"
+    log = eventlog.open(f"hbase://{address.netloc}/{name}?{address.query}&pool={pool}", [Impression, Click])
     try:
-        with eventlog.open(f"hbase://{address.netloc}/{name}?pool={pool}", [Impression, Click]) as log:
+        with log:
             yield log
     finally:
-        connection = happybase.Connection(address.hostname, address.port or 9090)
+        connection = happybase.Connection(address.hostname, address.port or 9090, timeout=60_000)
         for made_here in (name, f"{name}.meta"):
             connection.delete_table(made_here, disable=True)
         connection.close()

@@ -17,7 +17,15 @@ from import_help import DAY, MIDNIGHT, batches, expected, opened, some_events, s
 from import_types import Impression, Sale
 
 from eventlog import EventError, LockedError, Log
-from eventlog.importing import ImportExistsError, ImportStateError, InputError, TooManyBadError, inputs, loading
+from eventlog.importing import (
+    ImportExistsError,
+    ImportStateError,
+    InputError,
+    TooManyBadError,
+    inputs,
+    loading,
+    merging,
+)
 
 
 @pytest.fixture
@@ -32,6 +40,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inputs, "PIECE_BYTES", 4000)
     monkeypatch.setattr(inputs, "PIECE_ROWS", 30)
     monkeypatch.setattr(loading, "PART_BYTES", 2000)
+    monkeypatch.setattr(merging, "PORTION_BYTES", 300)
 
 
 def test_eventlog_import_exactly_the_files(log: Log, tmp_path: Path, small: None) -> None:

@@ -17,9 +17,9 @@ import pytest
 from import_help import DAY, batches, expected, opened, some_events, stored, write_lines
 
 from eventlog import EventlogError, Log
-from eventlog.importing import all_imports, inputs, loading, runs
+from eventlog.importing import all_imports, inputs, loading, merging, runs
 
-STEPS = ((inputs, "PIECE_BYTES", 6000), (loading, "PART_BYTES", 8000))
+STEPS = ((inputs, "PIECE_BYTES", 6000), (loading, "PART_BYTES", 8000), (merging, "PORTION_BYTES", 1500))
 
 
 def _die() -> None:

@@ -22,7 +22,7 @@ import base64
 import binascii
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from functools import lru_cache
@@ -42,6 +42,7 @@ USER_BYTES: Final = 1024  # at most; an HBase row takes 32 KiB
 NOTE_BYTES: Final = 256
 BUCKETS: Final = 256
 CHILD_LENGTH: Final = 19
+_EMPTY = hashlib.blake2b(digest_size=8)
 _TAIL = struct.Struct(">q8s")
 _ROOT_END = struct.Struct(">xq8s3s")  # what follows a user: 00, time, unique, place
 
@@ -83,6 +84,17 @@ def share(user: str) -> Fraction:
     return Fraction(int.from_bytes(_digest(user_bytes(user))), 2**64)
 
 
+def digests(raws: Iterable[bytes]) -> list[bytes]:
+    """Eight bytes of BLAKE2b of each. A copy of an empty hash costs a fifth less than a new one."""
+    made: list[bytes] = []
+    add, copy = made.append, _EMPTY.copy
+    for raw in raws:
+        one = copy()
+        one.update(raw)
+        add(one.digest())
+    return made
+
+
 def _digest(raw: bytes) -> bytes:
     return hashlib.blake2b(raw, digest_size=8).digest()
 
@@ -107,10 +119,7 @@ def root_keys(users: Sequence[str], times: Sequence[Micros], uniques: Sequence[b
     raws = _many_users(users)
     texts = [raw.replace(b"\0", b"\0\xff") for raw in raws] if b"\0" in b"".join(raws) else raws
     ends = map(_ROOT_END.pack, times, uniques, repeat(ROOT + code))
-    hashed = hashlib.blake2b
-    return [
-        hashed(raw, digest_size=8).digest()[:1] + text + end for raw, text, end in zip(raws, texts, ends, strict=True)
-    ]
+    return [digest[:1] + text + end for digest, text, end in zip(digests(raws), texts, ends, strict=True)]
 
 
 def _many_users(users: Sequence[str]) -> list[bytes]:

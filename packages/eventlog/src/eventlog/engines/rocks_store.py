@@ -3,6 +3,7 @@
 What the column families and keys are, `engines.rocks` tells.
 """
 
+import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ META: Final = "meta"
 WINDOW: Final = -14  # RocksDB's own default
 ZSTD_LEVEL: Final = 1  # sorted files are written a sixth faster than with its default, 3, and take 2 % more bytes
 CACHE_BYTES: Final = 256 * 2**20
+MOST_FILES: Final = 8192
 PAUSES: Final = (0.01, 0.03, 0.1, 0.3, 1.0)  # seconds, before a reader looks again
 # Errors of closing after which nothing is amiss: it is closed, or lacks room to tidy up what its log of writes holds.
 UNHARMED: Final = ("already closed", "No space left")
@@ -46,7 +48,7 @@ def options() -> Options:
     made.set_max_background_jobs(2)
     made.set_write_buffer_size(32 * 2**20)
     made.set_db_write_buffer_size(128 * 2**20)
-    made.set_max_open_files(512)
+    made.set_max_open_files(_open_files())
     made.set_keep_log_file_num(2)
     blocks = BlockBasedOptions()
     blocks.set_block_size(16 * 2**10)
@@ -54,6 +56,12 @@ def options() -> Options:
     blocks.set_format_version(5)
     made.set_block_based_table_factory(blocks)
     return made
+
+
+def _open_files() -> int:
+    """Half of what the process may have open: a history reads two files a day, and opening one costs more than that."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_FILES if allowed == resource.RLIM_INFINITY else min(MOST_FILES, allowed // 2)
 
 
 def beside(call: Callable[[], T]) -> T:

@@ -11,7 +11,6 @@ A type's encoders are made once. Decoding has checked every value, so what is le
 Each is what `cells` makes of one event, and a test holds it to that.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import repeat, starmap
@@ -24,6 +23,7 @@ import msgspec
 from eventlog import serializers
 from eventlog.cells import BODY_BYTES
 from eventlog.errors import EventError
+from eventlog.keys import digests
 from eventlog.schema import Schema
 from eventlog.times import END, UNITS, Micros, micros, moment
 
@@ -168,14 +168,13 @@ def told_of(schema: Schema) -> Encoder:
     if schema.id_field is None:
         return by_content
     named = schema.code + _ID
-    hashed = hashlib.blake2b
     if schema.types["id"] is int:
         form = named.replace(b"%", b"%%") + b"%d"
-        return lambda events: [hashed(form % event.id, digest_size=8).digest() for event in events]
+        return lambda events: digests([form % event.id for event in events])
 
     def tell(events: Sequence[Any]) -> list[bytes]:
         names = [event.id for event in events]
-        made = [hashed(named + str(name).encode("utf-8", "surrogatepass"), digest_size=8).digest() for name in names]
+        made = digests([named + str(name).encode("utf-8", "surrogatepass") for name in names])
         nameless = [index for index, name in enumerate(names) if name == "" or name is None]
         if nameless:
             for index, one in zip(nameless, by_content([events[index] for index in nameless]), strict=True):
@@ -190,7 +189,6 @@ def _told_by_content(schema: Schema) -> Encoder:
     values, packed = _values(schema, names, check=False), _packed(names)
     defaults = [(index, schema.defaults[name]) for index, name in enumerate(names) if name in schema.defaults]
     code = schema.code + _PAIR
-    hashed = hashlib.blake2b
 
     def without_defaults(found: Sequence[Any]) -> Sequence[Any]:
         left = list(found)
@@ -202,7 +200,7 @@ def _told_by_content(schema: Schema) -> Encoder:
     def tell(events: Sequence[Any]) -> list[bytes]:
         found = map(without_defaults, values(events)) if defaults else values(events)
         contents = map(_content, starmap(packed, found))
-        return [hashed(code + content + _NOTHING, digest_size=8).digest() for content in contents]
+        return digests([code + content + _NOTHING for content in contents])
 
     return tell
 

@@ -44,7 +44,7 @@ from eventlog.importing.manifest import (
 )
 from eventlog.importing.merging import Task, merge
 from eventlog.importing.request import Imported, Options, Progress, begun, check, identity, looked_at, result
-from eventlog.importing.runs import SUFFIX, Index, read_bad, read_index
+from eventlog.importing.runs import SUFFIX, Index, adjoining, of_buckets, read_bad, read_index
 from eventlog.importing.sorting import Job, sources_of
 from eventlog.importing.undo import remove_batch
 from eventlog.importing.workers import FULL, Merged, Workers, hired, merge_part, read_merged, sort_piece
@@ -53,7 +53,9 @@ from eventlog.times import DAY, day_of, day_start
 if TYPE_CHECKING:
     from eventlog.log import Log
 
-PART_BYTES: Final = 32 * 2**20  # of cells that become one pair of sorted files
+PART_BYTES: Final = (
+    64 * 2**20
+)  # of cells that become one pair of sorted files: some 20 MB, so that a year is not too many
 SMALL_BYTES: Final = 4 * 2**20  # of files that are not worth other processes
 TRIES: Final = 3  # at merging while others write
 PUT_CELLS: Final = 10_000
@@ -270,11 +272,8 @@ class _Import:
         for day in days:
             number = day_start(day) // DAY
             runs = [(str(path), index.days[number]) for path, index in indexes.items() if number in index.days]
-            for first, last in _parts([offsets for _, offsets in runs]):
-                sources = [
-                    (path, offsets[first : last + 2]) for path, offsets in runs if offsets[first] < offsets[last + 1]
-                ]
-                yield f"{day}-{first:03d}", Task(day, sources, stored=True, over=over)
+            for first, last in adjoining([offsets for _, offsets in runs], PART_BYTES):
+                yield f"{day}-{first:03d}", Task(day, of_buckets(runs, first, last), stored=True, over=over)
 
     def _remember_counts(self, day: str, made: Sequence[Merged]) -> None:
         """Keeps a day's counts, for whoever goes on after the day was loaded."""
@@ -350,13 +349,3 @@ def _cell(key: bytes, head: bytes, body: bytes) -> Cell:
 
 def _bytes(indexes: dict[Path, Index]) -> int:
     return sum(offsets[-1] - offsets[0] for index in indexes.values() for offsets in index.days.values())
-
-
-def _parts(runs: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
-    """The first and the last bucket of each part."""
-    first, size = 0, 0
-    for bucket in range(keys.BUCKETS):
-        size += sum(offsets[bucket + 1] - offsets[bucket] for offsets in runs)
-        if size >= PART_BYTES or (bucket == keys.BUCKETS - 1 and size):
-            yield first, bucket
-            first, size = bucket + 1, 0

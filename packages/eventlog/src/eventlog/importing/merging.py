@@ -15,10 +15,10 @@ import msgspec
 from eventlog import keys
 from eventlog.cells import Cells, decode_body, read_head, repeated
 from eventlog.engines import Portion
-from eventlog.importing.runs import gathered
+from eventlog.importing.runs import adjoining, gathered, of_buckets
 from eventlog.schema import Schema
 
-PORTION_BYTES: Final = 64 * 2**20  # of cells that are merged in memory at once
+PORTION_BYTES: Final = 32 * 2**20  # of cells that are merged in memory at once
 
 PORTION_CELLS: Final = 4096  # that are handed on at once, while they are at hand
 Present = Mapping[bytes, bytes]  # the heads that are already stored, by key
@@ -112,22 +112,21 @@ def merge(
 
 def _portions(task: Task) -> Iterator[Cells]:
     """The cells of a part, in portions that fit into memory, of which each lies behind the one before."""
-    parts = -(-task.bytes // PORTION_BYTES)
-    if parts <= 1:
-        yield gathered(task.sources, None)
-        return
-    cuts = [None, *_cuts(task, parts), None]
-    for low, high in pairwise(cuts):
-        yield gathered(task.sources, (low, high))
+    for first, last in adjoining([offsets for _, offsets in task.sources], PORTION_BYTES):
+        sources = of_buckets(task.sources, first, last)
+        parts = sum(offsets[-1] - offsets[0] for _, offsets in sources) // PORTION_BYTES
+        cuts = _cuts(sources, parts) if first == last and parts > 1 else []
+        for low, high in pairwise([None, *cuts, None]):
+            yield gathered(sources, None if low is high is None else (low, high))
 
 
-def _cuts(task: Task, parts: int) -> list[bytes]:
-    """Keys that cut a part into about `parts`, judged by its largest run.
+def _cuts(sources: Sequence[tuple[str, Sequence[int]]], parts: int) -> list[bytes]:
+    """Keys that cut a bucket into about `parts`, judged by its largest run.
 
     No cut lies between events of the same user and moment, so that equal events stay together.
     """
-    path, offsets = max(task.sources, key=lambda source: source[1][-1] - source[1][0])
-    found = sorted(gathered([(path, offsets)], None).keys)
+    largest = max(sources, key=lambda source: source[1][-1] - source[1][0])
+    found = sorted(gathered([largest], None).keys)
     return sorted({_moment(found[len(found) * part // parts]) for part in range(1, parts)})
 
 

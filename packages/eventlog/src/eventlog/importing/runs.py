@@ -10,7 +10,7 @@ A file is written under another name and then renamed: one that is there, and wh
 
 import os
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Final
@@ -104,6 +104,25 @@ def read_buckets(path: Path, offsets: Sequence[int]) -> Iterable[Cells]:
     for start, stop in pairwise(offsets):
         if start < stop:
             yield _decode(held[start - offsets[0] : stop - offsets[0]])
+
+
+def adjoining(edges: Sequence[Sequence[int]], most: int) -> Iterator[tuple[int, int]]:
+    """Groups of adjoining buckets, each of about `most` bytes or of one bucket: the first and the last of each.
+
+    `edges` are the offsets of the buckets' edges in each run.
+    """
+    buckets = len(edges[0]) - 1 if edges else 0
+    first, size = 0, 0
+    for bucket in range(buckets):
+        size += sum(offsets[bucket + 1] - offsets[bucket] for offsets in edges)
+        if size >= most or (bucket == buckets - 1 and size):
+            yield first, bucket
+            first, size = bucket + 1, 0
+
+
+def of_buckets(sources: Iterable[tuple[str, Sequence[int]]], first: int, last: int) -> list[tuple[str, list[int]]]:
+    """The runs that hold something in some adjoining buckets, with the offsets of these buckets' edges."""
+    return [(path, list(offsets[first : last + 2])) for path, offsets in sources if offsets[first] < offsets[last + 1]]
 
 
 def gathered(sources: Sequence[tuple[str, Sequence[int]]], within: tuple[bytes | None, bytes | None] | None) -> Cells:
