@@ -185,7 +185,7 @@ def _text(data: Data, puts: Sequence[Sequence[str]], best: tuple[int, int], aske
             "## Questions\n\nEach answer is what is true of the files. What is read came from HBase, whose "
             "region servers decide what of a question they can. Costs and rates are by events returned.",
             table(["", "events returned", "CPU s per million", "events/s", "rows read"], asked),
-            "`python -m benchmarks eventlog_hbase`",
+            f"`python -m benchmarks eventlog_hbase --events {data.sizes.events}`",
         ]
     )
 
