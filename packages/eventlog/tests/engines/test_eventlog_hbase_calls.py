@@ -41,6 +41,8 @@ def interrupted(server) -> Iterator[None]:
         time.sleep(0.3)
         os.kill(os.getpid(), signal.SIGINT)
 
+    # A run in the background (nohup, &) ignores Ctrl-C from its start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     server.thrift.signal(signal.SIGSTOP)
     thread = threading.Thread(target=interrupt)
     try:
@@ -51,6 +53,7 @@ def interrupted(server) -> Iterator[None]:
     finally:
         thread.join()
         server.thrift.signal(signal.SIGCONT)
+        signal.signal(signal.SIGINT, before)
 
 
 def test_the_answer_to_an_interrupted_call_is_nobodys(engine, hbase):  # noqa: F811
