@@ -78,9 +78,11 @@ ERASING = {
     # Every compaction is a major one, which leaves out what is deleted: Thrift 1's call for major ones asks for any.
     "hbase.hregion.majorcompaction": "1",
     "hbase.hregion.majorcompaction.jitter": "0",
-    # Files that a compaction has replaced are gone after a second, not after minutes.
-    "hbase.hfile.compaction.discharger.interval": "500",
-    "hbase.master.cleaner.interval": "500",
+    # Files that a compaction has replaced are gone after seconds, not after minutes. They are archived at once, and
+    # the archive is cleaned not too often: on a local disk a folder of it that the cleaner takes away just as it is
+    # made fails who makes it, and a region server that closes a region then aborts.
+    "hbase.hfile.compaction.discharger.interval": "100",
+    "hbase.master.cleaner.interval": "4000",
     "hbase.master.hfilecleaner.ttl": "0",
     "hbase.master.logcleaner.ttl": "0",
     # The log goes once every region has flushed what it holds of it: so each flushes, and the log rolls, in seconds.
