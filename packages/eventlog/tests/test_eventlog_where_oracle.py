@@ -245,7 +245,8 @@ def test_demands_of_users_and_times_are_the_ranges_themselves(world, user, since
     for row in rows:
         inside = any(span.start <= row < span.stop for span in ranges(scan.asked))
         there = keys.read_row(row)
-        assert inside == (there.user == user and since <= moment(there.time) < until)
+        told = there.user == user and user.startswith(beginning)
+        assert inside == (told and since <= moment(there.time) < until)
 
 
 LAZY = {
@@ -322,3 +323,14 @@ def test_a_note_without_a_zone_is_a_time_too(tmp_path):
         [entry] = log.scan(where=eventlog.note("seen") == START)
         assert entry.notes == {"seen": START}
         assert log.scan(columns=["notes.seen"]).polars()["notes.seen"].to_list() == [START]
+
+
+def test_users_that_where_demands_are_still_of_the_prefix(tmp_path):
+    """A prefix beside users, asked for or demanded by where, leaves those that begin so, and no other."""
+    with eventlog.open(tmp_path / "log", [Shown]) as log:
+        log.write(Shown(user=user, time=datetime(2011, 2, 16, tzinfo=UTC)) for user in ("u", "u\0", "u\0u", "жук"))
+        where = Field("", "user").is_in(["u\0", "жук"])
+        for prefix, left in (("u", ["u\0"]), ("u\0", ["u\0"]), ("ж", ["жук"]), ("x", [])):
+            assert [entry.user for entry in log.scan(prefix=prefix, where=where)] == left
+            assert log.scan(prefix=prefix, where=where).polars()["user"].to_list() == left
+            assert [entry.user for entry in log.scan(prefix=prefix, users=["u\0", "жук"])] == left

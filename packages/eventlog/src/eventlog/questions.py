@@ -181,6 +181,8 @@ def narrowed(asked: Question, catalog: Catalog) -> Question:
                 until = min(until, value + 1) if sign == "==" else until
             case Compare(Field(name="time"), "<" | "<=" as sign, value):
                 until = min(until, value + (sign == "<="))
+    if users is not None:  # whose ranges are read, and not those of the prefix
+        users = tuple(user for user in users if user.startswith(prefix))
     return msgspec.structs.replace(asked, since=since, until=until, users=users, prefix=prefix)
 
 

@@ -32,6 +32,7 @@ from eventlog.engines.hbase_connections import (
     IllegalArgument,
     Patience,
     Scanner,
+    ThriftIOError,
     TScan,
 )
 from eventlog.engines.hbase_filters import row_filter
@@ -57,6 +58,8 @@ SCAN_ROWS: Final = 1000  # rows of one answer
 CLOSED: Final = "hbase/closed"  # the small value that stands while `flush` has the table closed
 AFTER_REMOVAL: Final = 0.002
 MOST: Final = 100_000  # of an option that is a number
+SPLITS: Final = 10  # looks at the regions, while one that is asked for is gone
+AFTER_SPLIT: Final = 1.0  # seconds between these looks
 OPTIONS: Final = {"pool": "8", "timeout": "60", "transport": "buffered", "protocol": "binary", "files": ""}
 
 T = TypeVar("T")
@@ -308,9 +311,26 @@ class HBase:
         ]
 
     def compact_regions(self, ranges: Sequence[Range]) -> None:
-        """Asks for a compaction of the regions that hold rows of these ranges."""
-        for name, _ in self.regions_of(ranges):
-            self._call(lambda connection, name=name: connection.compact_table(name, major=True))
+        """Asks for a compaction of the regions that hold rows of these ranges, even if HBase splits them meanwhile."""
+        for _ in range(SPLITS):
+            asked = [self._compact(name) for name, _ in self.regions_of(ranges)]
+            if all(asked):
+                return
+            time.sleep(AFTER_SPLIT)
+
+    def _compact(self, region: str) -> bool:
+        """Asks for a compaction of a region; whether it is there."""
+
+        def ask(connection: Any) -> bool:
+            try:
+                connection.compact_table(region, major=True)
+            except ThriftIOError as error:
+                if hbase_errors.gone(error):
+                    return False
+                raise
+            return True
+
+        return self._call(ask)
 
     def get_meta(self, name: str) -> bytes | None:
         found = self._call(lambda connection: connection.table(f"{self._table}.meta").row(name.encode(), [META]))

@@ -22,6 +22,11 @@ def final(error: BaseException) -> bool:
     return isinstance(error, IllegalArgument)
 
 
+def gone(error: BaseException) -> bool:
+    """Whether a region that was asked for is not there: split, or on its way to another server."""
+    return "NotServingRegion" in message(error)
+
+
 def message(error: BaseException) -> str:
     """What HBase says: the class of its exception, a text, and the stack of its own."""
     told = getattr(error, "message", error)
