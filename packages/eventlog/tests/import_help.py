@@ -1,8 +1,10 @@
 """What the tests of imports share: files of events, and what a log holds."""
 
+import os
 import random
+import signal
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -117,3 +119,23 @@ class Elsewhere:
         if name in ("lay", "laid", "files", "sequence", "path"):
             raise AttributeError(name)
         return getattr(self._rocks, name)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def dying(call: Callable[..., Any], left: list[int]) -> Callable[..., Any]:
+    """A step of an import before and behind which the process is killed, when `left` has counted down."""
+
+    def step(*arguments: Any, **named: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            die()
+        result = call(*arguments, **named)
+        left[0] -= 1
+        if left[0] == 0:
+            die()
+        return result
+
+    return step

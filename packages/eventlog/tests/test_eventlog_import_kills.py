@@ -1,7 +1,6 @@
 """An import that is killed at any moment, and then repeated, brings exactly the files' events, once."""
 
 import multiprocessing
-import os
 import random
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from import_help import DAY, batches, expected, opened, some_events, stored, write_lines
+from import_help import DAY, batches, dying, expected, opened, some_events, stored, write_lines
 
 from eventlog import EventlogError, Log
 from eventlog.importing import all_imports, inputs, loading, merging, runs
@@ -22,36 +21,16 @@ from eventlog.importing import all_imports, inputs, loading, merging, runs
 STEPS = ((inputs, "PIECE_BYTES", 6000), (loading, "PART_BYTES", 8000), (merging, "PORTION_BYTES", 1500))
 
 
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _dying(call: Callable[..., Any], left: list[int]) -> Callable[..., Any]:
-    """A step of an import before and behind which the process may be killed."""
-
-    def step(*arguments: Any, **named: Any) -> Any:
-        left[0] -= 1
-        if left[0] == 0:
-            _die()
-        result = call(*arguments, **named)
-        left[0] -= 1
-        if left[0] == 0:
-            _die()
-        return result
-
-    return step
-
-
 def _act_and_die(folder: Path, step: int, act: Callable[[Log], Any]) -> None:
     """Runs in a process of its own, up to the given step: a file that is put in place, a value kept, a day loaded."""
     for module, name, value in STEPS:
         setattr(module, name, value)
     left = [step]
-    Path.replace = _dying(Path.replace, left)  # type: ignore[method-assign]
-    Path.write_bytes = _dying(Path.write_bytes, left)  # type: ignore[method-assign]
+    Path.replace = dying(Path.replace, left)  # type: ignore[method-assign]
+    Path.write_bytes = dying(Path.write_bytes, left)  # type: ignore[method-assign]
     with opened(folder) as log:
         for name in ("put_meta", "lay", "remove"):
-            setattr(log.engine, name, _dying(getattr(log.engine, name), left))
+            setattr(log.engine, name, dying(getattr(log.engine, name), left))
         act(log)
 
 

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 from analysis_events import Click, Impression, Visit, fill
 from hbase_process import hbase  # noqa: F401
-from import_help import DAY, batches, expected, some_events, stored, write_lines
+from import_help import DAY, batches, dying, expected, some_events, stored, write_lines
 from import_types import TYPES
 
 import eventlog
@@ -76,36 +76,16 @@ def test_tables_threads_and_parts_are_the_scan(analysed):
         assert whole.height, name
 
 
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _dying(call: Callable[..., Any], left: list[int]) -> Callable[..., Any]:
-    """A step before which, or behind which, the process is killed."""
-
-    def step(*arguments: Any, **named: Any) -> Any:
-        left[0] -= 1
-        if left[0] == 0:
-            _die()
-        result = call(*arguments, **named)
-        left[0] -= 1
-        if left[0] == 0:
-            _die()
-        return result
-
-    return step
-
-
 def _act_and_die(url: str, state: str, step: int, act: Callable[[Log], Any]) -> None:
     """Runs in a process of its own, up to a step: a file put in place, some rows sent to HBase, a small value kept."""
     os.environ["XDG_STATE_HOME"] = state
     for module, name, value in SMALL:
         setattr(module, name, value)
     left = [step]
-    Path.replace = _dying(Path.replace, left)  # type: ignore[method-assign]
+    Path.replace = dying(Path.replace, left)  # type: ignore[method-assign]
     with eventlog.open(url, TYPES) as log:
         for name in ("put_meta", "_mutate"):
-            setattr(log.engine, name, _dying(getattr(log.engine, name), left))
+            setattr(log.engine, name, dying(getattr(log.engine, name), left))
         act(log)
 
 
