@@ -1,0 +1,124 @@
+"""Items go through a stage's function, on every engine alike: who is told where it failed, what may be skipped.
+
+An inner loop takes items from an iterator and knows nothing of errors. Where one comes out of it, the item is found by
+how many are left in the iterator, so that a record which does not fail pays nothing.
+"""
+
+import linecache
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from operator import length_hint
+from pathlib import Path
+from typing import Any, Final
+
+from mrjerb.errors import JobError, MrjerbError, RecordError
+from mrjerb.inputs import Block
+from mrjerb.job import Job, context_of
+from mrjerb.plan import BadRecord
+from mrjerb.stages import Function
+
+OWN: Final = str(Path(__file__).parent)
+RAW: Final = 2000  # characters of a record, at most, in what is kept of it
+
+
+class Skipped:
+    """How many records may fail, and which did. Raises RecordError at one more."""
+
+    def __init__(self, allowed: int) -> None:
+        self.allowed = allowed
+        self.found: list[BadRecord] = []
+
+    def add(self, bad: BadRecord, error: RecordError) -> None:
+        """Keep a bad record, or raise where no more are allowed."""
+        if len(self.found) >= self.allowed:
+            raise error from None
+        self.found.append(bad)
+
+
+def all_or_nothing(function: Function) -> Function:
+    """The function with its pairs made before any is used: what fails in its middle leaves nothing."""
+    return lambda item: list(function(item) or ())
+
+
+def each(blocks: Iterable[Block], take: Callable[[Iterator[Any]], None], skipped: Skipped) -> Iterator[Block]:
+    """Have `take` use up each block's records, and give each block back when it is done.
+
+    Raises RecordError where `take` raises at a record, unless that may be skipped; `take` then goes on with the next.
+    """
+    for block in blocks:
+        records = iter(block.records)
+        while True:
+            try:
+                take(records)
+            except Exception as error:
+                _failed(block, records, error, skipped)
+            else:
+                break
+        if block.bad is not None:
+            unread = RecordError(block.bad.where, block.bad.error, _shown(block.bad.raw))
+            skipped.add(block.bad, unread)
+        yield block
+
+
+def pairs_of(blocks: Iterable[Block], function: Function, skipped: Skipped) -> Iterator[tuple[Any, Any]]:
+    """All pairs of all records, one after another: for engines that ask for pairs instead of taking them."""
+    if skipped.allowed:
+        function = all_or_nothing(function)
+    for block in blocks:
+        records = iter(block.records)
+        while True:
+            try:
+                for item in records:
+                    for key, value in function(item) or ():  # noqa: UP028 - what is no pair fails here, not elsewhere
+                        yield key, value
+            except Exception as error:
+                _failed(block, records, error, skipped)
+            else:
+                break
+        if block.bad is not None:
+            skipped.add(block.bad, RecordError(block.bad.where, block.bad.error, _shown(block.bad.raw)))
+
+
+def as_blocks(groups: Iterable[tuple[Any, Iterator[Any]]], name: str) -> Iterator[Block]:
+    """Groups as blocks of one, each of which is named for its key when its reduce fails."""
+    for group in groups:
+        key = group[0]
+        yield Block([group], lambda _, key=key: f"{name}, key {key!r:.200}", lambda _, key=key: repr(key), 0)
+
+
+def failure(error: BaseException, where: str) -> RecordError:
+    """An exception of the job's own code as an error that names the place, with the job's own part of the traceback."""
+    return RecordError(where, _summary(error), own_trace(error))
+
+
+def own_trace(error: BaseException) -> str:
+    """The traceback without what is ours: the job's frames, and what they called."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(OWN)]
+    linecache.checkcache()
+    return "".join(traceback.format_list(frames)).rstrip()
+
+
+def set_path(job: Job, path: str | None) -> None:
+    """Tell the job which input its records are from."""
+    context_of(job).path = path
+
+
+def _failed(block: Block, records: Iterator[Any], error: Exception, skipped: Skipped) -> None:
+    """Keep the record that an error came from, or raise it as a RecordError. Others' faults go on up."""
+    if isinstance(error, MrjerbError) and not isinstance(error, JobError):
+        raise error
+    at = len(block.records) - length_hint(records) - 1
+    found = failure(error, block.where(at))
+    skipped.add(BadRecord(found.where, found.summary, block.raw(at)[:RAW]), found)
+
+
+def _summary(error: BaseException) -> str:
+    """One line: the type of an error and its text; what a job most often gets wrong, in words."""
+    text = str(error)
+    if isinstance(error, TypeError | ValueError) and ("unpack" in text or "not iterable" in text):
+        return f"map, combine and reduce yield pairs (key, value), and this one did not: {text}"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _shown(raw: str) -> str:
+    return f"  {raw:.200}" if raw else ""
