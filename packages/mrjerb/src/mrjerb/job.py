@@ -24,7 +24,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from mrjerb.errors import JobError
 from mrjerb.options import options_of
@@ -173,8 +173,7 @@ class FunctionJob(Job):
     def steps(self) -> Sequence[Step]:
         said = getattr(self._functions, "steps", None)
         if said is not None:
-            steps: Sequence[Step] = said() if callable(said) else said
-            return list(steps)
+            return list(cast("Sequence[Step]", said() if callable(said) else said))
         step = step_of(self._functions)
         return [replace(step, order=itself)] if self.sort_values and step.order is None else [step]
 
