@@ -52,11 +52,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """Where a job's code is, so that another process can load it: a file, the class in it ("" for functions)."""
+    """Where a job's code is, so that another process can load it: a file, the class in it ("" for functions), and the
+    name of its module, by which pickles know its classes (see `loading`)."""
 
     path: str
     name: str
     options: Mapping[str, Any] = {}
+    module: str = ""
 
 
 class Split(msgspec.Struct, frozen=True):
@@ -109,7 +111,8 @@ class PartFile(msgspec.Struct, frozen=True):
 
 
 class TaskReport(msgspec.Struct, frozen=True):
-    """What one task did. `of` is `path:start-end`, or the partition."""
+    """What one task did. `of` is `path:start-end`, or the partition; `began` is in seconds of Unix time, 0 where that
+    is not known."""
 
     stage: int
     of: str
@@ -118,6 +121,7 @@ class TaskReport(msgspec.Struct, frozen=True):
     pairs: int
     bytes: int = 0
     worker: int = 0
+    began: float = 0.0
 
 
 class Group(msgspec.Struct, frozen=True):
