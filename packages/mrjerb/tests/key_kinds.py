@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 KINDS = (type(None), bool, float, str, bytes, tuple)  # int counts as float: numbers are one kind
 
-AWKWARD_NUMBERS = """0 -0.0 0.0 1 1.0 -1 255 256 2**53 2**53+1 float(2**53) 2**53+2 -2**53-1 2**60+1 2**60-1 float(2**60)
-    2**64 2**1000+1 2**1000 float(2**1000) -2**1000-1 math.inf -math.inf math.nan 5e-324 1e308"""
+AWKWARD_NUMBERS = """0 -0.0 0.0 1 1.0 -1 255 256 2**53 2**53+1 float(2**53) 2**53+2 -2**53-1 2**60+1 2**60-1
+    float(2**60) 2**64 2**1000+1 2**1000 float(2**1000) -2**1000-1 math.inf -math.inf math.nan 5e-324 1e308"""
 awkward_numbers = st.sampled_from([eval(number) for number in AWKWARD_NUMBERS.split()])
 awkward_texts = st.sampled_from(
     [
