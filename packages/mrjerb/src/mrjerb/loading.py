@@ -236,7 +236,7 @@ def told(where: str) -> Iterator[None]:
 
 
 def _is_ours(filename: str) -> bool:
-    return filename.startswith((OWN, "<frozen importlib"))
+    return filename.startswith((OWN, "<frozen importlib", "<string>"))  # the last: what dataclasses generate
 
 
 def _said(error: BaseException) -> str:

@@ -94,6 +94,8 @@ class Plan:
     staging: str
     """The folder in which the output is written until it is published, an fsspec URL or a path."""
     output_format: str = "json"
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Side files: by the names that the job asks for, where each is on this machine."""
 
     @property
     def bytes(self) -> int:
@@ -111,8 +113,8 @@ class PartFile(msgspec.Struct, frozen=True):
 
 
 class TaskReport(msgspec.Struct, frozen=True):
-    """What one task did. `of` is `path:start-end`, or the partition; `began` is in seconds of Unix time, 0 where that
-    is not known."""
+    """What one task did. `of` is `path:start-end`, or the partition; items are records, or groups, whose values are
+    `values`; `began` is in seconds of Unix time, 0 where that is not known."""
 
     stage: int
     of: str
@@ -122,6 +124,7 @@ class TaskReport(msgspec.Struct, frozen=True):
     bytes: int = 0
     worker: int = 0
     began: float = 0.0
+    values: int = 0
 
 
 class Group(msgspec.Struct, frozen=True):
