@@ -173,6 +173,15 @@ def _memory(settings: Settings, workers: int) -> Mapping[str, str]:
     }
 
 
+def megabytes(size: str) -> int:
+    """A size as Spark writes it, such as 512m or 2g, in megabytes, which it is in without a unit. Raises UsageError."""
+    found = re.fullmatch(r"(\d+)([kmgt]?)b?", size.strip().lower())
+    if found is None:
+        raise UsageError(f"spark.python.worker.memory is {size!r}: write a number and its unit, such as 512m or 2g")
+    power = " kmgt".index(found[2]) if found[2] else 2
+    return (int(found[1]) << 10 * power) // MEGABYTE
+
+
 def packed(python_env: str | None) -> str | None:
     """The archive of an environment, if `--python-env` is one."""
     return python_env if python_env is not None and python_env.endswith(ARCHIVES) else None

@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from mrjerb.engines import Listener
+from mrjerb.engines.spark.configuration import megabytes
 from mrjerb.engines.spark.exchange import Report, partition
 from mrjerb.engines.spark.failures import beyond, of_spark, of_task
 from mrjerb.engines.spark.session import Background, Session, session
@@ -57,6 +58,7 @@ class _Run:
         self.plan, self.listener, self.spark = plan, listener, spark
         self.context = spark.context
         self.partitions = plan.settings.reducers or self._partitions()
+        self.memory = megabytes(self.context.getConf().get("spark.python.worker.memory", "512m"))
         self.stage = -1
 
     def _partitions(self) -> int:
@@ -123,6 +125,7 @@ class _Run:
             staging=plan.staging,
             output_format=plan.output_format,
             compression=settings.compression,
+            memory=self.memory,
         )
 
     def _progress(self) -> None:

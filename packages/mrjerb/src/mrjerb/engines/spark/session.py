@@ -118,6 +118,8 @@ class _Own:
         self.keep_log = False
         self.context: Any = None
         self._gateway: Any = None
+        self._other: tuple[Any, Any] = (None, None)
+        """A JVM that this process had before, with no context in it."""
         self._path = list(sys.path)
         self._starting: Background[None] | None = None
 
@@ -136,12 +138,14 @@ class _Own:
         wanted = spark_conf(self.settings, name=self.name, folder=self.folder)
         if within_submit():
             wanted = {"spark.app.name": self.name}
-        conf = SparkConf(loadDefaults=False)
-        conf.setAll(list(wanted.items()))
         try:
             if not within_submit():
+                self._other = (SparkContext._gateway, SparkContext._jvm)  # pyright: ignore[reportPrivateUsage]
+                SparkContext._gateway = SparkContext._jvm = None  # pyright: ignore[reportPrivateUsage]
+            conf = SparkConf(loadDefaults=within_submit()).setAll(list(wanted.items()))
+            if not within_submit():
                 self._gateway = self._launched(conf)
-            self.context = SparkContext(conf=SparkConf().setAll(list(wanted.items())) if within_submit() else conf)
+            self.context = SparkContext(conf=conf)
         except MrjerbError:
             raise
         except Exception as error:
@@ -206,7 +210,7 @@ class _Own:
         except Exception:
             process.kill()
             process.wait()
-        SparkContext._gateway = SparkContext._jvm = None  # pyright: ignore[reportPrivateUsage]
+        SparkContext._gateway, SparkContext._jvm = self._other  # pyright: ignore[reportPrivateUsage]
         SparkContext._active_spark_context = None  # pyright: ignore[reportPrivateUsage]
 
 
