@@ -3,6 +3,7 @@
 
     bin/hadoop                    what an installation's does, as far as tests need it: `jar`, `fs`, `version`, a class
     share/hadoop/tools/lib/       the streaming jar
+    etc/hadoop/                   settings: none, so jobs are run by the local runner
     classpath                     all jars, joined; newer than pom.xml, else Maven is asked again
 
 `python hadoop_home.py` makes it. Only the standard library is imported.
@@ -39,6 +40,9 @@ def home() -> Path:
     streaming = next(jar for jar in jars if Path(jar).name.startswith("hadoop-streaming"))
     link(HOME / "share" / "hadoop" / "tools" / "lib" / Path(streaming).name, Path(streaming))
     link(HOME / "bin" / "hadoop", Path(__file__).resolve())
+    settings = HOME / "etc" / "hadoop" / "core-site.xml"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text("<configuration/>\n")
     return HOME
 
 
@@ -54,7 +58,7 @@ def link(place: Path, target: Path) -> None:
 
 def java(main: str, arguments: list[str]) -> list[str]:
     """The command that runs a class of Hadoop's; what is in HADOOP_CONF_DIR comes first."""
-    configured = [os.environ["HADOOP_CONF_DIR"]] if os.environ.get("HADOOP_CONF_DIR") else []
+    configured = os.environ.get("HADOOP_CONF_DIR") or str(HOME / "etc" / "hadoop")
     added = [os.environ["HADOOP_CLASSPATH"]] if os.environ.get("HADOOP_CLASSPATH") else []
     level = "info" if main in (CLASSES["jar"], *arguments[:1]) or "MiniHadoop" in main else "warn"
     return [
@@ -67,7 +71,7 @@ def java(main: str, arguments: list[str]) -> list[str]:
         f"-Dorg.slf4j.simpleLogger.defaultLogLevel={level}",
         *os.environ.get("HADOOP_CLIENT_OPTS", "").split(),
         "-cp",
-        os.pathsep.join([*configured, *(_listed() or []), *added]),
+        os.pathsep.join([configured, *(_listed() or []), *added]),
         main,
         *arguments,
     ]

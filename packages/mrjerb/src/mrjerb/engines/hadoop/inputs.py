@@ -103,7 +103,6 @@ def _hadoop_reads(splits: Sequence[Split]) -> bool:
 
 def _compression_told(split: Split) -> bool:
     """Whether Hadoop tells a file's compression by its name as we do: it knows `.gz` alone for gzip."""
-    name = split.path.lower()
-    return (
-        split.path.endswith(".gz") if split.compression else not name.endswith((".bz2", ".deflate", ".snappy", ".lz4"))
-    )
+    if split.compression:
+        return split.path.endswith(".gz")
+    return not split.path.lower().endswith((".bz2", ".deflate", ".snappy", ".lz4"))

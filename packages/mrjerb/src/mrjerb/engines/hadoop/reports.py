@@ -11,7 +11,7 @@ Names are percent-encoded, for a comma would end one.
 import os
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -78,15 +78,18 @@ def count(group: str, counters: Mapping[str, int]) -> None:
         say(f"reporter:counter:{group},{quote(name, safe=' ')[:NAME]},{amount}")
 
 
-def task_name(partition: int, what: str) -> str:
-    """The counter of a task's own number: `12/pairs`."""
-    return f"{partition}/{what}"
+def task_name(stage: int, partition: int, what: str) -> str:
+    """The counter of one task: `1/12/pairs`."""
+    return f"{stage}/{partition}/{what}"
 
 
-def read_task_name(name: str) -> tuple[int, str]:
-    """The task's number, and what is behind it."""
-    number, _, what = unquote(name).partition("/")
-    return int(number), what
+def by_task(counters: Mapping[str, int]) -> dict[tuple[int, int], dict[str, int]]:
+    """Counters of tasks: of each stage and task, by name."""
+    found: dict[tuple[int, int], dict[str, int]] = {}
+    for name, amount in counters.items():
+        stage, partition, what = unquote(name).split("/", 2)
+        found.setdefault((int(stage), int(partition)), {})[what] = amount
+    return found
 
 
 def place_of(at: int, start: int) -> int:
@@ -110,8 +113,8 @@ class Heartbeat:
     """Tells Hadoop of progress, so that a task that makes pairs slowly is not taken for dead. One that makes none at
     all stays silent, and Hadoop ends it after `mapreduce.task.timeout`."""
 
-    def __init__(self, progress: "Iterable[int]") -> None:
-        self._progress, self._last = progress, ()
+    def __init__(self, progress: Callable[[], tuple[int, int]]) -> None:
+        self._progress, self._last = progress, (0, 0)
         self._over = threading.Event()
         threading.Thread(target=self._beat, daemon=True).start()
 
@@ -120,7 +123,7 @@ class Heartbeat:
 
     def _beat(self) -> None:
         while not self._over.wait(HEARTBEAT):
-            now = tuple(self._progress)
+            now = self._progress()
             if now != self._last:
                 self._last = now
                 say(f"reporter:status:{now[0]:,} records or groups, {now[1]:,} pairs")

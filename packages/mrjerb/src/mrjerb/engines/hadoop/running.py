@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mrjerb.engines import Listener
 from mrjerb.engines.hadoop import unwritten
@@ -15,9 +15,9 @@ from mrjerb.engines.hadoop.client import Client
 from mrjerb.engines.hadoop.command import Command, environment_command
 from mrjerb.engines.hadoop.inputs import Inputs, inputs_of
 from mrjerb.engines.hadoop.places import Places, as_uri
-from mrjerb.engines.hadoop.reports import KEYS, PLACES, TASK, read_place, read_task_name
+from mrjerb.engines.hadoop.reports import KEYS, PLACES, TASK, by_task, read_place
 from mrjerb.engines.hadoop.said import Said
-from mrjerb.engines.hadoop.shipping import FOLDER, PYTHON, name_of, pack, side_files, source_of_plan
+from mrjerb.engines.hadoop.shipping import FOLDER, PYTHON, name_of, pack, places_of_files, source_of_plan
 from mrjerb.engines.hadoop.streaming import (
     Shipment,
     StreamingJob,
@@ -115,10 +115,8 @@ class _Run:
         jobs = jobs_of(plan, inputs.names, lines=inputs.lines, work=self.work)
         self.listener.stage(plan.stages[0].name, len(plan.splits), plan.bytes)
         for job in jobs:
-            said = self.client.run(
-                arguments(job, plan, shipment, self.command.jar, self.reducers),
-                lambda now, job=job: self._told(job, now),
-            )
+            asked = arguments(job, plan, shipment, self.command.jar, self.reducers)
+            said = self.client.run(asked, lambda now, job=job: self._told(job, now))
             self._heard(job, said)
             if job.number:
                 self.places.remove(jobs[job.number - 1].output)
@@ -132,13 +130,12 @@ class _Run:
             return f"{tmp if is_url(tmp) else Path(tmp).absolute()}/{name}"
         if is_url(plan.staging) or default.startswith("file:"):
             return f"{plan.staging.rstrip('/')}/.{name}"
-        return f"{default.rstrip('/')}/tmp/{name}"
+        return f"{default.rstrip('/')}/tmp/{name}"  # noqa: S108 - a folder of the run's own on the cluster
 
     def _shipment(self, inputs: Inputs, default: str) -> Shipment:
         """Pack what travels."""
         plan, settings = self.plan, self.plan.settings
         archives = {name_of(one): one.partition("#")[0] for one in settings.archives}
-        files = {name: str(number) + "-" + path.name for number, (name, path) in enumerate(side_files(plan).items())}
         task = Task(
             source=source_of_plan(plan),
             reducers=self.reducers,
@@ -146,7 +143,7 @@ class _Run:
             java_partitioner=java_partitioner(settings) is not None,
             output_format=plan.output_format,
             inputs=inputs.files,
-            files=files,
+            files=places_of_files(plan),
             archives={name: name for name in archives},
         )
         bundle = Path(self.own) / f"mrjerb-{plan.run}.zip"
@@ -175,18 +172,16 @@ class _Run:
             outcome.details.setdefault("applications", []).append(said.application)
         for name, amount in said.job_counters().items():
             outcome.counters[name] = outcome.counters.get(name, 0) + amount
-        tasks = _by_task(said.counters.get(TASK, {}))
-        stage = job.last.number
-        outcome.tasks += [
-            TaskReport(stage, f"task {at}", did.get("milliseconds", 0) / 1000, did.get("items", 0), did.get("pairs", 0))
-            for at, did in sorted(tasks.items())
-        ]
-        for at, keys in _by_task(said.counters.get(KEYS, {})).items():
+        tasks = by_task(said.counters.get(TASK, {}))
+        outcome.tasks += [_report(stage, at, did) for (stage, at), did in sorted(tasks.items())]
+        for (stage, at), keys in by_task(said.counters.get(KEYS, {})).items():
             outcome.groups += [Group(stage, key, values, at) for key, values in keys.items()]
         if job.final:
             outcome.parts = self._parts(job, said, tasks)
 
-    def _parts(self, job: StreamingJob, said: Said, tasks: Mapping[int, Mapping[str, int]]) -> list[PartFile]:
+    def _parts(
+        self, job: StreamingJob, said: Said, tasks: Mapping[tuple[int, int], Mapping[str, int]]
+    ) -> list[PartFile]:
         """The last job's files as parts of the output, in the staging folder."""
         sizes = self.places.sizes(job.output)
         places = {int(name): read_place(place) for name, place in said.counters.get(PLACES, {}).items()}
@@ -204,17 +199,14 @@ class _Run:
             if not name.endswith(kind):
                 raise EngineError(f"Hadoop named a part {name}, which does not end with {kind}")
             of = (at, 0) if job.reducer else places[at]
-            parts.append(PartFile(name, tasks.get(at, {}).get("pairs", 0), size, of))
+            parts.append(PartFile(name, tasks.get((job.last.number, at), {}).get("pairs", 0), size, of))
         return sorted(parts, key=lambda part: part.of)
 
 
-def _by_task(counters: Mapping[str, int]) -> dict[int, dict[str, Any]]:
-    """Counters of a task's own by its number."""
-    found: dict[int, dict[str, Any]] = {}
-    for name, amount in counters.items():
-        number, what = read_task_name(name)
-        found.setdefault(number, {})[what] = amount
-    return found
+def _report(stage: int, at: int, did: Mapping[str, int]) -> TaskReport:
+    """What a task did, as its counters say."""
+    seconds = did.get("milliseconds", 0) / 1000
+    return TaskReport(stage, f"task {at}", seconds, did.get("items", 0), did.get("pairs", 0))
 
 
 def _number(name: str) -> int:

@@ -2,7 +2,7 @@
 
 start.py     what a task begins with            mrjerb/    this package
 task.json    see `tasks.Task`                   code/      the job's file, and the modules beside it that it has loaded
-                                                files/     side files, by their names
+                                                files/     side files, each in a folder of its own
 """
 
 import sys
@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from mrjerb.engines.hadoop.tasks import Task
-from mrjerb.errors import UnsupportedError, UsageError
+from mrjerb.errors import UnsupportedError
 from mrjerb.plan import Plan, Source
 
 OWN: Final = Path(__file__).parents[2]
@@ -42,28 +42,18 @@ def pack(plan: Plan, task: Task, target: Path) -> None:
             archive.write(path, f"mrjerb/{path.relative_to(OWN).as_posix()}")
         for place, path in code_of(source).items():
             archive.write(path, f"code/{place}")
-        for name, path in side_files(plan).items():
+        for place, path in {task.files[name]: Path(path) for name, path in plan.files.items()}.items():
             for file in _files_below(path) if path.is_dir() else [path]:
-                inside = f"/{file.relative_to(path).as_posix()}" if path.is_dir() else ""
-                archive.write(file, f"files/{task.files[name]}{inside}")
+                archive.write(file, f"files/{place}{str(file)[len(str(path)) :]}")
         archive.writestr("task.json", msgspec.json.encode(task))
 
 
-def side_files(plan: Plan) -> dict[str, Path]:
-    """The job's own side files, from beside its file, and those of `--files`; by name. Raises UsageError."""
-    source = source_of_plan(plan)
-    found: dict[str, Path] = {}
-    for base, flag, names in (
-        (Path(source.path).parent, "files", plan.job.files),
-        (Path.cwd(), "--files", plan.settings.files),
-    ):
-        for one in names:
-            path = base / one
-            if not path.exists():
-                raise UsageError(f"{flag}: {one}: no such file in {base}")
-            found[one] = path
-            found.setdefault(path.name, path)
-    return found
+def places_of_files(plan: Plan) -> dict[str, str]:
+    """The side files by the names that the job asks for, with where each is below `files/`."""
+    numbers: dict[str, int] = {}
+    return {
+        name: f"{numbers.setdefault(path, len(numbers))}/{Path(path).name}" for name, path in sorted(plan.files.items())
+    }
 
 
 def name_of(given: str) -> str:
@@ -81,7 +71,8 @@ def code_of(source: Source) -> dict[str, Path]:
         if not file or not file.endswith(".py"):
             continue
         path = Path(file).resolve()
-        if path.is_relative_to(root) and not {"site-packages", "dist-packages"} & set(path.parts):
+        ours = path.is_relative_to(OWN)
+        if not ours and path.is_relative_to(root) and not {"site-packages", "dist-packages"} & set(path.parts):
             code.setdefault(path.relative_to(root).as_posix(), path)
     return code
 

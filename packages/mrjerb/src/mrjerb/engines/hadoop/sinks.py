@@ -90,7 +90,7 @@ class Shuffle:
 
 
 class Combining:
-    """Gathers pairs by key, and hands them combined to a shuffle whenever the memory for them is full, and at the end."""
+    """Gathers pairs by key, and hands them combined to a shuffle: whenever their memory is full, and at the end."""
 
     def __init__(self, shuffle: Shuffle, step: Step, skipped: Skipped, room: int = GATHER) -> None:
         self._shuffle, self._step, self._skipped, self._room = shuffle, step, skipped, room

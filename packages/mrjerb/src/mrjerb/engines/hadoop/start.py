@@ -3,6 +3,8 @@
 It stands beside the folders `mrjerb`, `code` and `files` (see `shipping`), and says in words what the Python lacks.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import socket
@@ -13,7 +15,7 @@ OLDEST = (3, 11)
 NEEDED = ("msgspec",)
 
 
-def lacking():
+def lacking() -> str | None:
     """What this Python can't do for us, in words; None when nothing."""
     if sys.version_info < OLDEST:
         return f"is Python {sys.version_info[0]}.{sys.version_info[1]}, and mrjerb needs 3.11 or later"
@@ -31,9 +33,8 @@ if __name__ == "__main__":
     if lack is not None:
         place = f"{sys.executable} on {socket.gethostname()}"
         advice = "give --python-env the tasks' Python, or an archive with bin/python in it"
-        sys.stderr.write(
-            f"mrjerb-failed: {json.dumps({'kind': 'EngineError', 'summary': f'{place} {lack}: {advice}'})}\n"
-        )
+        failure = {"kind": "EngineError", "summary": f"{place} {lack}: {advice}"}
+        sys.stderr.write(f"mrjerb-failed: {json.dumps(failure)}\n")
         sys.exit(1)
     from mrjerb.engines.hadoop.tasks import main
 

@@ -28,7 +28,7 @@ CODECS: Final = {
 COUNTERS: Final = 100_000
 """Counters that a job may have: each task tells of itself in a few."""
 OURS: Final = re.compile(
-    r"stream\.|mapreduce\.partition\.binarypartitioner\.|mapreduce\.job\.reduces$|textinputformat\."
+    r"stream\.|textinputformat\.|mapreduce\.partition\.binarypartitioner\.|mapreduce\.job\.reduces$"
 )
 """Settings on which it depends that pairs arrive as they were sent."""
 

@@ -30,7 +30,7 @@ from mrjerb.outputs.protocols import encoder
 from mrjerb.plan import Source, Split
 from mrjerb.running import Skipped, all_or_nothing, as_blocks, failure, pairs_of, set_path
 from mrjerb.shuffle import partition_for
-from mrjerb.stages import Stage, stages_of
+from mrjerb.stages import stages_of
 
 BUFFER: Final = 1 << 20
 LARGEST: Final = 3
@@ -85,7 +85,7 @@ class _Running:
         self.task = msgspec.json.decode((folder / "task.json").read_bytes(), type=Task)
         self.job = _loaded(self.task, folder)
         self.stage = stages_of(self.job)[number]
-        self.partition = int(os.environ.get("mapreduce_task_partition", "0"))
+        self.partition = int(_told("task_partition", "0"))
         self.skipped = Skipped(0)
         self.began = time.monotonic()
         self.items = 0
@@ -121,10 +121,10 @@ class _Running:
     def _mapped(self) -> Iterator[tuple[Any, Any]]:
         """The pairs of what Hadoop gave to this task."""
         record = record_type(self.job, self.stage.maps[0])
-        name = os.environ.get("mapreduce_map_input_file", "")
+        name = _told("map_input_file", "")
         file = self.task.inputs.get(name)
         if file is not None:
-            start = int(os.environ.get("mapreduce_map_input_start", "0"))
+            start = int(_told("map_input_start", "0"))
             self._place(place_of(file.at, start))
             yield from self._map_blocks(blocks_of_file(sys.stdin.buffer, file, start, record), file.name)
             return
@@ -158,7 +158,7 @@ class _Running:
         yield from self.stage.begin()
         yield from pairs_of(self._counted(as_blocks(found, self.stage.name)), self._function(), self.skipped)
         yield from self.stage.end()
-        count(KEYS, {task_name(self.partition, key): values for values, key in largest})
+        count(KEYS, {self._counter(key): values for values, key in largest})
 
     def _function(self) -> Any:
         return all_or_nothing(self.stage.function) if self.skipped.allowed else self.stage.function
@@ -173,11 +173,19 @@ class _Running:
         if self.stage.shuffle is None:
             count(PLACES, {str(self.partition): place})
 
+    def _counter(self, what: str) -> str:
+        return task_name(self.stage.number, self.partition, what)
+
     def _report(self) -> None:
         count(GROUP, context_of(self.job).counters)
         milliseconds = round((time.monotonic() - self.began) * 1000)
         did = {"items": self.items, "pairs": self.sink.pairs, "milliseconds": milliseconds}
-        count(TASK, {task_name(self.partition, what): number for what, number in did.items()})
+        count(TASK, {self._counter(what): number for what, number in did.items()})
+
+
+def _told(name: str, otherwise: str) -> str:
+    """What Hadoop's job configuration says, which streaming hands on as the environment."""
+    return os.environ.get(f"mapreduce_{name}", otherwise)
 
 
 def _loaded(task: Task, folder: Path) -> Job:

@@ -1,7 +1,7 @@
 """Pairs as they go through Hadoop's shuffle, in the form that streaming calls rawbytes: no byte of them is escaped.
 
     record   = length, key, length, value       length: 4 bytes, big-endian
-    key      = prefix, sorting                  prefix: 3 bytes, by which Hadoop's BinaryPartitioner chooses the partition
+    key      = prefix, sorting                  prefix: 3 bytes, by which BinaryPartitioner chooses the partition
     sorting  = keys.encode(key), or keys.composite(key, order)
     value    = pickle of a list of values
 
