@@ -39,7 +39,7 @@ def run(plan: Plan, listener: Listener) -> Outcome:
     folder = tempfile.mkdtemp(prefix="mrjerb-", dir=plan.settings.tmp)
     keep = plan.settings.cleanup == "never"
     try:
-        with session(plan.settings, name=plan.name, run=plan.run, folder=folder) as spark:
+        with session(plan, folder) as spark:
             return _Run(plan, listener, spark).outcome()
     except MrjerbError:
         keep = keep or plan.settings.cleanup == "success"
@@ -70,7 +70,7 @@ class _Run:
         shipped = self._ship()
         running = Background(lambda: self._collect(shipped))
         try:
-            results = running.wait(self._progress)
+            results = running.wait(self._progress_if_it_answers)
         except MrjerbError:
             raise
         except Exception as error:
@@ -81,7 +81,7 @@ class _Run:
         reports = [report for result in results for report in result]
         outcome = self._outcome(reports)
         self._tidy({part.name for part in outcome.parts})
-        self._progress()
+        self._progress_if_it_answers()
         return outcome
 
     def _ship(self) -> Shipped:
@@ -127,6 +127,10 @@ class _Run:
             compression=settings.compression,
             memory=self.memory,
         )
+
+    def _progress_if_it_answers(self) -> None:
+        with suppress(Exception):  # of a JVM that is gone, the run itself says why
+            self._progress()
 
     def _progress(self) -> None:
         """Tell how far Spark is. What it says of itself may lag behind."""

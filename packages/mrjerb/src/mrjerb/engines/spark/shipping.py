@@ -72,7 +72,7 @@ def package(folder: Path) -> Path:
 
 
 def bundle(plan: Plan, folder: Path) -> tuple[Path, Shipped]:
-    """The bundle of a run, in a folder, and what executors are told of it. Raises UsageError where a job can't travel."""
+    """The bundle of a run, in a folder, and what executors are told. Raises UsageError for a job that can't travel."""
     code = _code(plan)
     places, files = _side_files(plan)
     target = folder / f"mrjerb-{plan.run}.zip"
