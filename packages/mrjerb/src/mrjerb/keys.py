@@ -8,8 +8,9 @@
     tuple   = 07, each element as a key, 00
 
 Bytes are compared as unsigned. So None < False < True < numbers by value < texts by code point < bytes < tuples by
-their elements. 1, 1.0 and True are three keys. A list is taken as the tuple of its elements. No key's bytes begin
-another's, so what is behind them, by which its values are sorted, never moves it among the keys (see `composite`).
+their elements. 1, 1.0 and True are three keys. A list is taken as the tuple of its elements. Where one key's bytes
+begin another's, the other goes on with FF, which no encoding begins with: so what is behind a key, by which its values
+are sorted, never moves it among the keys (see `composite`).
 
 The idea of an encoding that sorts is FoundationDB's tuple layer (its design/tuple.md).
 """
@@ -130,6 +131,16 @@ def _other(key: Any) -> bytes:
     )
 
 
+def _exactly(number: Any) -> float:
+    """A number of another type as a float, where it is one: two fractions must not become one key."""
+    found = float(number)
+    if found != number and not math.isnan(found):
+        raise JobError(
+            f"{number!r:.100} as a key would not be exact as a float; yield its text or a tuple in its place"
+        )
+    return found
+
+
 _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     type(None): lambda _: NONE,
     bool: lambda key: TRUE if key else FALSE,
@@ -142,7 +153,7 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
 _LIKE: Final[tuple[tuple[Any, Callable[[Any], Any]], ...]] = (
     (str, str.__str__),
     (numbers.Integral, int),
-    (numbers.Real, float),
+    (numbers.Real, _exactly),
     ((bytes, bytearray), bytes),
     ((tuple, list), tuple),
 )

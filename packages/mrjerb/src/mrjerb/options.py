@@ -9,6 +9,7 @@ Any type that msgspec can make from a text is fine; `bool` is `--name` and `--no
 """
 
 import typing
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
@@ -46,7 +47,7 @@ class Option:
         """Its value where nobody gave one. Raises UsageError where one has to be given."""
         if self.required:
             raise UsageError(f"{self.flag} is missing: give the option {self.name} ({shown(self.kind)}) a value")
-        return self.initial
+        return copy(self.initial)  # a list that one job adds to is no other's
 
     def value(self, given: Any) -> Any:
         """What was given, as the field's type; texts are read as numbers, dates and so on. Raises UsageError."""

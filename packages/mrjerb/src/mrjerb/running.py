@@ -28,10 +28,10 @@ class Skipped:
         self.allowed = allowed
         self.found: list[BadRecord] = []
 
-    def add(self, bad: BadRecord, error: RecordError) -> None:
+    def add(self, bad: BadRecord, error: RecordError, cause: BaseException | None = None) -> None:
         """Keep a bad record, or raise where no more are allowed."""
         if len(self.found) >= self.allowed:
-            raise error from None
+            raise error from cause
         self.found.append(bad)
 
 
@@ -109,7 +109,7 @@ def _failed(block: Block, records: Iterator[Any], error: Exception, skipped: Ski
         raise error
     at = len(block.records) - length_hint(records) - 1
     found = failure(error, block.where(at))
-    skipped.add(BadRecord(found.where, found.summary, block.raw(at)[:RAW]), found)
+    skipped.add(BadRecord(found.where, found.summary, block.raw(at)[:RAW]), found, error)
 
 
 def _summary(error: BaseException) -> str:
