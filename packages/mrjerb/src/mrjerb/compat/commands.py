@@ -53,7 +53,7 @@ def _unquoted(command: str) -> Iterator[tuple[int, str]]:
     there, and `$` and backquotes within double quotes too."""
     quote, escaped = "", False
     for at, sign in enumerate(command):
-        if sign in "$`" and (quote == '"' or not quote and not escaped):
+        if sign in "$`" and (quote == '"' or (not quote and not escaped)):
             raise _shell_only(sign, command)
         if escaped:
             escaped = False
@@ -64,8 +64,9 @@ def _unquoted(command: str) -> Iterator[tuple[int, str]]:
         elif sign in "'\"":
             quote = sign
         else:
-            if sign in SHELL or (found := AT_WORD.match(command, at)) and (not at or command[at - 1] in " \t|"):
-                raise _shell_only(sign if sign in SHELL else found[0].strip(), command)
+            begins = not at or command[at - 1] in " \t|"
+            if sign in SHELL or (begins and AT_WORD.match(command, at)):
+                raise _shell_only(sign, command)
             yield at, sign
 
 
@@ -85,7 +86,7 @@ class Pipeline:
     def __init__(self, programs: Sequence[Sequence[str]], *, strict: bool) -> None:
         """strict: a last program that ends with a failure is an error; a filter such as grep may end with 1."""
         self.command, self.strict = " | ".join(map(shlex.join, programs)), strict
-        self._out: IO[bytes] = tempfile.TemporaryFile()
+        self._out: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - until `close`
         self._processes: list[subprocess.Popen[bytes]] = []
         self._held: list[bytes] = []
         self._size = 0
@@ -102,7 +103,7 @@ class Pipeline:
 
     def _start(self, words: Sequence[str], source: IO[bytes] | int, out: IO[bytes] | int) -> subprocess.Popen[bytes]:
         try:
-            return subprocess.Popen(words, stdin=source, stdout=out)
+            return subprocess.Popen(words, stdin=source, stdout=out)  # noqa: S603 - the job's own, and no shell
         except OSError as error:
             self.close()
             raise EngineError(f"the command `{self.command}`: {words[0]} can't be started: {error.strerror}") from None

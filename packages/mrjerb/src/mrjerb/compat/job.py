@@ -1,6 +1,6 @@
 """`MRJob`: the base class of mrjob's jobs, with the methods that such jobs define and call.
 
-What is here describes a job: its parts, protocols, arguments and files. `tasks` runs its parts, `running` the whole job.
+What is here describes a job: its parts, protocols, arguments, files. `tasks` runs its parts, `running` the whole job.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mrjerb.compat import arguments, protocols
@@ -101,10 +102,9 @@ class MRJob:
             if defined:
                 raise ValueError("Can't mix spark() and streaming functions")
             return [SparkStep(spark=self.spark, spark_args=self.spark_args())]
-        for name in defined:
-            if name.endswith(("_cmd", "_pre_filter")):
-                defined[name] = defined[name]()
-        return [MRStep(**defined)] if defined else []
+        commands = ("_cmd", "_pre_filter")
+        parts = {name: part() if name.endswith(commands) else part for name, part in defined.items()}
+        return [MRStep(**parts)] if parts else []
 
     def mr(self, mapper: Any = None, reducer: Any = None, combiner: Any = None, **parts: Any) -> MRStep:
         """A step, as jobs of mrjob before 0.6 write it."""
@@ -182,8 +182,8 @@ class MRJob:
         return _instance("OUTPUT_PROTOCOL", self.OUTPUT_PROTOCOL)
 
     def pick_protocols(self, step_num: int, step_type: str) -> tuple[Read, Write]:
-        """What the mapper, combiner or reducer of a step reads and writes by. Commands know no protocols: the first part
-        that is a function reads the input protocol, the last one writes the output protocol."""
+        """What the mapper, combiner or reducer of a step reads and writes by. Commands know no protocols: the first
+        part that is a function reads the input protocol, the last one writes the output protocol."""
         scripts = [
             (at, kind)
             for at, step in enumerate(self._steps_desc())
@@ -257,8 +257,8 @@ class MRJob:
         paths = getattr(self, name) or ()
         if isinstance(paths, str):
             raise TypeError(f"{name} must be a list or other sequence.")
-        folder = os.path.dirname(self.mr_job_script() or "")
-        return [os.path.join(folder, os.path.expanduser(os.path.expandvars(path))) for path in paths]
+        folder = Path(self.mr_job_script() or "").parent
+        return [str(folder / Path(os.path.expandvars(path)).expanduser()) for path in paths]
 
     @classmethod
     def mr_job_script(cls) -> str | None:

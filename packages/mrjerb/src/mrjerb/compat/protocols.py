@@ -1,4 +1,4 @@
-"""mrjob's protocols: how a key and a value are a line, and a line a key and a value, byte for byte as mrjob writes them.
+"""mrjob's protocols: how a key and a value are a line, and a line a key and a value, byte for byte as in mrjob.
 
     keyed protocols     the key, a tab, the value     JSONProtocol, PickleProtocol, ReprProtocol, TextProtocol …
     value protocols     the value alone; the key is read as None     JSONValueProtocol, TextValueProtocol …
@@ -23,7 +23,7 @@ Loads = Callable[[bytes], Any]
 
 
 class KeyedProtocol:
-    """The key, a tab, the value, both written alike. The last key is kept decoded: lines of one key follow one another."""
+    """The key, a tab, the value, both written alike. The last key is kept: lines of one key follow one another."""
 
     dumps: ClassVar[Dumps]
     loads: ClassVar[Loads]
@@ -104,7 +104,7 @@ def repr_loads(data: bytes) -> Any:
 class _Infinite(ast.NodeTransformer):
     """The names inf and nan as the numbers that they are."""
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802 - ast's
+    def visit_Name(self, node: ast.Name) -> ast.AST:
         return ast.Constant(float(node.id)) if node.id in ("inf", "nan") else node
 
 

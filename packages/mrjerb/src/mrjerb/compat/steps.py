@@ -1,7 +1,7 @@
-"""mrjob's steps: `MRStep`, and those of jars and of Spark, which jobs may name and which are refused when one is loaded.
+"""mrjob's steps: `MRStep`, and those of jars and of Spark, which are refused when a job with one is loaded.
 
-A step has up to three parts, mapper, combiner and reducer. Each is a function with its `_init` and `_final`, before which
-a `_pre_filter` may stand, or a command (`_cmd`) in its place; a mapper may be a `mapper_raw`, which gets whole files.
+A step has up to three parts, mapper, combiner and reducer. Each is a function with its `_init` and `_final`, before
+which a `_pre_filter` may stand, or a command (`_cmd`) in its place; a mapper may be a `mapper_raw`, of whole files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OUTPUT: Final = "<output>"
 GENERIC_ARGS: Final = "<generic args>"
 
 
-class StepFailedException(Exception):  # noqa: N818 - mrjob's name
+class StepFailedException(Exception):
     """What `runner.run()` raises where a job failed. `reason` says why, for people."""
 
     def __init__(

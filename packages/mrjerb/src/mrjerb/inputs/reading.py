@@ -7,9 +7,9 @@ from typing import IO, Any
 from mrjerb.errors import InputError
 from mrjerb.inputs import Block, Until
 from mrjerb.inputs.files import opened, why
-from mrjerb.inputs.formats import JSON, TEXT
+from mrjerb.inputs.formats import BYTES, JSON, TEXT
 from mrjerb.inputs.lines import lines
-from mrjerb.inputs.records import MARK, Decode, blocks_of, json_decoder, texts
+from mrjerb.inputs.records import MARK, Decode, blocks_of, bytes_of, json_decoder, texts
 from mrjerb.plan import Split
 
 
@@ -28,7 +28,7 @@ def read(split: Split, *, record: Any = None, until: Until | None = None) -> Ite
 
     Raises InputError for what can't be read; a record that is none comes as `Block.bad`.
     """
-    if split.format in (TEXT, JSON):
+    if split.format in (TEXT, BYTES, JSON):
         yield from _read_lines(split, record, until)
         return
     raise InputError(f"{name_of(split)}: format {split.format!r} is not known")
@@ -38,6 +38,8 @@ def decoder_of(split: Split, record: Any) -> tuple[Decode, bool]:
     """How lines are decoded, and whether blank ones are records."""
     if split.format == TEXT and record is None:
         return texts, True
+    if split.format == BYTES:
+        return bytes_of, True
     return json_decoder(record), False
 
 
@@ -48,7 +50,7 @@ def _read_lines(split: Split, record: Any, until: Until | None) -> Iterator[Bloc
     try:
         with closing(opened(split.path)) as file:
             for position, data in lines(file, name, split.start, split.end, until):
-                content = data.removeprefix(MARK) if not position else data
+                content = data if position or split.format == BYTES else data.removeprefix(MARK)
                 yield from blocks_of(name, content, len(data), decode, counted.numbering(), blanks=blanks)
                 counted.add(data.count(b"\n"))
     except OSError as error:
