@@ -15,7 +15,7 @@ def main() -> None:
         if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
             raise UsageError("name a job: python -m mrjerb.compat JOB.py [options] [input files]")
         install()
-        kind = load(sys.argv[1]).foreign
+        kind = getattr(load(sys.argv[1]).kind, "kind", None)
         if kind is None:
             raise UsageError(f"{sys.argv[1]}: is no job of mrjob's; run it with `mrjerb run`")
     except MrjerbError as error:

@@ -21,6 +21,7 @@ from mrjerb.compat.steps import KINDS, NAMES, MRStep, SparkStep
 
 if TYPE_CHECKING:
     from mrjerb.compat.running import Runner
+    from mrjerb.job import Job
 
 log = logging.getLogger("mrjob.job")
 
@@ -51,16 +52,25 @@ class MRJob:
         Raises ValueError for words that are none of the job's, if they were given; the process's own end it with 2.
         """
         time.tzset()
+        self.describe()
+        self._args = list(sys.argv[1:] if args is None else args)
+        if args is not None:
+            self.arg_parser.error = _raise  # type: ignore[method-assign]
+        self.load_args(self._args)
+
+    def describe(self) -> None:
+        """Define the arguments, and read none."""
         self._passed: set[str] = set()
         self._files: set[str] = set()
         self._count: Count | None = None
         self._stdin = self._stdout = self._stderr = None
         self.arg_parser = argparse.ArgumentParser(usage="%(prog)s [options] [input files]", add_help=False)
         self.configure_args()
-        self._args = list(sys.argv[1:] if args is None else args)
-        if args is not None:
-            self.arg_parser.error = _raise  # type: ignore[method-assign]
-        self.load_args(self._args)
+
+    def own_arguments(self) -> list[argparse.Action]:
+        """The arguments that the job's class itself has defined."""
+        own = self._passed | self._files
+        return [action for action in self.arg_parser._actions if action.dest in own]  # pyright: ignore[reportPrivateUsage]
 
     # What a one-step job defines. The names are mrjob's; none of these is ever called.
 
@@ -267,6 +277,13 @@ class MRJob:
             return inspect.getsourcefile(cls)
         except TypeError:
             return None
+
+    @classmethod
+    def mrjerb_job(cls) -> type[Job]:
+        """The class of mrjerb's jobs that runs this one, which is how mrjerb loads it."""
+        from mrjerb.compat.translated import job_class
+
+        return job_class(cls)
 
     # Running.
 

@@ -21,8 +21,9 @@ from mrjerb.compat.job import MRJob
 from mrjerb.compat.jobconf import jobconf_from_dict
 from mrjerb.compat.said import unheard
 from mrjerb.compat.steps import StepFailedException
-from mrjerb.compat.translated import counters_of, job_class, manifests
+from mrjerb.compat.translated import counters_of, job_class, launch_of
 from mrjerb.errors import Interrupted, MrjerbError, RecordError, UsageError
+from mrjerb.running import failure, own_trace
 
 if TYPE_CHECKING:
     from mrjerb.results import Result
@@ -37,8 +38,8 @@ class Runner:
         self.job = job
         self.alias = job.options.runner or "inline"
         conf.apply(job, self.alias)
+        self.translated = job_class(type(job))(launch=launch_of(job))
         self.properties = folder.properties_of(job)
-        self.translated = job_class(type(job))(args=list(job._args))  # pyright: ignore[reportPrivateUsage]
         self.output = job.options.output_dir
         self._folder = Path(tempfile.mkdtemp(prefix="mrjerb-compat-"))
         self._result: Result | None = None
@@ -59,7 +60,7 @@ class Runner:
             self._result = run(self.translated, self.inputs(), self._output(), on=self._engine(), **self.settings())
         except RecordError as error:
             if self.alias == "inline" and (own := _own(error)) is not None:
-                own.add_note(f"in {error.where}")
+                own.add_note(error.where)
                 raise own from None
             raise StepFailedException(str(error)) from error
         except (Interrupted, UsageError):
@@ -76,14 +77,8 @@ class Runner:
         return self.output if "://" in self.output or self.alias == "hadoop" else str(Path(self.output).resolve())
 
     def inputs(self) -> list[str]:
-        """The inputs; standard input, where there is none. Each is a task's own for a job that takes whole files."""
-        given = [self._input(path) for path in self.job.options.args or ["-"]]
-        if not any(said.get("input_manifest") for said in self.translated.launched.steps):
-            return given
-        from mrjerb.inputs.resolving import resolve
-
-        paths = [file.path for file in resolve(given, format="bytes", record=None)]
-        return list(manifests(paths, self._folder))
+        """The inputs; standard input, where there is none."""
+        return [self._input(path) for path in self.job.options.args or ["-"]]
 
     def _input(self, path: str) -> str:
         """An input as any folder's: paths of this machine are whole."""
@@ -157,7 +152,7 @@ class Runner:
         """For each step, of each group, the counters."""
         if self._result is None:
             return []
-        return deepcopy(counters_of(self._result.counters, len(self.translated.launched.steps)))
+        return deepcopy(counters_of(self._result.counters, len(self.translated.launch.steps)))
 
     def get_output_dir(self) -> str | None:
         """The folder of the output."""
@@ -232,8 +227,16 @@ def main(kind: type[MRJob], args: list[str] | None = None) -> None:
     try:
         (kind() if args is None else kind(args)).execute()
     except StepFailedException as error:
-        print(error, file=sys.stderr)  # noqa: T201 - a command's word
-        sys.exit(1)
+        _end(str(error), 1)
     except MrjerbError as error:
-        print(f"{kind.__name__}: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(error.exit_code)
+        _end(str(error), error.exit_code)
+    except Exception as error:
+        if not own_trace(error):
+            raise
+        where = ", ".join(getattr(error, "__notes__", ())) or kind.__name__
+        _end(str(failure(error, where)), 1)
+
+
+def _end(message: str, code: int) -> None:
+    print(message, file=sys.stderr)  # noqa: T201 - a command's word
+    sys.exit(code)

@@ -7,6 +7,7 @@ what travels and gives what travels (see `pairs`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from mrjerb.compat import commands
@@ -109,6 +110,8 @@ class Mapper(Part):
 
     def whole(self, path: str) -> Pairs:
         """A whole file, for `mapper_raw`."""
+        if "://" not in path:
+            path = str(Path(path).resolve())
         yield from self.encoded(self.step[RAW](path, path) or ())
 
     def filtered(self, pairs: Iterator[tuple[Any, Any]]) -> Pairs:

@@ -9,10 +9,9 @@ the mrjob class, so that other processes find it where that is.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -22,6 +21,7 @@ from mrjerb.compat.pairs import Key, Value
 from mrjerb.compat.said import check
 from mrjerb.compat.steps import COMBINER, MAPPER, REDUCER
 from mrjerb.compat.tasks import Combiner, Mapper, Pairs, Part, Reducer
+from mrjerb.errors import UsageError
 from mrjerb.job import Job, Step, context_of
 
 
@@ -39,23 +39,30 @@ class Launch(msgspec.Struct, frozen=True):
 
 
 class Translated(Job):
-    """A job of mrjerb's that runs one of mrjob's. `args` are the words of its command line."""
+    """A job of mrjerb's that runs one of mrjob's. `args` are words of its command line; the options that subclasses
+    have are the job's own arguments (see `job_class`)."""
 
-    input: ClassVar[str] = "bytes"
     output: ClassVar[str] = "bytes_value"
     kind: ClassVar[type[MRJob]] = MRJob
+    switches: ClassVar[Mapping[str, str]] = {}
 
     args: list[str] = []
-    launch: Launch | None = None
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, launch: Any = None, **options: Any) -> None:
         super().__init__(**options)
-        self.launched: Launch = self.launch or launch_of(self.kind(self.args))
-        self.launch = self.launched
-        self.files = [upload.path for upload in self.launched.uploads]  # pyright: ignore[reportAttributeAccessIssue]
+        words = [*_words({name: getattr(self, name) for name in self.switches}, self.switches), *self.args]
+        self.launch = launch_of(_parsed(self.kind, words)) if launch is None else msgspec.convert(launch, Launch)
+        raw = self.launch.steps[0].get("input_manifest")
+        self.input = "path" if raw else "bytes"  # pyright: ignore[reportAttributeAccessIssue]
+        self.files = [upload.path for upload in self.launch.uploads]  # pyright: ignore[reportAttributeAccessIssue]
+        self.moves = bool(self.files)  # pyright: ignore[reportAttributeAccessIssue]
         self.parts: list[Part] = []
-        self.place = folder.Place(self.launched.uploads, self.launched.environment)
+        self.place = folder.Place(self.launch.uploads, self.launch.environment)
         self._path: str | None = None
+
+    def made_with(self) -> dict[str, Any]:
+        """What tasks have to know, which no other process could find out."""
+        return {"launch": msgspec.to_builtins(self.launch)}
 
     def setup(self) -> None:
         """The folder and the environment that tasks run in."""
@@ -69,10 +76,10 @@ class Translated(Job):
 
     def steps(self) -> Sequence[Step]:
         """The job's steps."""
-        return [self._step(at, said) for at, said in enumerate(self.launched.steps)]
+        return [self._step(at, said) for at, said in enumerate(self.launch.steps)]
 
     def _step(self, at: int, said: dict[str, Any]) -> Step:
-        last = at == len(self.launched.steps) - 1
+        last = at == len(self.launch.steps) - 1
         parts: dict[str, Any] = {}
         if MAPPER in said:
             mapper = self._part(Mapper, at, said, output=last and REDUCER not in said)
@@ -84,7 +91,7 @@ class Translated(Job):
         if REDUCER in said:
             reducer = self._part(Reducer, at, said, output=last)
             parts |= {"reduce": reducer.group, "reduce_begin": reducer.begin, "reduce_end": reducer.end}
-            parts |= {"order": by_bytes if self.launched.sort_values else None}
+            parts |= {"order": by_bytes if self.launch.sort_values else None}
         return Step(**parts)
 
     def _part(self, kind: type[Any], at: int, said: dict[str, Any], *, output: bool) -> Any:
@@ -95,7 +102,7 @@ class Translated(Job):
     def _task(self, kind: str, step: int) -> MRJob:
         """A new instance of the job's class, for a task."""
         self._told()
-        job = self.kind([f"--{kind}", f"--step-num={step}", *self.launched.args])
+        job = self.kind([f"--{kind}", f"--step-num={step}", *self.launch.args])
         job._count = self._counter(step)  # pyright: ignore[reportPrivateUsage]
         return job
 
@@ -152,14 +159,51 @@ def counters_of(found: dict[str, int], steps: int) -> list[dict[str, dict[str, i
 
 @cache
 def job_class(kind: type[MRJob]) -> type[Translated]:
-    """The class of mrjerb's jobs that runs a class of mrjob's."""
-    said = {"kind": kind, "__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
-    return type(kind.__name__, (Translated,), said)
+    """The class of mrjerb's jobs that runs a class of mrjob's. The job's own arguments are its options."""
+    described = kind.__new__(kind)
+    described.describe()
+    options: dict[str, Any] = {}
+    switches: dict[str, str] = {}
+    initial: dict[str, Any] = {}
+    for action in described.own_arguments():
+        name = action.dest
+        if not action.option_strings or hasattr(Translated, name) or name in Translated.__annotations__:
+            continue
+        options[name], initial[name] = _option(action)
+        switches[name] = action.option_strings[-1]
+    said = {"kind": kind, "switches": switches, "__annotations__": options, **initial}
+    named = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
+    return type(kind.__name__, (Translated,), {**said, **named})
 
 
-def manifests(paths: Sequence[str], into: Path) -> Iterator[str]:
-    """For `mapper_raw`: a file for each input, which holds its path, so that each input is a task."""
-    for number, path in enumerate(paths):
-        place = into / f"manifest-{number:05d}"
-        place.write_bytes(os.fsencode(path) + b"\n")
-        yield str(place)
+def _option(action: Any) -> tuple[Any, Any]:
+    """The type of an argument's option, with its help, and its value where nobody says anything."""
+    if action.nargs == 0:
+        return Annotated[bool, _help(action)], False
+    if type(action).__name__ == "_AppendAction":
+        return Annotated[list[str], _help(action)], []
+    return Annotated[str | None, _help(action)], None
+
+
+def _help(action: Any) -> str:
+    return (action.help or "").replace("%(default)s", str(action.default))
+
+
+def _words(options: Mapping[str, Any], switches: Mapping[str, str]) -> list[str]:
+    """Options as words of a command line."""
+    words: list[str] = []
+    for name, value in options.items():
+        if value is True:
+            words.append(switches[name])
+        elif value not in (None, False):
+            for one in value if isinstance(value, list) else [value]:
+                words += [switches[name], one] if not one.startswith("-") else [f"{switches[name]}={one}"]
+    return words
+
+
+def _parsed(kind: type[MRJob], words: list[str]) -> MRJob:
+    """A job of a command line. Raises UsageError where that is none of its."""
+    try:
+        return kind(words)
+    except ValueError as error:
+        raise UsageError(f"{kind.__name__}: {error}") from None

@@ -6,6 +6,7 @@ from mrjerb.errors import InputError
 
 TEXT: Final = "text"
 BYTES: Final = "bytes"
+PATH: Final = "path"
 JSON: Final = "json"
 CSV: Final = "csv"
 TSV: Final = "tsv"
@@ -13,7 +14,7 @@ PARQUET: Final = "parquet"
 EVENTLOG: Final = "eventlog"
 AUTO: Final = "auto"
 
-FORMATS: Final = (TEXT, BYTES, JSON, CSV, TSV, PARQUET)
+FORMATS: Final = (TEXT, BYTES, JSON, CSV, TSV, PARQUET, PATH)
 LINES: Final = (TEXT, BYTES, JSON)
 
 _FORMAT_ENDINGS: Final = {

@@ -7,7 +7,7 @@ from typing import IO, Any
 from mrjerb.errors import InputError
 from mrjerb.inputs import Block, Until
 from mrjerb.inputs.files import opened, why
-from mrjerb.inputs.formats import BYTES, JSON, TEXT
+from mrjerb.inputs.formats import BYTES, JSON, PATH, TEXT
 from mrjerb.inputs.lines import lines
 from mrjerb.inputs.records import MARK, Decode, blocks_of, bytes_of, json_decoder, texts
 from mrjerb.plan import Split
@@ -22,7 +22,7 @@ def read(split: Split, *, record: Any = None, until: Until | None = None) -> Ite
     """The records of a split, in blocks.
 
     record: the type that each record is made into (a msgspec.Struct, dataclass, or union of tagged structs); None gives
-    a `str` of text, any value of JSON, a dict of a row.
+    a `str` of text, `bytes` of bytes, any value of JSON, a dict of a row; of a file as a whole, its path.
     until: asked before each block with the place of its first byte, and answers where the split ends by now; what
     begins at that place or behind it is another's. Only asked where `splitting.cuttable(split)`.
 
@@ -30,6 +30,9 @@ def read(split: Split, *, record: Any = None, until: Until | None = None) -> Ite
     """
     if split.format in (TEXT, BYTES, JSON):
         yield from _read_lines(split, record, until)
+        return
+    if split.format == PATH:
+        yield Block([split.path], lambda _: name_of(split), lambda _: split.path, split.size)
         return
     raise InputError(f"{name_of(split)}: format {split.format!r} is not known")
 
