@@ -110,7 +110,11 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     ) -> importlib.machinery.ModuleSpec | None:
         """The module of a name, if it is one of mrjob's. Raises ModuleNotFoundError for those that are not here."""
         if fullname in MODULES:
-            return importlib.machinery.ModuleSpec(fullname, self, is_package=fullname == "mrjob")
+            spec = importlib.machinery.ModuleSpec(fullname, self, is_package=fullname == "mrjob")
+            installed = importlib.machinery.PathFinder.find_spec("mrjob") if fullname == "mrjob" else None
+            if installed is not None:  # whose examples may import one another
+                spec.submodule_search_locations = installed.submodule_search_locations
+            return spec
         if fullname.startswith("mrjob.") and not fullname.startswith("mrjob.examples"):
             raise ModuleNotFoundError(f"{fullname} is not supported by mrjerb.compat", name=fullname)
         return None
