@@ -87,7 +87,7 @@ def _wet(path: Path, name: str) -> str:
 
 
 def run(words: list[str], folder: Path, *, code: int = 0) -> subprocess.CompletedProcess[bytes]:
-    """A command of this Python, in a folder, with a history of its own. Dicts and sets have the same order each time."""
+    """A command of this Python, in a folder, with a history of its own. Sets have the same order each time."""
     environment = os.environ | {"PYTHONHASHSEED": "0", "XDG_STATE_HOME": str(folder / "state"), "LC_ALL": "C.UTF-8"}
     done = subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, timeout=200)
     assert done.returncode == code, done.stdout.decode() + done.stderr.decode()
