@@ -82,10 +82,10 @@ class _LinesBefore:
         return f"{self._file.name}, line {where.rpartition(':')[2]} behind byte {self._start:,}"
 
     def _read(self) -> int:
-        """How many line ends are before the first line that begins at or after the split's first byte."""
+        """How many line ends are before the split's first line: to Hadoop, the first that begins behind its first byte."""
         if not self._start:
             return 0
-        found, left = 1, self._start - 1
+        found, left = 1, self._start
         with closing(opened(self._file.path)) as content:
             while left > 0 and (data := content.read(min(left, BLOCK))):
                 found += data.count(b"\n")
