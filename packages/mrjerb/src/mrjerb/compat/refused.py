@@ -34,6 +34,8 @@ REFUSED: Final[dict[str, str]] = dict.fromkeys(OF_CLOUDS, CLOUD) | {
     "--step-output-dir": "nothing is written between steps: the reduce of one and the map of the next are one task",
     "--setup": "it is a shell's, and no shell is started here; give what the job needs with --files and --py-files",
     "--sh-bin": "no shell is started here",
+    "--spark-submit-bin": "Spark is started by PySpark, which comes with mrjerb[spark]",
+    "--hadoop-args": "give properties with -D, and jars with --libjars",
     "--sort-bin": "sorting is mrjerb's own, within its memory",
     "--python-bin": "tasks run in the Python that you start the job with",
     "--task-python-bin": "tasks run in the Python that you start the job with",
