@@ -14,7 +14,7 @@ OF_CLOUDS: Final = _words(
     --add-steps-in-batch --no-add-steps-in-batch --additional-emr-info --applications --application --bootstrap
     --bootstrap-action --bootstrap-mrjob --no-bootstrap-mrjob --bootstrap-python --no-bootstrap-python
     --bootstrap-spark --no-bootstrap-spark --check-cluster-every --cloud-fs-sync-secs --cloud-log-dir
-    --cloud-part-size-mb --cloud-tmp-dir --cluster-id --cluster-property --core-instance-bid-price
+    --cloud-part-size-mb --cloud-tmp-dir --cluster-id --cloud-upload-part-size --gcp-project --cluster-property --core-instance-bid-price
     --core-instance-config --core-instance-type --docker-client-config --docker-image --no-docker --docker-mount
     --ebs-root-volume-gb --ec2-endpoint --ec2-key-pair --ec2-key-pair-file --emr-action-on-failure
     --emr-configuration --emr-endpoint --enable-emr-debugging --disable-emr-debugging --extra-cluster-param
@@ -36,6 +36,7 @@ REFUSED: Final[dict[str, str]] = dict.fromkeys(OF_CLOUDS, CLOUD) | {
     "--sh-bin": "no shell is started here",
     "--spark-submit-bin": "Spark is started by PySpark, which comes with mrjerb[spark]",
     "--hadoop-args": "give properties with -D, and jars with --libjars",
+    "--no-emulate-map-input-file": "which file is read is always told",
     "--sort-bin": "sorting is mrjerb's own, within its memory",
     "--python-bin": "tasks run in the Python that you start the job with",
     "--task-python-bin": "tasks run in the Python that you start the job with",
