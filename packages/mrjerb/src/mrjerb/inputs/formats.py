@@ -14,6 +14,7 @@ AUTO: Final = "auto"
 
 FORMATS: Final = (TEXT, JSON, CSV, TSV, PARQUET)
 LINES: Final = (TEXT, JSON)
+ROWS: Final = (CSV, TSV)
 
 _FORMAT_ENDINGS: Final = {
     ".csv": CSV,
