@@ -7,10 +7,10 @@ from mrjerb.errors import InputError
 from mrjerb.inputs import Block, Until
 from mrjerb.inputs.chunks import chunks, name_of
 from mrjerb.inputs.formats import CSV, EVENTLOG, JSON, PARQUET, TEXT, TSV
-from mrjerb.inputs.records import blocks_of, json_decoder, texts
+from mrjerb.inputs.records import Decode, blocks_of, json_decoder, texts
 from mrjerb.plan import Split
 
-__all__ = ["name_of", "read"]
+__all__ = ["decoder_of", "name_of", "read"]
 
 
 def read(split: Split, *, record: Any = None, until: Until | None = None) -> Iterator[Block]:
@@ -40,10 +40,16 @@ def read(split: Split, *, record: Any = None, until: Until | None = None) -> Ite
     raise InputError(f"{name_of(split)}: format {split.format!r} is not known")
 
 
+def decoder_of(split: Split, record: Any) -> tuple[Decode, bool]:
+    """How lines are decoded, and whether blank ones are records. Text is read as JSON where records have a type."""
+    if split.format == TEXT and record is None:
+        return texts, True
+    return json_decoder(record), False
+
+
 def _read_lines(split: Split, record: Any, until: Until | None) -> Iterator[Block]:
-    """Lines of text, and of JSON; text where records have a type is read as JSON."""
+    """Lines of text, and of JSON."""
     name = name_of(split)
-    as_text = split.format == TEXT and record is None
-    decode = texts if as_text else json_decoder(record)
+    decode, blanks = decoder_of(split, record)
     for chunk in chunks(split, until):
-        yield from blocks_of(name, chunk.data, chunk.size, decode, chunk.before, blanks=as_text)
+        yield from blocks_of(name, chunk.data, chunk.size, decode, chunk.before, blanks=blanks)
