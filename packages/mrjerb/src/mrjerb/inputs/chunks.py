@@ -14,6 +14,7 @@ from typing import IO, Any, Final
 from mrjerb.errors import InputError
 from mrjerb.inputs import Until
 from mrjerb.inputs.files import opened, why
+from mrjerb.inputs.formats import BYTES
 from mrjerb.inputs.lines import ENDLESS, lines
 from mrjerb.plan import Split
 
@@ -40,7 +41,7 @@ def chunks(split: Split, until: Until | None = None) -> Iterator[Chunk]:
     counted = _Counted(lambda: _lines_before(split))
     with told(name, lambda: f" near line {counted.so_far + 1:,}"), closing(opened(split.path)) as file:
         for position, data, size in _pieces(split, file, until):
-            content = data.removeprefix(MARK) if not position else data
+            content = data if position or split.format == BYTES else data.removeprefix(MARK)
             yield Chunk(content, size, counted.numbering())
             counted.so_far += data.count(b"\n")
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-from mrjerb.inputs.formats import EVENTLOG, PARQUET
+from mrjerb.inputs.formats import EVENTLOG, PARQUET, PATH
 from mrjerb.inputs.resolving import InputFile
 from mrjerb.plan import MEGABYTE, Split
 
@@ -35,6 +35,8 @@ def _of_file(file: InputFile, size: int) -> list[Split]:
         from mrjerb.inputs.scans import scan_splits
 
         return scan_splits(file, size)
+    if file.format == PATH:
+        return [Split(file.path, 0, file.size, file.format)]
     if not file.size and not file.extra.get("endless"):
         return []
     count = max(1, round(file.size / size)) if file.splittable else 1
