@@ -223,7 +223,7 @@ def as_mrjerb(error: BaseException) -> MrjerbError | None:
     if isinstance(error, MrjerbError):
         return error
     if isinstance(error, KeyboardInterrupt):
-        interrupted = Interrupted(f"ended by {error or 'Ctrl-C'}; nothing was published")
+        interrupted = Interrupted(f"ended by {str(error) or 'Ctrl-C'}; nothing was published")
         interrupted.exit_code = signals.exit_code(error)
         return interrupted
     if isinstance(error, OSError):

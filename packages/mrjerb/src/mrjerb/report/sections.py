@@ -67,7 +67,7 @@ def _error(run: Run) -> str:
     if error is None:
         return ""
     message = f"{error.where}: {error.message}" if error.where else error.message
-    trace = f"<pre>{escape(error.trace)}</pre>" if error.trace else ""
+    trace = f'<pre tabindex="0">{escape(error.trace)}</pre>' if error.trace else ""
     hint = f'<p class="hint">{escape(error.hint)}</p>' if error.hint else ""
     return f'<section class="error"><h2>Why it ended</h2><code>{escape(message)}</code>{trace}{hint}</section>'
 
@@ -178,4 +178,4 @@ def _table(heads: Sequence[str], cells: Iterable[Sequence[str]], kinds: Sequence
         "<tr>" + "".join(f'<td class="{kind}">{cell}</td>' for cell, kind in zip(row, kinds, strict=True)) + "</tr>"
         for row in cells
     )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
+    return f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
