@@ -82,7 +82,7 @@ class _LinesBefore:
         return f"{self._file.name}, line {where.rpartition(':')[2]} behind byte {self._start:,}"
 
     def _read(self) -> int:
-        """How many line ends are before the split's first line: to Hadoop, the first that begins behind its first byte."""
+        """How many line ends are before the split's first line: the first that begins behind its first byte."""
         if not self._start:
             return 0
         found, left = 1, self._start
