@@ -174,7 +174,7 @@ class Failing(MRJob):
 
 
 def test_a_failure_is_the_jobs_own(folder):
-    """Inline, `run` raises what the job has raised; elsewhere StepFailedException, with the line and the job's trace."""
+    """Inline, `run` raises what the job has raised; elsewhere StepFailedException, with its line and trace."""
     (folder / "lines").write_text("good\nbad\n")
     with pytest.raises(KeyError) as raised:
         output(Failing, "lines")
@@ -322,14 +322,9 @@ def test_what_a_job_cannot_have_is_said_when_it_is_loaded(kind, said, folder):
 @pytest.mark.parametrize(
     "words",
     [
-        ["-r", "emr"],
-        ["-r", "dataproc"],
-        ["--setup", "make"],
-        ["--bootstrap=x"],
-        ["--no-docker"],
-        ["--step-output-dir", "x"],
-    ]
-    + [["--max-output-files", "3"], ["--hadoop-args", "x"], ["--python-bin", "python2"]],
+        *(["-r", "emr"], ["-r", "dataproc"], ["--setup", "make"], ["--bootstrap=x"], ["--step-output-dir", "x"]),
+        *(["--no-docker"], ["--max-output-files", "3"], ["--hadoop-args", "x"], ["--python-bin", "python2"]),
+    ],
 )
 def test_what_a_command_line_cannot_have_is_said(words):
     """Each switch of mrjob's is honoured, or refused by its name."""

@@ -11,10 +11,11 @@ def _words(text: str) -> list[str]:
 
 OF_CLOUDS: Final = _words(
     """
+    --cloud-upload-part-size --gcp-project
     --add-steps-in-batch --no-add-steps-in-batch --additional-emr-info --applications --application --bootstrap
     --bootstrap-action --bootstrap-mrjob --no-bootstrap-mrjob --bootstrap-python --no-bootstrap-python
     --bootstrap-spark --no-bootstrap-spark --check-cluster-every --cloud-fs-sync-secs --cloud-log-dir
-    --cloud-part-size-mb --cloud-tmp-dir --cluster-id --cloud-upload-part-size --gcp-project --cluster-property --core-instance-bid-price
+    --cloud-part-size-mb --cloud-tmp-dir --cluster-id --cluster-property --core-instance-bid-price
     --core-instance-config --core-instance-type --docker-client-config --docker-image --no-docker --docker-mount
     --ebs-root-volume-gb --ec2-endpoint --ec2-key-pair --ec2-key-pair-file --emr-action-on-failure
     --emr-configuration --emr-endpoint --enable-emr-debugging --disable-emr-debugging --extra-cluster-param
