@@ -14,7 +14,6 @@ from mrjerb.inputs import Block
 from mrjerb.plan import BadRecord
 
 RAW: Final = 2000  # bytes of a bad line that are kept
-MARK: Final = b"\xef\xbb\xbf"  # which some programs write before UTF-8
 
 Numbering = Callable[[], int]
 """How many lines of the file are before a block."""
@@ -96,6 +95,14 @@ def texts(data: bytes) -> list[str]:
         text = text.replace("\r\n", "\n")
     found = text.split("\n")
     if text.endswith("\n"):
+        found.pop()
+    return found
+
+
+def bytes_of(data: bytes) -> list[Any]:
+    """Lines as they are, without their line feeds."""
+    found = data.split(b"\n")
+    if not found[-1]:
         found.pop()
     return found
 
