@@ -1,8 +1,24 @@
-"""The local engine: all cores of this machine, within a given memory."""
+"""The local engine: all cores of this machine, within a given memory.
+
+pool      the launcher's side: workers, tasks, what was committed     tasks     what the two say to each other
+worker    a process that takes tasks                                  processes nothing is left behind
+table     pairs gathered by key → runs  sorted, on disk → merge, merging  one sorted stream
+memory    how much there is for each                                  inline    all of it in one process, for --debug
+"""
+
+import os
+import shutil
+import tempfile
 
 from mrjerb.engines import Listener
-from mrjerb.engines.local.inline import run_inline
-from mrjerb.plan import Outcome, Plan, Settings
+from mrjerb.engines.local.memory import share
+from mrjerb.engines.local.pool import Pool, processors
+from mrjerb.engines.local.tasks import Task
+from mrjerb.errors import UnsupportedError, UsageError
+from mrjerb.plan import MEMORY, Outcome, Plan, Settings
+
+SMALL = 8 << 20
+"""Bytes of input up to which one partition is enough."""
 
 
 class Local:
@@ -12,11 +28,81 @@ class Local:
 
     def check(self, settings: Settings) -> None:
         """Raises UnsupportedError for what only a cluster has."""
+        for flag, given in (
+            ("--archive", settings.archives),
+            ("--jars", settings.jars),
+            ("--python-env", settings.python_env),
+            ("--master", settings.master),
+            ("--conf", settings.conf),
+        ):
+            if given:
+                raise UnsupportedError(f"{flag} is for clusters: --on local runs the job as it is, with this Python")
+        if settings.workers is not None and settings.workers < 1:
+            raise UsageError(f"--workers {settings.workers}: give at least 1")
+        if settings.reducers is not None and settings.reducers < 1:
+            raise UsageError(f"--reducers {settings.reducers}: give at least 1")
+        share(settings.memory or MEMORY, settings.workers or processors())
 
     def defaults(self, settings: Settings) -> dict[str, str]:
         """What is decided where nothing was asked."""
-        return {"workers": "1", "reducers": str(settings.reducers or 1)}
+        workers = 1 if settings.debug else settings.workers or processors()
+        return {
+            "workers": f"{workers} of this machine's {processors()} processors",
+            "reducers": str(settings.reducers or f"{workers}, or 1 below {SMALL >> 20} MB of input"),
+            "memory": f"{(settings.memory or MEMORY) >> 20} MB in all",
+        }
 
     def run(self, plan: Plan, listener: Listener) -> Outcome:
         """Run the plan to its end."""
-        return run_inline(plan, listener)
+        if plan.settings.debug:
+            from mrjerb.engines.local.inline import run_inline
+
+            return run_inline(plan, listener)
+        folder = tempfile.mkdtemp(prefix="mrjerb-", dir=plan.settings.tmp)
+        failed = True
+        try:
+            outcome = _run(plan, listener, folder)
+            failed = False
+        finally:
+            keep = plan.settings.cleanup == "never" or (failed and plan.settings.cleanup == "success")
+            if keep:
+                listener.say(f"temporary files are kept in {folder}")
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+        return outcome
+
+
+def _run(plan: Plan, listener: Listener, folder: str) -> Outcome:
+    settings = plan.settings
+    workers = settings.workers or processors()
+    partitions = settings.reducers or (workers if plan.bytes > SMALL else 1)
+    memory = share(settings.memory or MEMORY, workers)
+    tasks = [Task(at, 0, (at, split.start), split) for at, split in enumerate(plan.splits)]
+    with Pool(plan, listener, workers=workers, memory=memory, partitions=partitions, folder=folder) as pool:
+        for stage in plan.stages:
+            segments = pool.run(stage.number, tasks)
+            used = {segment.path for task in tasks for segment in task.segments}
+            for path in used:  # its reduces are over
+                os.unlink(path)  # noqa: PTH108 - a text all along
+            tasks = [
+                Task(at, stage.number + 1, (at, 0), None, [one for one in segments if one.partition == at])
+                for at in range(partitions)
+            ]
+        pool.stop()
+        outcome = pool.outcome
+    outcome.spilled = sum(pool.spilled.values())
+    outcome.bad = pool.skipped.found
+    if outcome.retried:
+        _tidy(plan.staging, {part.name for part in outcome.parts})
+    outcome.parts.sort(key=lambda part: part.of)
+    return outcome
+
+
+def _tidy(staging: str, names: set[str]) -> None:
+    """Remove what workers that died had begun to write."""
+    import fsspec
+
+    files, folder = fsspec.url_to_fs(staging)
+    for path in files.ls(folder, detail=False):
+        if path.rsplit("/", 1)[-1] not in names:
+            files.rm_file(path)

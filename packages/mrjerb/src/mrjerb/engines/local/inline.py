@@ -31,7 +31,7 @@ def run_inline(plan: Plan, listener: Listener) -> Outcome:
     except RecordError as error:
         if plan.settings.debug and error.__cause__ is not None and sys.stdin.isatty():
             print(error, file=sys.stderr)  # noqa: T201 - pdb speaks to the terminal, too
-            import pdb  # noqa: T100
+            import pdb
 
             pdb.post_mortem(error.__cause__.__traceback__)
         raise

@@ -1,0 +1,295 @@
+"""The launcher's side of a local run: workers are started and watched, tasks handed out, what they made is gathered.
+
+    task:  waiting → running → made (by its worker, not committed) → committed
+
+A worker that dies takes with it what it has not committed: those tasks wait again, and another worker is started in its
+place. A task whose worker has died three times ends the run. Where no task waits any more, a worker that is idle gets
+the second half of what another still has to read.
+"""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Final
+
+import msgspec
+
+from mrjerb.engines import Listener
+from mrjerb.engines.local import worker as worker_process
+from mrjerb.engines.local.processes import Janitor, kill_group
+from mrjerb.engines.local.runs import Segment
+from mrjerb.engines.local.tasks import Commit, Done, Failed, Flush, Gave, Give, Progress, Stop, Task
+from mrjerb.errors import EngineError, RecordError
+from mrjerb.plan import Outcome, Plan, Split
+from mrjerb.running import Skipped
+
+ATTEMPTS: Final = 3
+POLL: Final = 0.2  # seconds between two looks at what nobody has told
+GIVABLE: Final = 8 << 20  # bytes that a worker must have left for some to be asked of it
+_fork = multiprocessing.get_context("fork")
+
+
+@dataclass
+class Member:
+    """A worker as the launcher sees it."""
+
+    number: int
+    process: BaseProcess
+    pipe: Connection
+    running: Task | None = None
+    made: list[Task] = field(default_factory=list)
+    read: int = 0
+    """Bytes of the running task so far."""
+    asked: bool = False
+    """Whether it was asked to give, and has not answered."""
+    flushing: bool = False
+
+
+class Pool:
+    """Some workers and what they do. Use it as a context: it leaves no process."""
+
+    def __init__(
+        self, plan: Plan, listener: Listener, *, workers: int, memory: int, partitions: int, folder: str
+    ) -> None:
+        self.plan, self.listener = plan, listener
+        self.workers, self.memory, self.partitions, self.folder = workers, memory, partitions, folder
+        self.outcome = Outcome()
+        self.skipped = Skipped(plan.settings.skip_bad)
+        self.members: list[Member] = []
+        self.janitor: Janitor | None = None
+        self.spilled: dict[int, int] = {}
+
+    def __enter__(self) -> "Pool":
+        folders = [self.folder]
+        if "://" not in self.plan.staging:
+            folders.append(self.plan.staging)
+        self.janitor = Janitor(folders)
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        for member in self.members:
+            kill_group(member.process.pid or 0)
+        for member in self.members:
+            member.process.join()
+            member.pipe.close()
+        if self.janitor is not None:
+            self.janitor.close()
+
+    def run(self, number: int, tasks: list[Task]) -> list[Segment]:
+        """One stage: every task is run and committed. The segments that they made."""
+        stage = _Stage(self, number, tasks)
+        self.listener.stage(self.plan.stages[number].name, len(tasks), sum(task.size for task in tasks))
+        while not stage.over:
+            stage.hand_out()
+            self.turn(stage)
+            self.listener.progress(stage.read, stage.committed, self.outcome.counters)
+        return stage.segments
+
+    def turn(self, stage: "_Stage") -> None:
+        """Wait for a word, and hear what there is."""
+        pipes = {member.pipe: member for member in self.members}
+        for pipe in wait(list(pipes), timeout=POLL):
+            member = pipes[pipe]  # pyright: ignore[reportArgumentType]
+            try:
+                stage.hear(member, member.pipe.recv())
+            except (EOFError, ConnectionResetError, msgspec.MsgspecError):
+                self.died(member, stage)
+
+    def start(self) -> Member:
+        """Start a worker."""
+        number = 1 + max((member.number for member in self.members), default=-1)
+        ours, theirs = _fork.Pipe()
+        process = _fork.Process(target=self._child, args=(theirs, ours, number), name=f"mrjerb {number}")
+        process.start()
+        theirs.close()
+        assert self.janitor is not None
+        self.janitor.started(process.pid or 0)
+        member = Member(number, process, ours)
+        self.members.append(member)
+        return member
+
+    def _child(self, theirs: Connection, ours: Connection, number: int) -> None:
+        ours.close()
+        for member in self.members:
+            member.pipe.close()
+        assert self.janitor is not None
+        self.janitor.forked()
+        worker_process.main(self.plan, theirs, number, self.folder, self.memory, self.partitions)
+
+    def died(self, member: Member, stage: "_Stage") -> None:
+        """A worker is gone: what it has not committed waits again. Raises EngineError for a task that kills workers."""
+        member.process.join()
+        kill_group(member.process.pid or 0)
+        member.pipe.close()
+        self.members.remove(member)
+        how = _how(member.process.exitcode)
+        lost = [*member.made, *([member.running] if member.running else [])]
+        if member.running is not None:
+            member.running.attempts += 1
+            if member.running.attempts >= ATTEMPTS:
+                raise EngineError(
+                    f"{member.running.name}: a worker that read it {how}, {ATTEMPTS} times; the job may take more "
+                    "memory than this machine has (try fewer --workers), or ends the process itself"
+                )
+        self.outcome.retried += len(lost)
+        self.listener.say(f"worker {member.number} {how}; {len(lost)} of its tasks are run again")
+        stage.again(lost, member)
+
+    def stop(self) -> None:
+        """Have all workers end in good order, with the job's teardown."""
+        for member in self.members:
+            member.pipe.send(Stop())
+        for member in self.members:
+            self.ended(member)
+
+    def ended(self, member: Member) -> None:
+        """A worker's last word: what its teardown had to say."""
+        try:
+            while True:
+                message = member.pipe.recv()
+                if isinstance(message, Failed):
+                    raise message.error
+                if isinstance(message, Done):
+                    return
+        except (EOFError, ConnectionResetError):
+            raise EngineError(f"worker {member.number} {_how(member.process.exitcode)} in the job's teardown") from None
+
+    def gather(self, member: Member, commit: Commit) -> None:
+        """What a commit holds becomes part of the outcome."""
+        outcome = self.outcome
+        for name, amount in commit.counters.items():
+            outcome.counters[name] = outcome.counters.get(name, 0) + amount
+        outcome.parts += commit.parts
+        outcome.tasks += commit.reports
+        outcome.groups += commit.groups
+        self.spilled[member.number] = max(self.spilled.get(member.number, 0), commit.spilled)
+        for bad in commit.bad:
+            self.skipped.add(bad, RecordError(bad.where, bad.error, f"  {bad.raw:.200}"))
+
+
+class _Stage:
+    """The tasks of one stage, and how far they are."""
+
+    def __init__(self, pool: Pool, number: int, tasks: list[Task]) -> None:
+        self.pool = pool
+        self.waiting = deque(tasks)
+        self.tasks = {task.number: task for task in tasks}
+        self.mapping = any(task.split is not None for task in tasks)
+        self.to_table = pool.plan.stages[number].shuffle is not None
+        self.segments: list[Segment] = []
+        self.committed = 0
+        self.read = 0
+
+    @property
+    def over(self) -> bool:
+        return self.committed == len(self.tasks)
+
+    def hand_out(self) -> None:
+        """Tasks to workers without one; where none waits, work is taken over, and at last all is committed."""
+        pool = self.pool
+        idle = [member for member in pool.members if member.running is None and not member.flushing]
+        while self.waiting and (idle or len(pool.members) < pool.workers):
+            member = idle.pop() if idle else pool.start()
+            member.running, member.read = self.waiting.popleft(), 0
+            _tell(member, member.running)
+        if self.waiting or not idle:
+            return
+        if any(member.running is not None for member in pool.members):
+            self.take_over()
+        else:
+            for member in idle:
+                if member.made:
+                    member.flushing = True
+                    _tell(member, Flush())
+
+    def take_over(self) -> None:
+        """Ask the worker that has most left for half of it."""
+        if any(member.asked for member in self.pool.members):
+            return
+        able = [member for member in self.pool.members if member.running is not None and _left(member) > GIVABLE]
+        if able:
+            member = max(able, key=_left)
+            member.asked = True
+            _tell(member, Give())
+
+    def hear(self, member: Member, message: object) -> None:
+        """A worker's word."""
+        if isinstance(message, Progress):
+            member.read += message.bytes
+            self.read += message.bytes
+        elif isinstance(message, Done):
+            if member.running is not None:
+                member.made.append(member.running)
+                member.running, member.asked = None, False
+        elif isinstance(message, Gave):
+            self.gave(member, message)
+        elif isinstance(message, Commit):
+            self.commit(member, message)
+        elif isinstance(message, Failed):
+            raise message.error
+
+    def gave(self, member: Member, message: Gave) -> None:
+        """A worker has given up the end of its split: that is a task now."""
+        task = member.running
+        if message.end is None or task is None or task.split is None or task.number != message.task:
+            return  # it stays asked until its task is over: there is too little left
+        member.asked = False
+        split = task.split
+        given = Task(len(self.tasks), task.stage, (task.of[0], message.end), _cut(split, message.end, split.end))
+        task.split = _cut(split, split.start, message.end)
+        self.tasks[given.number] = given
+        self.waiting.append(given)
+
+    def commit(self, member: Member, message: Commit) -> None:
+        """Tasks of a worker are over for good."""
+        self.pool.gather(member, message)
+        self.segments += message.segments
+        self.committed += len(message.tasks)
+        done = set(message.tasks)
+        member.made = [task for task in member.made if task.number not in done]
+        member.flushing = member.flushing and not message.flushed
+
+    def again(self, lost: Iterable[Task], member: Member) -> None:
+        """Tasks of a worker that died wait again."""
+        for task in lost:
+            self.waiting.appendleft(task)
+            self.read -= task.size if task is not member.running else member.read
+        self.read = max(self.read, 0)
+
+
+def _cut(split: Split, start: int, end: int) -> Split:
+    return msgspec.structs.replace(split, start=start, end=end)
+
+
+def _left(member: Member) -> int:
+    """Bytes of a line format that a worker has yet to read; 0 of what can't be cut."""
+    split = member.running.split if member.running is not None else None
+    if split is None or split.compression or split.format not in ("text", "json"):
+        return 0
+    return split.size - member.read
+
+
+def _tell(member: Member, message: object) -> None:
+    """Say something to a worker. Where it has died, the pipe's end tells so in the next turn."""
+    try:
+        member.pipe.send(message)
+    except (BrokenPipeError, ConnectionResetError):
+        time.sleep(0.01)
+
+
+def _how(code: int | None) -> str:
+    """How a process ended, in words."""
+    if code is not None and code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended by itself with status {code}"
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

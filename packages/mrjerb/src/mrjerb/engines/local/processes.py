@@ -1,0 +1,102 @@
+"""Processes that leave nothing behind, however the launcher ends.
+
+A worker is killed by the kernel when its launcher dies. The janitor is a small process, forked first, that reads from a
+pipe which only the launcher holds open: it hears which workers there are, and at the pipe's end it kills their process
+groups, with whatever they had started, and removes the run's temporary folders. So a launcher that was killed with -9
+leaves no process and no file.
+"""
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+from typing import Final
+
+PR_SET_PDEATHSIG: Final = 1
+PATIENCE: Final = 10.0
+"""Seconds that the janitor waits for killed workers to be gone before it removes their files."""
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies, and be the leader of a process group of its own."""
+    parent = os.getppid()
+    os.setpgid(0, 0)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent or parent == 1:
+        os._exit(1)  # it died before the kernel was asked
+
+
+def kill_group(pid: int) -> None:
+    """Kill a worker and whatever it has started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)  # where it had not become the leader of its group yet
+
+
+class Janitor:
+    """Cleans up behind this process: at its end, or when `close` is called."""
+
+    def __init__(self, folders: Sequence[str]) -> None:
+        self._folders = list(folders)
+        reading, self._pipe = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self._pipe)
+            _watch(reading, self._folders)
+        os.close(reading)
+
+    def started(self, pid: int) -> None:
+        """A worker has been started."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._pipe, b"%d\n" % pid)
+
+    def forked(self) -> None:
+        """In a forked child: let go of the pipe, whose end must mean that the launcher is gone."""
+        os.close(self._pipe)
+
+    def close(self) -> None:
+        """The launcher has cleaned up itself; the janitor ends."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._pipe, b"done\n")
+        os.close(self._pipe)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+
+def _watch(reading: int, folders: list[str]) -> None:
+    """The janitor's life."""
+    try:
+        os.setsid()  # signals to the launcher's terminal and group pass it by
+        for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ignored, signal.SIG_IGN)
+        said = b""
+        while part := os.read(reading, 4096):
+            said += part
+        if b"done" not in said:
+            _clean([int(word) for word in said.split()], folders)
+    finally:
+        os._exit(0)
+
+
+def _clean(workers: list[int], folders: list[str]) -> None:
+    for pid in workers:
+        kill_group(pid)
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until and any(_alive(pid) for pid in workers):
+        time.sleep(0.02)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

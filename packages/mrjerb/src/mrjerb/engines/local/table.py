@@ -1,0 +1,257 @@
+"""Pairs on their way to a shuffle: gathered by key, combined, and written as a sorted run where the memory is used up.
+
+The way of each pair is the hottest loop that there is, so it is one dictionary and one append. A text or an int is its
+own index there; every other key is indexed by its bytes, because 1, 1.0 and True are one to a dictionary and three keys
+to us.
+"""
+
+import gc
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from mrjerb.engines.local.memory import GATHER, Meter, release
+from mrjerb.engines.local.runs import Chunk, RunWriter, Segment
+from mrjerb.groups import by_key, groups
+from mrjerb.job import Pairs, Step
+from mrjerb.keys import composite, decode, encode
+from mrjerb.running import Skipped, as_blocks, pairs_of
+from mrjerb.shuffle import Partition
+from mrjerb.stages import Function
+
+LOOK: Final = 4096
+"""Pairs between two looks at the memory."""
+COMBINE: Final = 1 << 20
+"""Values, at least, between two combines that the memory does not ask for: what makes a long list of ones short."""
+
+Take = Callable[[Iterator[Any]], None]
+
+
+class Table(Protocol):
+    """What takes pairs in, and gives back the segments of the runs that it has written since it was asked last."""
+
+    @property
+    def spilled(self) -> int:
+        """Bytes of runs so far."""
+        ...
+
+    @property
+    def pairs(self) -> int:
+        """Pairs that were taken so far."""
+        ...
+
+    def take(self, function: Function) -> Take: ...
+
+    def flush(self) -> list[Segment]: ...
+
+
+class Spill:
+    """Where runs are written, and when: the memory that pairs may take, and the partitions that they are cut into."""
+
+    def __init__(self, folder: Path, prefix: str, memory: int, partition: Partition, partitions: int) -> None:
+        self.folder, self.prefix = folder, prefix
+        self.partition, self.partitions = partition, partitions
+        self.room = int(memory * GATHER)
+        self.meter = Meter()
+        self.number = 0
+        self.bytes = 0
+        self.segments: list[Segment] = []
+        self.highest_ground = self.meter.held() + self.room // 4
+        self.empty()
+
+    def empty(self) -> None:
+        """Nothing is gathered now: what the process holds is the ground that is measured from. What Python does not
+        give back raises it, though not beyond a quarter of the room."""
+        gc.collect()
+        release()
+        self.ground = min(self.meter.held(), self.highest_ground)
+
+    def full(self) -> bool:
+        return self.meter.held() - self.ground > self.room
+
+    def write(self, buckets: list[list[Chunk]]) -> None:
+        """Write what was gathered, a bucket for each partition. The buckets are sorted and emptied."""
+        writer = RunWriter(self.folder / f"{self.prefix}-{self.number}.run")
+        self.number += 1
+        for number, bucket in enumerate(buckets):
+            bucket.sort(key=itemgetter(0))
+            writer.partition(number, bucket)
+            bucket.clear()
+        self.segments += writer.close()
+        self.bytes += writer.size
+
+    def taken(self) -> list[Segment]:
+        """The segments since the last time."""
+        found, self.segments = self.segments, []
+        return found
+
+
+class Gathered:
+    """The table of a step whose values have no order of their own."""
+
+    def __init__(self, step: Step, spill: Spill, skipped: Skipped) -> None:
+        self.step, self.spill, self.skipped = step, spill, skipped
+        self.values: defaultdict[Any, list[Any]] = defaultdict(list)
+        self.look, self.looks, self.since = LOOK, 0, 0
+
+    @property
+    def pairs(self) -> int:
+        return (self.looks + 1) * LOOK - self.look
+
+    @property
+    def spilled(self) -> int:
+        return self.spill.bytes
+
+    def take(self, function: Function) -> Take:
+        """A loop that puts a function's pairs into the table."""
+        values = self.values
+
+        def loop(items: Iterator[Any]) -> None:
+            left = self.look
+            for item in items:
+                for key, value in function(item) or ():
+                    kind = type(key)
+                    if kind is not str and kind is not int:
+                        key = encode(key)  # noqa: PLW2901 - the loop is the hottest there is
+                    values[key].append(value)
+                    left -= 1
+                    if not left:
+                        left = self._looked()
+            self.look = left
+
+        return loop
+
+    def flush(self) -> list[Segment]:
+        """Write all that is gathered, combined."""
+        if self.values:
+            self._combine()
+            self._write()
+        return self.spill.taken()
+
+    def _looked(self) -> int:
+        """Combine or write, where it is time; the pairs until the next look."""
+        self.since += LOOK
+        self.looks += 1
+        full = self.spill.full()
+        if self.step.combine is not None and (full or self.since > COMBINE + 8 * len(self.values)):
+            self._combine()
+            self.since = 0
+            full = full and self.spill.full()
+        if full:
+            self._write()
+        return LOOK
+
+    def _combine(self) -> None:
+        """What is gathered of each key becomes what the step's combine makes of it. A single value stays as it is."""
+        combine = self.step.combine
+        if combine is None:
+            return
+        old = dict(self.values)
+        values = self.values
+        values.clear()
+        many = []
+        for key, found in old.items():
+            if len(found) > 1:
+                many.append((_key_of(key), iter(found)))
+            else:
+                values[key] = found
+        old.clear()
+        made = pairs_of(as_blocks(iter(many), "combine"), lambda group: combine(group[0], group[1]), self.skipped)
+        for pairs in (_called(self.step.combine_begin), made, _called(self.step.combine_end)):
+            for key, value in pairs:
+                values[key if type(key) is str or type(key) is int else encode(key)].append(value)
+
+    def _write(self) -> None:
+        spill = self.spill
+        buckets: list[list[Chunk]] = [[] for _ in range(spill.partitions)]
+        partition, partitions = spill.partition, spill.partitions
+        for key, values in self.values.items():
+            encoded = key if type(key) is bytes else encode(key)
+            buckets[partition(encoded, partitions)].append((encoded, values))
+        self.values.clear()
+        spill.write(buckets)
+        self.since = 0
+        spill.empty()
+
+
+class Ordered:
+    """The table of a step whose values are sorted: each value is a chunk of its own, under its key and order."""
+
+    def __init__(self, step: Step, spill: Spill, skipped: Skipped) -> None:
+        self.step, self.spill, self.skipped = step, spill, skipped
+        self.buckets: list[list[Chunk]] = [[] for _ in range(spill.partitions)]
+        self.look, self.looks = LOOK, 0
+
+    @property
+    def pairs(self) -> int:
+        return (self.looks + 1) * LOOK - self.look
+
+    @property
+    def spilled(self) -> int:
+        return self.spill.bytes
+
+    def take(self, function: Function) -> Take:
+        """A loop that puts a function's pairs into the buckets of their partitions."""
+        order, buckets, spill = self.step.order, self.buckets, self.spill
+        assert order is not None
+
+        def loop(items: Iterator[Any]) -> None:
+            left = self.look
+            for item in items:
+                for key, value in function(item) or ():
+                    bucket = buckets[spill.partition(encode(key), spill.partitions)]
+                    bucket.append((composite(key, order(key, value)), [value]))
+                    left -= 1
+                    if not left:
+                        left = self._looked()
+            self.look = left
+
+        return loop
+
+    def flush(self) -> list[Segment]:
+        """Write all that is gathered."""
+        if any(self.buckets):
+            self._write()
+        return self.spill.taken()
+
+    def _looked(self) -> int:
+        self.looks += 1
+        if self.spill.full():
+            self._write()
+        return LOOK
+
+    def _write(self) -> None:
+        self.spill.write(self._combined() if self.step.combine else self.buckets)
+        self.spill.empty()
+
+    def _combined(self) -> list[list[Chunk]]:
+        """The buckets after the step's combine, which gets each key's values in their order."""
+        combine, order, spill = self.step.combine, self.step.order, self.spill
+        assert combine is not None
+        assert order is not None
+        fresh: list[list[Chunk]] = [[] for _ in self.buckets]
+        for bucket in self.buckets:
+            bucket.sort(key=itemgetter(0))
+            found = as_blocks(groups(by_key(bucket)), "combine")
+            made = pairs_of(found, lambda group: combine(group[0], group[1]), self.skipped)
+            for pairs in (_called(self.step.combine_begin), made, _called(self.step.combine_end)):
+                for key, value in pairs:
+                    place = spill.partition(encode(key), spill.partitions)
+                    fresh[place].append((composite(key, order(key, value)), [value]))
+            bucket.clear()
+        return fresh
+
+
+def table_of(step: Step, spill: Spill, skipped: Skipped) -> Table:
+    """The table that a step's pairs are gathered in."""
+    return Gathered(step, spill, skipped) if step.order is None else Ordered(step, spill, skipped)
+
+
+def _key_of(index: Any) -> Any:
+    return decode(index) if type(index) is bytes else index
+
+
+def _called(around: Callable[[], Pairs] | None) -> Iterable[tuple[Any, Any]]:
+    return (around() or ()) if around is not None else ()
