@@ -16,9 +16,9 @@ import mrjerb
 EXAMPLES = Path(__file__).parents[4] / "docs" / "examples" / "mrjerb"
 sys.path.insert(0, str(EXAMPLES))
 
-import make_data
+import make_data  # noqa: E402
 
-WORDS = "the a rain in Spain stays mainly plain Größe don't 42 rain-coat".split()
+WORDS = ["the", "a", "rain", "in", "Spain", "stays", "mainly", "plain", "Größe", "don't", "42", "rain-coat"]
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids="seed {}".format)
@@ -118,7 +118,9 @@ def test_sessions(data, output, gap):
     wanted = []
     for user, views in times.items():
         views.sort()
-        starts = [at for at, (time, _) in enumerate(views) if at == 0 or time - views[at - 1][0] > timedelta(minutes=gap)]
+        starts = [
+            at for at, (time, _) in enumerate(views) if at == 0 or time - views[at - 1][0] > timedelta(minutes=gap)
+        ]
         for start, end in zip(starts, [*starts[1:], len(views)], strict=True):
             wanted.append((user, views[start][0], views[end - 1][0], end - start, views[start][1]))
     found = [
