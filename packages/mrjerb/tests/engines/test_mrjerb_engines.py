@@ -23,12 +23,14 @@ STEP = {"map": "spread", "fan": 6, "reduce": "sum", "combine": True, "order": No
 EMPTY = ({"input": "text", "keys": ["a"], "steps": [STEP]}, [File("in.txt", b"", [])], 3)
 
 
-def agrees(drawn, engine, **asked):
-    """Run a job on an engine and on the oracle."""
+def agrees(drawn, engine, pieces=None, **asked):
+    """Run a job on an engine and on the oracle. pieces: into how many splits the inputs are cut, about."""
     program, files, reducers = drawn
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         inputs = [file.write(folder) for file in files]
+        if pieces is not None:
+            asked["split_size"] = max(8, sum(len(file.content) for file in files) // pieces)
         parts, outcome = run(program, inputs, folder / "output", engine, reducers=reducers, **asked)
         assert sorted(path.name for path in folder.iterdir()) == sorted(["output", *(file.name for file in files)])
     wanted, counters = expected(Algebra(program=packed(program)), [file.records for file in files], reducers)
@@ -71,7 +73,7 @@ def test_two_workers(examples):
 @both(40)
 def test_three_workers_and_many_splits(examples):
     """Files that are cut within their lines."""
-    search(examples, "local", workers=3, split_size=25)
+    search(examples, "local", workers=3, pieces=10)
 
 
 @contextmanager
