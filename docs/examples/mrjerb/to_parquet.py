@@ -15,4 +15,4 @@ class ToParquet(Job):
     output = "parquet"
 
     def map(self, row: Order):
-        yield row.order, row
+        yield None, row
