@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,13 +111,26 @@ def steps(draw, first):
     }
 
 
+# Keys that Python, or one way of writing them, takes for one.
+twins = st.sampled_from(
+    [
+        [],
+        [1, 1.0, True],
+        [0, -0.0, False, 0.0, None],
+        ["a", b"a", "a\0", ("a",)],
+        [math.nan, math.inf],
+        [("a", 1), ("a", 1.0)],
+    ]
+)
+
+
 @st.composite
 def programs(draw):
     """A program: of one step mostly, of four at most."""
     more = draw(st.sampled_from([0, 0, 1, 1, 2, 3]))
     return {
         "input": draw(st.sampled_from(sorted(ENDINGS))),
-        "keys": draw(st.lists(few_keys, min_size=1, max_size=12)),
+        "keys": [*draw(st.lists(few_keys, min_size=1, max_size=8)), *draw(twins)],
         "steps": [draw(steps(first=True)), *(draw(steps(first=False)) for _ in range(more))],
     }
 
