@@ -12,6 +12,8 @@ from mrjerb.errors import (
     UsageError,
 )
 from mrjerb.job import Job, Step
+from mrjerb.results import Result
+from mrjerb.runner import plan, run
 
 __all__ = [
     "EngineError",
@@ -22,7 +24,10 @@ __all__ = [
     "MrjerbError",
     "OutputError",
     "RecordError",
+    "Result",
     "Step",
     "UnsupportedError",
     "UsageError",
+    "plan",
+    "run",
 ]

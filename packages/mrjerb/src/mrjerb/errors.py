@@ -3,7 +3,7 @@
 Every error that a run ends with is a `MrjerbError`; its class decides the exit code of the command.
 """
 
-from typing import Final
+from typing import Any, Final
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -11,9 +11,10 @@ INTERRUPTED: Final = 130
 
 
 class MrjerbError(Exception):
-    """The base of all errors here. `exit_code` is what the command ends with."""
+    """The base of all errors here. `exit_code` is what the command ends with; `run` the run that it ended, if any."""
 
-    exit_code = FAILED
+    exit_code: int = FAILED
+    run: Any = None
 
 
 class UsageError(MrjerbError):

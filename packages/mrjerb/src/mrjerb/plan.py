@@ -52,11 +52,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """Where a job's code is, so that another process can load it: a file, the class in it ("" for functions)."""
+    """Where a job's code is, so that another process can load it: a file, the class in it ("" for functions), and the
+    name of its module, by which pickles know its classes (see `loading`)."""
 
     path: str
     name: str
     options: Mapping[str, Any] = {}
+    module: str = ""
 
 
 class Split(msgspec.Struct, frozen=True):
@@ -92,6 +94,8 @@ class Plan:
     staging: str
     """The folder in which the output is written until it is published, an fsspec URL or a path."""
     output_format: str = "json"
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Side files: by the names that the job asks for, where each is on this machine."""
 
     @property
     def bytes(self) -> int:
@@ -109,7 +113,8 @@ class PartFile(msgspec.Struct, frozen=True):
 
 
 class TaskReport(msgspec.Struct, frozen=True):
-    """What one task did. `of` is `path:start-end`, or the partition."""
+    """What one task did. `of` is `path:start-end`, or the partition; items are records, or groups, whose values are
+    `values`; `began` is in seconds of Unix time, 0 where that is not known."""
 
     stage: int
     of: str
@@ -118,6 +123,8 @@ class TaskReport(msgspec.Struct, frozen=True):
     pairs: int
     bytes: int = 0
     worker: int = 0
+    began: float = 0.0
+    values: int = 0
 
 
 class Group(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from typing import Any
 from mrjerb.engines import Listener
 from mrjerb.errors import RecordError
 from mrjerb.groups import by_key, groups
+from mrjerb.inputs import Block
 from mrjerb.inputs.reading import read
 from mrjerb.job import Step, context_of
 from mrjerb.keys import composite, decode, encode
@@ -48,6 +49,7 @@ class _Inline:
         self.plan, self.listener, self.outcome = plan, listener, outcome
         self.skipped = Skipped(plan.settings.skip_bad)
         self.reducers = plan.settings.reducers or 1
+        self.items = self.values = 0  # of the task that runs
 
     def stages(self) -> None:
         buckets: Buckets = {}
@@ -77,7 +79,7 @@ class _Inline:
     def split_pairs(self, stage: Stage, split: Split) -> Iterator[tuple[Any, Any]]:
         set_path(self.plan.job, split.path)
         yield from stage.begin()
-        yield from pairs_of(read(split, record=self.plan.record), stage.function, self.skipped)
+        yield from pairs_of(self.told(read(split, record=self.plan.record)), stage.function, self.skipped)
         yield from stage.end()
         set_path(self.plan.job, None)
 
@@ -103,17 +105,28 @@ class _Inline:
             chunks, lambda key, number: sizes.append(Group(stage.number, repr(decode(key)), number, partition))
         )
         yield from stage.begin()
-        yield from pairs_of(as_blocks(found, stage.name), stage.function, self.skipped)
+        yield from pairs_of(self.told(as_blocks(found, stage.name)), stage.function, self.skipped)
         yield from stage.end()
+        self.values = sum(group.values for group in sizes)
         self.outcome.groups += sorted(sizes, key=lambda group: -group.values)[:10]
+
+    def told(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        """Blocks, with their records counted."""
+        for block in blocks:
+            self.items += len(block.records)
+            yield block
 
     def timed(self, stage: Stage, of: str, pairs: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
         """The pairs, and a report of the task when they are over."""
-        began, number = time.monotonic(), 0
+        began, clock, number = time.monotonic(), time.time(), 0
+        self.items = self.values = 0
         for pair in pairs:
             number += 1
             yield pair
-        self.outcome.tasks.append(TaskReport(stage.number, of, time.monotonic() - began, 0, number))
+        seconds = time.monotonic() - began
+        self.outcome.tasks.append(
+            TaskReport(stage.number, of, seconds, self.items, number, began=clock, values=self.values)
+        )
 
     def shuffle(self, step: Step, pairs: Iterator[tuple[Any, Any]], buckets: Buckets) -> None:
         """Pairs into their partitions; the step's combine is called once for what one task has of a key."""

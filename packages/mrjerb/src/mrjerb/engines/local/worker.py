@@ -71,6 +71,7 @@ class Worker:
         self.began = time.monotonic()
         self.read = 0
         self.told = 0.0
+        self.values = 0
         self.task: Task | None = None
         self.end = 0
 
@@ -99,12 +100,14 @@ class Worker:
         """One task from its first item to its last."""
         self.enter(self.plan.stages[task.stage])
         assert self.stage is not None
-        self.task, began = task, time.monotonic()
+        self.task, began, clock, self.values = task, time.monotonic(), time.time(), 0
         blocks = self.split_blocks(task) if task.split is not None else self.group_blocks(task)
         items, pairs = self.into_table(blocks) if self.stage.shuffle is not None else self.into_part(task, blocks)
         self.commit.tasks.append(task.number)
         seconds = time.monotonic() - began
-        self.commit.reports.append(TaskReport(task.stage, task.name, seconds, items, pairs, task.size, self.number))
+        self.commit.reports.append(
+            TaskReport(task.stage, task.name, seconds, items, pairs, task.size, self.number, clock, self.values)
+        )
         self.task = None
         self.pipe.send(Done(task.number))
         if self.stage.shuffle is None or time.monotonic() - self.began > TOGETHER:
@@ -183,6 +186,7 @@ class Worker:
         chunks = sorted_chunks(task.segments, self.folder, f"merge{task.number}-{os.getpid()}", self.memory, self.tell)
         found = groups(by_key(chunks) if stage.groups.order is not None else chunks, sizes.told)
         yield from as_blocks(found, stage.name)
+        self.values = sizes.values
         self.commit.groups += [
             Group(task.stage, repr(decode(key))[:200], number, task.of[0]) for number, key in sizes.found
         ]
@@ -223,13 +227,15 @@ class Worker:
 
 
 class _Largest:
-    """The groups with the most values."""
+    """The groups with the most values, and how many values all have."""
 
     def __init__(self) -> None:
+        self.values = 0
         self.found: list[tuple[int, bytes]] = []
         self._least = 1
 
     def told(self, key: bytes, number: int) -> None:
+        self.values += number
         if number > self._least:
             self.found.append((number, key))
             if len(self.found) > LARGEST_GROUPS:

@@ -1,0 +1,165 @@
+"""Runs and plans as text for people: short, aligned, with nothing in it that steers a terminal."""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from mrjerb.cli.errors import safe
+from mrjerb.history import FAILED, INTERRUPTED, SKIPPED, SUCCEEDED, Run
+from mrjerb.sizes import counted, shown_seconds, shown_size
+from mrjerb.skew import Heavy, heaviest
+
+COUNTERS: Final = 20
+KEYS: Final = 10
+TASKS: Final = 10
+WIDEST: Final = 60
+
+
+def shown_run(run: Run) -> str:
+    """What a run that is over comes to: what was written, its counters, keys that outweigh others."""
+    lines = [_written(run)]
+    if run.bad:
+        lines.append(f"tolerated {counted(run.bad, 'bad record')}, kept in {run.bad_file}")
+    if run.retried:
+        lines.append(f"{counted(run.retried, 'task')} ran again, since a worker had died")
+    if run.counters:
+        lines += ["", *columns((name, f"{amount:,}") for name, amount in list(run.counters.items())[:COUNTERS])]
+        if len(run.counters) > COUNTERS:
+            lines.append(f"… {len(run.counters) - COUNTERS} more; see mrjerb show {run.run}")
+    skewed = [one for stage in heaviest(run.groups, run.tasks).values() for one in stage if one.notable]
+    if skewed:
+        rows = [(one.group.key, f"{one.group.values:,}", f"{one.part:.0%} of the values") for one in skewed]
+        lines += ["", "keys that outweigh the others", *columns(rows)]
+    return safe("\n".join(lines)) + "\n"
+
+
+def _written(run: Run) -> str:
+    if run.status == SKIPPED:
+        return f"{run.output} is there already, of the same inputs: nothing was run"
+    parts = f"{counted(len(run.parts), 'part')}, {counted(run.pairs, 'pair')}, {shown_size(run.written)}"
+    records = f"{counted(run.records, 'record')}, " if run.records else ""
+    return f"wrote {run.output}: {parts}, of {records}{shown_size(run.bytes)}, in {shown_seconds(run.seconds)}"
+
+
+def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
+    """Rows with their columns aligned: the first to the left, a number to the right."""
+    cells = [[cut(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        (indent + "  ".join(_aligned(cell, width) for cell, width in zip(row, widths, strict=True))).rstrip()
+        for row in cells
+    ]
+
+
+def _aligned(cell: str, width: int) -> str:
+    number = cell.replace(",", "").replace(".", "").replace(" %", "")
+    return cell.rjust(width) if number.isdigit() else cell.ljust(width)
+
+
+def cut(text: str, width: int = WIDEST) -> str:
+    """A text that is no wider than a column may be."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def ago(then: float) -> str:
+    """When something was, in the local time."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(then))
+
+
+STATUS_STYLES: Final = {SUCCEEDED: "32", SKIPPED: "36", FAILED: "31", INTERRUPTED: "33", "died": "31", "running": "34"}
+
+
+def history_table(runs: Sequence[Run]) -> str:
+    """Runs in lines: when, which, how it went, what it wrote."""
+    rows = [("RUN", "NAME", "STATUS", "TIME", "READ", "WROTE", "")]
+    rows += [
+        (
+            run.run,
+            run.name,
+            run.status,
+            shown_seconds(run.seconds),
+            shown_size(run.bytes),
+            counted(run.pairs, "pair") if run.parts else "",
+            run.error.message.splitlines()[0] if run.error and run.error.message else "",
+        )
+        for run in runs
+    ]
+    return "\n".join(columns(rows, ""))
+
+
+def shown_in_full(run: Run) -> str:
+    """All that is known of a run, in sections; an empty one is left out."""
+    sections = [_head(run), _failure(run), _section("counters", _counters(run)), _keys(run), _tasks(run), _bad(run)]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _head(run: Run) -> str:
+    rows = [
+        ("run", run.run),
+        ("job", run.job),
+        ("status", run.status),
+        ("began", ago(run.began)),
+        ("took", shown_seconds(run.seconds)),
+        ("ran on", run.engine),
+        ("read", f"{counted(run.files, 'file')}, {shown_size(run.bytes)}, {counted(run.records, 'record')}"),
+        ("wrote", f"{counted(len(run.parts), 'part')}, {counted(run.pairs, 'pair')}, {shown_size(run.written)}"),
+        ("output", run.output),
+        ("spilled", shown_size(run.spilled) if run.spilled else ""),
+        ("ran again", counted(run.retried, "task") if run.retried else ""),
+        *((name, str(value)) for name, value in run.details.items()),
+        *((name, str(value)) for name, value in run.settings.items() if name not in ("output", "engine")),
+    ]
+    width = max(len(name) for name, value in rows if value)
+    return "\n".join([run.name, *(f"  {name.ljust(width)}  {value}" for name, value in rows if value)])
+
+
+def _failure(run: Run) -> str:
+    error = run.error
+    if error is None:
+        return ""
+    lines = [f"{error.where}: {error.message}" if error.where else error.message, error.trace, error.hint]
+    return "\n".join(["why it ended", *(f"  {line}" for text in lines for line in text.splitlines())])
+
+
+def _counters(run: Run) -> list[Sequence[str]]:
+    return [(name, f"{amount:,}") for name, amount in run.counters.items()]
+
+
+def _keys(run: Run) -> str:
+    return "\n\n".join(
+        _section(
+            f"keys with the most values, {run.stages[stage] if stage < len(run.stages) else stage}",
+            [
+                (one.group.key, f"{one.group.values:,}", "" if one.part is None else f"{one.part:.1%}", _place(one))
+                for one in keys[:KEYS]
+            ],
+        )
+        for stage, keys in heaviest(run.groups, run.tasks).items()
+    )
+
+
+def _place(heavy: Heavy) -> str:
+    return f"partition {heavy.group.partition}"
+
+
+def _tasks(run: Run) -> str:
+    slow = sorted(run.tasks, key=lambda task: -task.seconds)[:TASKS]
+    rows = [
+        (
+            run.stages[task.stage] if task.stage < len(run.stages) else str(task.stage),
+            task.of,
+            shown_seconds(task.seconds),
+            counted(task.items, "record" if not task.stage else "key"),
+            f"worker {task.worker}",
+        )
+        for task in slow
+    ]
+    return _section(f"slowest of {counted(run.tasks_run, 'task')}", rows)
+
+
+def _bad(run: Run) -> str:
+    return f"{counted(run.bad, 'bad record')} tolerated, kept in {run.bad_file}" if run.bad else ""
+
+
+def _section(title: str, rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join([title, *columns(rows)]) if rows else ""
