@@ -6,6 +6,7 @@ from datetime import datetime
 from random import Random
 
 import make_data
+
 from eventlog import Column, Event, Parent, Reference
 from eventlog import open as open_log
 

@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 FOLDERS = (".", "engines", "guide")
@@ -13,3 +14,11 @@ _shared = settings(deadline=None, max_examples=25, suppress_health_check=[Health
 settings.register_profile("here", _shared)
 settings.register_profile("ci", _shared, derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_history(tmp_path_factory):
+    """The history of the tests' runs is no person's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from algebra_job import Algebra, packed
-from engine_runs import run
+from engine_runs import INLINE, run
 from hypothesis import example, given, settings
 from oracle import expected
 from programs import File, runs
@@ -31,15 +31,15 @@ def agrees(drawn, engine, pieces=None, **asked):
         inputs = [file.write(folder) for file in files]
         if pieces is not None:
             asked["split_size"] = max(8, sum(len(file.content) for file in files) // pieces)
-        parts, outcome = run(program, inputs, folder / "output", engine, reducers=reducers, **asked)
+        job = Algebra(program=packed(program))
+        parts, result = run(job, inputs, folder / "output", engine, reducers=reducers, **asked)
         assert sorted(path.name for path in folder.iterdir()) == sorted(["output", *(file.name for file in files)])
     wanted, counters = expected(Algebra(program=packed(program)), [file.records for file in files], reducers)
     if any(step["reduce"] for step in program["steps"]):
         assert parts == wanted
     else:
         assert [line for part in parts for line in part] == [line for part in wanted for line in part]
-    assert outcome.counters == counters
-    return outcome
+    assert result.counters == counters
 
 
 def both(examples):
@@ -61,7 +61,7 @@ def search(examples, engine, **asked):
 @both(100)
 def test_inline(examples):
     """One process, all in memory."""
-    search(examples, "local", debug=True)
+    search(examples, INLINE)
 
 
 @both(50)

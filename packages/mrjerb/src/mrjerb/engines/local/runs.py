@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from mrjerb.errors import EngineError
+from mrjerb.errors import EngineError, JobError
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -72,7 +72,7 @@ class RunWriter:
         start, values = self.size, 0
         with disk_errors(self.path):
             for keys, lists, count in _blocks(chunks, self._sizes):
-                data = pickle.dumps((keys, lists), 5)
+                data = _pickled(keys, lists)
                 self._sizes.learn(count, len(data))
                 packed = zstd.compress(data, 1)
                 self._file.write(_length.pack(len(packed)))
@@ -107,6 +107,26 @@ def _blocks(chunks: Iterable[Chunk], sizes: _Sizes) -> Iterator[tuple[list[bytes
                 keys, lists, count = [], [], 0
     if keys:
         yield keys, lists, count
+
+
+def _pickled(keys: list[bytes], lists: list[list[Any]]) -> bytes:
+    """Keys and their values as bytes. Raises JobError, which shows the first value that can't travel."""
+    try:
+        return pickle.dumps((keys, lists), 5)
+    except Exception as error:
+        raise JobError(
+            f"{_stuck(lists)} can't be pickled, to travel to its reduce: {error}; yield plain values"
+        ) from None
+
+
+def _stuck(lists: list[list[Any]]) -> str:
+    """The first value that can't be pickled, as a text."""
+    for value in (value for values in lists for value in values):
+        try:
+            pickle.dumps(value, 5)
+        except Exception:
+            return f"the value {value!r:.200}"
+    return "a value"
 
 
 def read_segment(segment: Segment, read: Callable[[int], None] | None = None) -> Iterator[Block]:
