@@ -50,6 +50,7 @@ engines: .tools/original
 		$$SUDO apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq $(PACKAGES) >/dev/null; } || \
 		{ echo "the tests need$$missing: install what is missing"; exit 1; }
 	@$(PYTHON) $(HBASE) jars
+	@$(PYTHON) $(HADOOP) >/dev/null
 
 # The original Taba's own client, as it was published: the tests have it post.
 .tools/original: .tools/bin/uv
@@ -57,6 +58,7 @@ engines: .tools/original
 
 # A real HBase: its jars are Maven's, its data stays.
 HBASE := packages/eventlog/hbase/hbase_server.py
+HADOOP := packages/mrjerb/hadoop/hadoop_home.py
 HBASE_PORT ?= 9090
 HBASE_DATA ?= hbase-data
 hbase: setup

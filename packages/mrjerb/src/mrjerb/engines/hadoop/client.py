@@ -1,0 +1,88 @@
+"""One job of Hadoop's, run by the `hadoop` command: followed while it goes, and ended where the run ends."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+from mrjerb.engines.hadoop.command import Command, last_lines
+from mrjerb.engines.hadoop.reports import Failure, found_failure
+from mrjerb.engines.hadoop.said import Said
+from mrjerb.engines.local.processes import Janitor, kill_group
+from mrjerb.errors import EngineError, MrjerbError
+
+PATIENCE: Final = 10.0
+"""Seconds that a client has to end itself and its tasks."""
+KILL: Final = "org.apache.hadoop.mapred.JobClient"
+LOGS: Final = "org.apache.hadoop.yarn.client.cli.LogsCLI"
+
+
+class Client:
+    """Runs jobs of one run, in a folder of its own: Hadoop's local runner puts links there."""
+
+    def __init__(self, command: Command, folder: str, janitor: Janitor, name: str) -> None:
+        self._command, self._folder, self._janitor, self._name = command, folder, janitor, name
+
+    def run(self, arguments: Sequence[str], progress: Callable[[Said], None]) -> Said:
+        """Run a job to its end. Raises the error of its task where it failed, and EngineError where Hadoop did.
+
+        Whatever is raised in the meantime, such as Ctrl-C, ends the job, too.
+        """
+        said = Said()
+        process = subprocess.Popen(  # noqa: S603 - the user's own command, without a shell
+            [self._command.path, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=self._folder,
+            env=self._command.environment(),
+            start_new_session=True,
+        )
+        self._janitor.started(process.pid)
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if said.line(line.decode(errors="replace").rstrip("\n")):
+                    progress(said)
+            code = process.wait()
+        except BaseException:
+            self._end(process, said)
+            raise
+        kill_group(process.pid)  # a task of the local runner's that has outlived it
+        if code:
+            raise self._failure(said, code)
+        return said
+
+    def _end(self, process: "subprocess.Popen[bytes]", said: Said) -> None:
+        """End a job that is not over: on the cluster first, then here."""
+        if said.application is not None and said.job is not None:
+            with suppress(EngineError, subprocess.TimeoutExpired):
+                self._command.call([KILL, "-kill", said.job], self._folder, timeout=PATIENCE * 6)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE)
+        kill_group(process.pid)
+        process.wait()
+
+    def _failure(self, said: Said, code: int) -> MrjerbError:
+        failures = said.failures or self._failures_of_logs(said)
+        if failures:
+            return failures[0].error(self._name)
+        attempts = f"; failed attempts: {', '.join(said.failed_attempts[:3])}" if said.failed_attempts else ""
+        return EngineError(
+            f"Hadoop's job {said.job or ''} failed (exit code {code}){attempts}. The last that it said:\n"
+            + last_lines("\n".join(said.last))
+        )
+
+    def _failures_of_logs(self, said: Said) -> list[Failure]:
+        """The failures that tasks on a cluster have told of, in the logs that YARN has gathered."""
+        if said.application is None:
+            return []
+        try:
+            logs = self._command.call([LOGS, "-applicationId", said.application], self._folder)
+        except EngineError:
+            return []
+        return [failure for line in logs.splitlines() if (failure := found_failure(line)) is not None]

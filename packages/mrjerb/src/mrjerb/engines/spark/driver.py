@@ -1,0 +1,191 @@
+"""A plan becomes a chain of RDDs; what its tasks report becomes an outcome.
+
+    splits → map stage → repartitionAndSortWithinPartitions → reduce stage → … → each task writes its part
+
+A part is written under the name of its attempt. Spark takes the result of one attempt at each task, and the names in
+these results are the output; files of other attempts are removed.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from shutil import rmtree
+from typing import Any, Final
+
+import msgspec
+
+from mrjerb.engines import Listener
+from mrjerb.engines.spark.exchange import Report, partition
+from mrjerb.engines.spark.failures import beyond, of_spark, of_task
+from mrjerb.engines.spark.session import Background, Session, session
+from mrjerb.engines.spark.shipping import Shipped, bundle, package
+from mrjerb.engines.spark.tasks import Mapping, Reducing, Work
+from mrjerb.errors import MrjerbError, UnsupportedError
+from mrjerb.plan import MEGABYTE, Outcome, Plan, Split
+
+REDUCED: Final = 256 * MEGABYTE  # bytes of input for each partition, at most
+STANDARD_INPUT: Final = "-"
+
+_sent: set[tuple[str, str]] = set()
+"""Application and name of packages that executors have been sent."""
+
+
+def run(plan: Plan, listener: Listener) -> Outcome:
+    """Run a plan. Raises MrjerbError, and leaves no job, process or file behind."""
+    folder = tempfile.mkdtemp(prefix="mrjerb-", dir=plan.settings.tmp)
+    keep = plan.settings.cleanup == "never"
+    try:
+        with session(plan.settings, name=plan.name, run=plan.run, folder=folder) as spark:
+            return _Run(plan, listener, spark).outcome()
+    except MrjerbError:
+        keep = keep or plan.settings.cleanup == "success"
+        raise
+    finally:
+        if keep:
+            listener.say(f"temporary files are kept in {folder}")
+        else:
+            rmtree(folder, ignore_errors=True)
+
+
+class _Run:
+    """One run in a context."""
+
+    def __init__(self, plan: Plan, listener: Listener, spark: Session) -> None:
+        self.plan, self.listener, self.spark = plan, listener, spark
+        self.context = spark.context
+        self.partitions = plan.settings.reducers or self._partitions()
+        self.stage = -1
+
+    def _partitions(self) -> int:
+        """As many as tasks can run at once; more where each would get too much."""
+        return max(self.context.defaultParallelism, -(-self.plan.bytes // REDUCED))
+
+    def outcome(self) -> Outcome:
+        """Run it to its end."""
+        shipped = self._ship()
+        running = Background(lambda: self._collect(shipped))
+        try:
+            results = running.wait(self._progress)
+        except MrjerbError:
+            raise
+        except Exception as error:
+            told = of_task(error, shipped.at_home, here=self.spark.here)
+            raise (told or of_spark(error, self.spark.log)) from error
+        finally:
+            self._cancel(running)
+        reports = [report for result in results for report in result]
+        outcome = self._outcome(reports)
+        self._tidy({part.name for part in outcome.parts})
+        self._progress()
+        return outcome
+
+    def _ship(self) -> Shipped:
+        """Send the job, its files, and this package to wherever tasks will run."""
+        from pyspark import SparkFiles
+
+        folder = Path(SparkFiles.getRootDirectory()) / "mrjerb"  # there as long as an executor may ask for it
+        folder.mkdir(exist_ok=True)
+        context, path = self.context, list(sys.path)
+        if not self.spark.local or context.pythonExec != sys.executable:
+            own = package(folder)
+            if (context.applicationId, own.name) not in _sent:
+                context.addPyFile(str(own))
+                _sent.add((context.applicationId, own.name))
+        archive, shipped = bundle(self.plan, folder)
+        context.addArchive(str(archive))
+        for one in self.plan.settings.archives:
+            context.addArchive(one)
+        sys.path[:] = path
+        return shipped
+
+    def _collect(self, shipped: Shipped) -> list[list[Report]]:
+        """What the tasks of the last stage report, when all have run."""
+        context, plan = self.context, self.plan
+        context.setJobGroup(plan.run, plan.name, interruptOnCancel=True)
+        splits = [_absolute(split) for split in plan.splits]
+        found = context.parallelize(splits, max(len(splits), 1)).mapPartitionsWithIndex(Mapping(self._work(shipped, 0)))
+        for stage in plan.stages[1:]:
+            sorted_pairs = found.repartitionAndSortWithinPartitions(self.partitions, partition)
+            found = sorted_pairs.mapPartitionsWithIndex(Reducing(self._work(shipped, stage.number)))
+        return found.collect()
+
+    def _work(self, shipped: Shipped, stage: int) -> Work:
+        plan, settings = self.plan, self.plan.settings
+        return Work(
+            shipped=shipped,
+            stage=stage,
+            partitions=self.partitions,
+            partitioner=settings.partitioner,
+            skip_bad=settings.skip_bad,
+            staging=plan.staging,
+            output_format=plan.output_format,
+            compression=settings.compression,
+        )
+
+    def _progress(self) -> None:
+        """Tell how far Spark is. What it says of itself may lag behind."""
+        tracker = self.context.statusTracker()
+        jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(self.plan.run)]
+        stages = sorted(stage for job in jobs if job is not None for stage in job.stageIds)
+        for number, stage in enumerate(stages[: len(self.plan.stages)]):
+            found = tracker.getStageInfo(stage)
+            if found is None or number < self.stage or not found.numTasks:
+                continue
+            size = self.plan.bytes if number == 0 else 0
+            if number > self.stage and (found.numActiveTasks or found.numCompletedTasks):
+                self.stage = number
+                self.listener.stage(self.plan.stages[number].name, found.numTasks, size)
+            if number == self.stage:
+                done = found.numCompletedTasks
+                self.listener.progress(size * done // found.numTasks, done, {})
+
+    def _cancel(self, running: Background[Any]) -> None:
+        """Nothing of the run goes on: it was interrupted, where it still does."""
+        if running.is_alive():
+            with suppress(Exception):
+                Background(lambda: self.context.cancelJobGroup(self.plan.run)).finished(5)
+            running.finished(10)
+
+    def _outcome(self, reports: Sequence[Report]) -> Outcome:
+        """All reports as one. Raises RecordError where tasks together skipped more than may be."""
+        outcome = Outcome()
+        for report in sorted(reports, key=lambda report: report.task.stage):
+            for name, amount in report.counters.items():
+                outcome.counters[name] = outcome.counters.get(name, 0) + amount
+            outcome.bad += report.bad
+            outcome.groups += report.groups
+            outcome.tasks.append(report.task)
+            outcome.spilled += report.spilled
+            outcome.retried += report.failed
+            if report.part is not None:
+                outcome.parts.append(report.part)
+        beyond(outcome.bad, self.plan.settings.skip_bad)
+        outcome.parts.sort(key=lambda part: part.of)
+        outcome.details = {
+            "application": self.context.applicationId,
+            "master": self.context.master,
+            "python": self.context.pythonExec,
+        }
+        return outcome
+
+    def _tidy(self, names: set[str]) -> None:
+        """Remove what attempts left that were repeated, or ran beside the one that counts."""
+        import fsspec
+
+        files, folder = fsspec.url_to_fs(self.plan.staging)
+        for path in files.ls(folder, detail=False):
+            if path.rsplit("/", 1)[-1] not in names:
+                files.rm_file(path)
+
+
+def _absolute(split: Split) -> Split:
+    """A split as executors find it, whose current folder is another; people still read the name that was given."""
+    if "://" in split.path or os.path.isabs(split.path):  # noqa: PTH117 - a text all along
+        return split
+    if split.path == STANDARD_INPUT:
+        raise UnsupportedError("-: Spark's executors can't read this process's standard input; give a file")
+    extra = {"name": split.path, **split.extra}
+    return msgspec.structs.replace(split, path=os.path.abspath(split.path), extra=extra)  # noqa: PTH100

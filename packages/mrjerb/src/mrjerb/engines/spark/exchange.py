@@ -1,0 +1,147 @@
+"""What travels in a shuffle: pairs, and reports of tasks beside them, as bytes that Spark sorts and moves about.
+
+    element  = (sorting, data)
+    sorting  = partition (4 bytes), what sorts, task (4 bytes), number (8 bytes)
+    sorts    = the encoded key | keys.composite where values have an order | 00 for reports
+    data     = pickle of the value | pickle of a list of reports
+
+No encoded key begins with 00, so that reports come before all pairs of their partition. Task and number are last: the
+values of a key, where nothing else sorts them, come in the order of the inputs, whichever task was fetched first.
+
+Reports of a stage's tasks go with its output to the first partition, and from there on with that one's own report. Of a
+map task that was repeated, Spark lets a reader see one attempt's output, whole: so each task is counted once.
+"""
+
+import pickle
+from collections.abc import Iterable, Iterator
+from struct import Struct
+from typing import Any, Final
+
+import msgspec
+
+from mrjerb.groups import Chunk
+from mrjerb.job import Step
+from mrjerb.keys import composite, decode, encode
+from mrjerb.plan import BadRecord, Group, PartFile, TaskReport
+from mrjerb.shuffle import partition_for
+from mrjerb.stages import Function
+
+Element = tuple[bytes, bytes]
+
+HEAD: Final = Struct(">I")
+TAIL: Final = Struct(">IQ")
+REPORTS: Final = b"\0"
+RUN: Final = 500  # values of a key that are handed on together
+
+place_of = HEAD.unpack_from
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What one task did, as the driver hears of it when the run is over."""
+
+    task: TaskReport
+    counters: dict[str, int]
+    bad: list[BadRecord]
+    groups: list[Group]
+    spilled: int = 0
+    failed: int = 0
+    """How many attempts at the task failed before this one."""
+    part: PartFile | None = None
+
+
+def partition(sorting: bytes) -> int:
+    """Which partition an element goes to."""
+    return place_of(sorting)[0]
+
+
+class Sender:
+    """Makes pairs of a stage into elements. `function` wraps the stage's, and yields them without their last bytes."""
+
+    def __init__(self, step: Step, partitions: int, partitioner: str | None, task: int) -> None:
+        self._step, self._partitions, self._task = step, partitions, task
+        self._place = partition_for(step, partitioner)
+        self.number = 0
+        """Of elements, when all are sent."""
+
+    def function(self, function: Function) -> Function:
+        """What makes elements of an item: all that can go wrong with a pair happens at its record."""
+        order, place, partitions, pack = self._step.order, self._place, self._partitions, HEAD.pack
+
+        def plain(item: Any) -> Iterator[Element]:
+            for key, value in function(item) or ():
+                encoded = encode(key)
+                yield pack(place(encoded, partitions)) + encoded, pickle.dumps(value, 5)
+
+        def ordered(item: Any) -> Iterator[Element]:
+            assert order is not None
+            for key, value in function(item) or ():
+                head = pack(place(encode(key), partitions))
+                yield head + composite(key, order(key, value)), pickle.dumps(value, 5)
+
+        return plain if order is None else ordered
+
+    def numbered(self, elements: Iterable[Element]) -> Iterator[Element]:
+        """The elements with their last bytes."""
+        pack, task, number = TAIL.pack, self._task, 0
+        for sorting, data in elements:
+            yield sorting + pack(task, number), data
+            number += 1
+        self.number = number
+
+    def reports(self, reports: list[Report]) -> Element:
+        """What tells of this task, and of those before it."""
+        return HEAD.pack(0) + REPORTS + TAIL.pack(self._task, 0), pickle.dumps(reports, 5)
+
+
+class Received:
+    """The sorted elements of a partition: the reports that came with them, then the values of each key."""
+
+    def __init__(self, elements: Iterable[Element]) -> None:
+        self._elements = iter(elements)
+        self._first: Element | None = None
+        self.reports: list[Report] = []
+        for element in self._elements:
+            if not element[0].startswith(REPORTS, HEAD.size):
+                self._first = element
+                break
+            self.reports += pickle.loads(element[1])  # noqa: S301 - of our own tasks
+
+    def chunks(self) -> Iterator[Chunk]:
+        """`(encoded key or composite, values)`."""
+        if self._first is None:
+            return
+        loads, begin, end = pickle.loads, HEAD.size, -TAIL.size
+        last, values = self._first[0][begin:end], [loads(self._first[1])]
+        for sorting, data in self._elements:
+            key = sorting[begin:end]
+            if key != last or len(values) == RUN:
+                yield last, values
+                last, values = key, []
+            values.append(loads(data))
+        yield last, values
+
+
+class Largest:
+    """The groups of a partition with the most values."""
+
+    LIMIT: Final = 10
+
+    def __init__(self, stage: int, partition: int) -> None:
+        self._stage, self._partition = stage, partition
+        self._found: list[tuple[int, bytes]] = []
+        self._least = 1
+        self.number = 0
+
+    def told(self, key: bytes, number: int) -> None:
+        """A group is over, and had so many values."""
+        self.number += 1
+        if number > self._least:
+            self._found.append((number, key))
+            if len(self._found) > self.LIMIT:
+                self._found.remove(min(self._found))
+                self._least = min(self._found)[0]
+
+    def groups(self) -> list[Group]:
+        """What is told of them, the largest first."""
+        found = sorted(self._found, reverse=True)
+        return [Group(self._stage, repr(decode(key))[:200], number, self._partition) for number, key in found]
