@@ -5,7 +5,7 @@ from pathlib import Path
 import mrjerb
 
 INLINE = "inline"
-ENGINES = [INLINE, "local"]
+ENGINES = [INLINE, "local", "spark", "hadoop"]
 
 
 def run(job, inputs, output, engine, **settings):

@@ -93,3 +93,17 @@ def test_everything_is_spilled(examples, monkeypatch):
     """A memory that holds three pairs: what is written, cut, read back and merged is what was yielded."""
     with tiny_tables(monkeypatch):
         search(examples, "local", workers=2)
+
+
+@both(15)
+@pytest.mark.timeout(600)
+def test_spark(examples, on_spark):
+    """Tasks in Spark's own Python workers, through its shuffle."""
+    search(examples, on_spark)
+
+
+@both(3)
+@pytest.mark.timeout(600)
+def test_hadoop(examples, on_hadoop):
+    """Programs of Hadoop Streaming, through its sort. Each step is a job of some seconds."""
+    search(examples, on_hadoop)

@@ -3,16 +3,11 @@
 from pathlib import Path
 
 import pytest
-from engine_runs import ENGINES, INLINE, run
+from engine_runs import INLINE, run
 
 from mrjerb import JobError, MrjerbError, RecordError
 
 JOBS = Path(__file__).with_name("promise_jobs.py")
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request):
-    return request.param
 
 
 @pytest.fixture
