@@ -66,11 +66,13 @@ class Step:
 class Job:
     """The base of jobs that are classes. Its fields with a type, in a subclass, are the job's options.
 
-    input: how records are read: "auto" (by the file's name, else text), "text", "json", "csv", "tsv", "parquet".
+    input: how records are read: "auto" (by the file's name, else text), "text", "bytes", "json", "csv", "tsv",
+        "parquet"; or "path", where a record is a whole file, of which map gets the path.
     record: a msgspec.Struct, or another type that msgspec knows, which each record is checked against and made into.
     output: how pairs are written (see `outputs.protocols`), "json" unless said.
     sort_values: the values of a key come sorted by themselves. For another order, write `order(self, key, value)`.
     files: paths beside the job's file that travel with it; `self.file(name)` is where one is.
+    moves: its processes leave the folder that it is launched from, so inputs and output are told as whole paths.
     """
 
     input: ClassVar[str] = "auto"
@@ -78,6 +80,7 @@ class Job:
     output: ClassVar[str] = "json"
     sort_values: ClassVar[bool] = False
     files: ClassVar[Sequence[str]] = ()
+    moves: ClassVar[bool] = False
 
     def __init__(self, **options: Any) -> None:
         for option in options_of(type(self)):
@@ -99,6 +102,10 @@ class Job:
     def steps(self) -> Sequence[Step]:
         """The steps of the job: made of its methods `map`, `combine`, `reduce`, `order` and `partition`."""
         return [step_of(self)]
+
+    def made_with(self) -> dict[str, Any]:
+        """The options that make this job again, in another process."""
+        return {option.name: getattr(self, option.name) for option in options_of(type(self))}
 
     def count(self, name: str, amount: int = 1) -> None:
         """Add to a counter of the job. Counters of tasks that failed and were repeated count once."""

@@ -72,6 +72,11 @@ def prepare(job: Job, inputs: Sequence[str], settings: Settings, *, run: str = "
     return Prepared(plan, engine, inputs, files)
 
 
+def whole_path(name: str) -> str:
+    """A path that stays what it is in another folder."""
+    return name if name == "-" or "://" in name else str(Path.cwd() / name)
+
+
 def check(settings: Settings) -> None:
     """Raises UsageError for numbers and words that no engine could take."""
     for flag, number, least in (
@@ -105,6 +110,9 @@ def side_files_of(job: Job, settings: Settings) -> dict[str, str]:
 
 def launch(job: Job, inputs: Sequence[str], settings: Settings, listener: Listener, history: History) -> "Launched":
     """Run a job to its end, which the history knows in any case. Raises MrjerbError, whose `run` tells the Run."""
+    if job.moves:
+        inputs = [whole_path(name) for name in inputs]
+        settings = msgspec.structs.replace(settings, output=whole_path(settings.output))
     run = Run(
         run=new_run(),
         name=settings.name or name_of(job),

@@ -79,13 +79,13 @@ def found_in(module: ModuleType, name: str, target: str) -> JobCode:
         if not _is_job(kind):
             known = ", ".join(sorted(one.__name__ for one in _jobs_of(module))) or "none"
             raise JobError(f"{target}: {name} is no class of mrjerb's Job; those in it are: {known}")
-        return JobCode(module, kind)
+        return JobCode(module, job_class(kind))
     kinds = _jobs_of(module)
     if len(kinds) > 1:
         names = ", ".join(kind.__name__ for kind in kinds)
         raise JobError(f"{target} defines several jobs: {names}; name one: {target}:{kinds[0].__name__}")
     if kinds:
-        return JobCode(module, kinds[0])
+        return JobCode(module, job_class(kinds[0]))
     if not any(callable(getattr(module, function, None)) for function in FUNCTIONS):
         raise JobError(f"{target}: no job is in it: write a class of mrjerb.Job, or a generator `def map(record)`")
     return JobCode(module, None)
@@ -100,7 +100,7 @@ def source_of(job: Job) -> Source | None:
     path = getattr(module, "__file__", None)
     if module is None or path is None or "<locals>" in name or (functions is not None and name):
         return None
-    options = {option.name: getattr(job, option.name) for option in options_of(type(job))}
+    options = job.made_with()
     return Source(str(Path(path).resolve()), name, options, module.__name__)
 
 
@@ -112,7 +112,7 @@ def job_of(source: Source) -> Job:
     found: Any = module
     for part in source.name.split(".") if source.name else ():
         found = getattr(found, part)
-    return JobCode(module, found if source.name else None).make(source.options)
+    return JobCode(module, job_class(found) if source.name else None).make(source.options)
 
 
 def _module_of_source(source: Source) -> ModuleType:
@@ -151,6 +151,7 @@ def _name_for(path: Path) -> str:
 
 def _run_file(path: Path, name: str) -> ModuleType:
     """Load a file as a module of a name. Raises JobError."""
+    _stand_in(path)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise JobError(f"{path}: is no Python file; its name ends with .py")
@@ -169,6 +170,15 @@ def _run_file(path: Path, name: str) -> ModuleType:
         raise
     _stamps[name] = stamp
     return module
+
+
+def _stand_in(path: Path) -> None:
+    """Where a file imports mrjob, have that be found in our `compat`."""
+    if b"mrjob" in (code := path.read_bytes()):
+        from mrjerb.compat.modules import imports_mrjob, install
+
+        if imports_mrjob(code):
+            install()
 
 
 def _imported(name: str, target: str) -> ModuleType:
@@ -203,7 +213,12 @@ def _jobs_of(module: ModuleType) -> list[type[Job]]:
 
 
 def _is_job(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Job)
+    return isinstance(kind, type) and (issubclass(kind, Job) or hasattr(kind, "mrjerb_job"))
+
+
+def job_class(kind: Any) -> type[Job]:
+    """A class of Job; of another framework's job, the one that `mrjerb_job()` says runs it (see `compat`)."""
+    return kind if issubclass(kind, Job) else kind.mrjerb_job()
 
 
 def _is_file_of(module: ModuleType, path: str) -> bool:

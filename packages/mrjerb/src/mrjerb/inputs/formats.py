@@ -5,6 +5,8 @@ from typing import Final
 from mrjerb.errors import InputError
 
 TEXT: Final = "text"
+BYTES: Final = "bytes"
+PATH: Final = "path"
 JSON: Final = "json"
 CSV: Final = "csv"
 TSV: Final = "tsv"
@@ -12,8 +14,8 @@ PARQUET: Final = "parquet"
 EVENTLOG: Final = "eventlog"
 AUTO: Final = "auto"
 
-FORMATS: Final = (TEXT, JSON, CSV, TSV, PARQUET)
-LINES: Final = (TEXT, JSON)
+FORMATS: Final = (TEXT, BYTES, JSON, CSV, TSV, PARQUET, PATH)
+LINES: Final = (TEXT, BYTES, JSON)
 
 _FORMAT_ENDINGS: Final = {
     ".csv": CSV,

@@ -7,9 +7,9 @@ from typing import IO, Any
 from mrjerb.errors import InputError
 from mrjerb.inputs import Block, Until
 from mrjerb.inputs.files import opened, why
-from mrjerb.inputs.formats import JSON, TEXT
+from mrjerb.inputs.formats import BYTES, JSON, PATH, TEXT
 from mrjerb.inputs.lines import lines
-from mrjerb.inputs.records import MARK, Decode, blocks_of, json_decoder, texts
+from mrjerb.inputs.records import MARK, Decode, blocks_of, bytes_of, json_decoder, texts
 from mrjerb.plan import Split
 
 
@@ -22,14 +22,17 @@ def read(split: Split, *, record: Any = None, until: Until | None = None) -> Ite
     """The records of a split, in blocks.
 
     record: the type that each record is made into (a msgspec.Struct, dataclass, or union of tagged structs); None gives
-    a `str` of text, any value of JSON, a dict of a row.
+    a `str` of text, `bytes` of bytes, any value of JSON, a dict of a row; of a file as a whole, its path.
     until: asked before each block with the place of its first byte, and answers where the split ends by now; what
     begins at that place or behind it is another's. Only asked where `splitting.cuttable(split)`.
 
     Raises InputError for what can't be read; a record that is none comes as `Block.bad`.
     """
-    if split.format in (TEXT, JSON):
+    if split.format in (TEXT, BYTES, JSON):
         yield from _read_lines(split, record, until)
+        return
+    if split.format == PATH:
+        yield Block([split.path], lambda _: name_of(split), lambda _: split.path, split.size)
         return
     raise InputError(f"{name_of(split)}: format {split.format!r} is not known")
 
@@ -38,6 +41,8 @@ def decoder_of(split: Split, record: Any) -> tuple[Decode, bool]:
     """How lines are decoded, and whether blank ones are records."""
     if split.format == TEXT and record is None:
         return texts, True
+    if split.format == BYTES:
+        return bytes_of, True
     return json_decoder(record), False
 
 
@@ -48,7 +53,7 @@ def _read_lines(split: Split, record: Any, until: Until | None) -> Iterator[Bloc
     try:
         with closing(opened(split.path)) as file:
             for position, data in lines(file, name, split.start, split.end, until):
-                content = data.removeprefix(MARK) if not position else data
+                content = data if position or split.format == BYTES else data.removeprefix(MARK)
                 yield from blocks_of(name, content, len(data), decode, counted.numbering(), blanks=blanks)
                 counted.add(data.count(b"\n"))
     except OSError as error:

@@ -100,6 +100,14 @@ def texts(data: bytes) -> list[str]:
     return found
 
 
+def bytes_of(data: bytes) -> list[Any]:
+    """Lines as they are, without their line feeds."""
+    found = data.split(b"\n")
+    if not found[-1]:
+        found.pop()
+    return found
+
+
 def json_decoder(record: Any) -> Decode:
     """Decodes JSON lines, each into a `record`, or into plain values where that is None."""
     if record is not None:

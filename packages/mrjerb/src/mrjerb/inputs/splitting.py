@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
+from mrjerb.inputs.formats import PATH
 from mrjerb.inputs.resolving import InputFile
 from mrjerb.plan import MEGABYTE, Split
 
@@ -30,6 +31,8 @@ def cuttable(split: Split) -> bool:
 
 def _of_file(file: InputFile, size: int) -> list[Split]:
     """A file in equal pieces of about `size`; none where it is empty."""
+    if file.format == PATH:
+        return [Split(file.path, 0, file.size, file.format)]
     if not file.size:
         return []
     count = max(1, round(file.size / size)) if file.splittable else 1

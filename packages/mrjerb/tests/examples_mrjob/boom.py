@@ -1,0 +1,5 @@
+"""A job that always fails."""
+
+
+def map(line):
+    raise Exception("BOOM")
