@@ -42,7 +42,7 @@ def inputs_of(plan: Plan, places: Places, work: str, own: str) -> Inputs:
     if splits and _hadoop_reads(splits):
         names = {seen_by_hadoop(split.path): split for split in splits}
         files = {
-            told_by_hadoop(name): HadoopFile(at, name_of(split), split.format)
+            told_by_hadoop(name): HadoopFile(at, name_of(split), _absolute(split.path), split.format)
             for at, (name, split) in enumerate(names.items())
         }
         return Inputs(list(names), lines=True, files=files)
@@ -78,10 +78,16 @@ def lines_of(splits: Sequence[Split]) -> bytes:
     """Splits as lines, each with its place among the inputs; paths are made absolute, for tasks run elsewhere."""
     lines: list[bytes] = []
     for at, split in enumerate(splits):
-        absolute = split.path if is_url(split.path) else os.path.abspath(split.path)  # noqa: PTH100
         extra = {**split.extra, "name": name_of(split)}
-        lines.append(msgspec.json.encode((at, msgspec.structs.replace(split, path=absolute, extra=extra))) + b"\n")
+        lines.append(
+            msgspec.json.encode((at, msgspec.structs.replace(split, path=_absolute(split.path), extra=extra))) + b"\n"
+        )
     return b"".join(lines)
+
+
+def _absolute(path: str) -> str:
+    """A path for tasks that run in other folders."""
+    return path if is_url(path) else os.path.abspath(path)  # noqa: PTH100 - links stay as they were given
 
 
 def told_by_hadoop(name: str) -> str:

@@ -140,6 +140,7 @@ def _settings(job: StreamingJob, plan: Plan) -> dict[str, str]:
     if settings.split_size is not None and job.lines:
         found["mapreduce.job.maps"] = str(max(1, -(-plan.bytes // settings.split_size)))
         found["mapreduce.input.fileinputformat.split.minsize"] = str(settings.split_size)
+        found["fs.local.block.size"] = str(settings.split_size)  # the local runner goes by this alone
     if job.final and settings.compression:
         found["mapreduce.output.fileoutputformat.compress"] = "true"
         found["mapreduce.output.fileoutputformat.compress.codec"] = CODECS[settings.compression]
