@@ -4,8 +4,11 @@ import hadoop_home
 import pytest
 from engine_runs import ENGINES
 
+DEFAULT = [one if one != "hadoop" else pytest.param(one, marks=pytest.mark.slow) for one in ENGINES]
+"""On Hadoop each run takes seconds; its own tests hold it to the same promises in fewer runs."""
 
-@pytest.fixture(params=ENGINES)
+
+@pytest.fixture(params=DEFAULT)
 def engine(request):
     """The name of an engine, which has what it needs: a SparkContext that all share, the command `hadoop`."""
     return ready(request, request.param)

@@ -19,7 +19,8 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from mrjerb.errors import EngineError, JobError
+from mrjerb.errors import EngineError
+from mrjerb.running import stuck
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -110,23 +111,11 @@ def _blocks(chunks: Iterable[Chunk], sizes: _Sizes) -> Iterator[tuple[list[bytes
 
 
 def _pickled(keys: list[bytes], lists: list[list[Any]]) -> bytes:
-    """Keys and their values as bytes. Raises JobError, which shows the first value that can't travel."""
+    """Keys and their values as bytes. Raises JobError where a value can't be."""
     try:
         return pickle.dumps((keys, lists), 5)
     except Exception as error:
-        raise JobError(
-            f"{_stuck(lists)} can't be pickled, to travel to its reduce: {error}; yield plain values"
-        ) from None
-
-
-def _stuck(lists: list[list[Any]]) -> str:
-    """The first value that can't be pickled, as a text."""
-    for value in (value for values in lists for value in values):
-        try:
-            pickle.dumps(value, 5)
-        except Exception:
-            return f"the value {value!r:.200}"
-    return "a value"
+        raise stuck((value for values in lists for value in values), error) from None
 
 
 def read_segment(segment: Segment, read: Callable[[int], None] | None = None) -> Iterator[Block]:
