@@ -105,10 +105,8 @@ def stuck(values: Iterable[Any], error: Exception) -> JobError:
         try:
             pickle.dumps(value, 5)
         except Exception:
-            return JobError(
-                f"the value {value!r:.200} can't be pickled, to travel to a reduce: {error}; yield plain values"
-            )
-    return JobError(f"values can't be pickled, to travel to a reduce: {error}; yield plain values")
+            return JobError(f"the value {value!r:.200} can't travel to a reduce: {error}; yield what pickle takes")
+    return JobError(f"values can't travel to a reduce: {error}; yield what pickle takes")
 
 
 def set_path(job: Job, path: str | None) -> None:

@@ -66,7 +66,8 @@ def test_bad_records_are_kept_aside(engine, inputs):
     inputs[0].write_text("a\nbad record 1\nb\n")
     inputs[1].write_text("bad record 2\nbad key\nb\n")
     if engine == "hadoop":
-        return refused(inputs, engine)
+        refused(inputs, engine)
+        return
     lines, result = ran("Fails", inputs, engine, skip_bad=3)
     assert sorted(lines) == ["'a'\t1", "'b'\t2"]
     where = {bad.where: bad.raw for bad in result.bad}
@@ -81,7 +82,8 @@ def test_one_bad_record_too_many(engine, inputs):
     inputs[0].write_text("a\nbad record 1\nb\n")
     inputs[1].write_text("bad record 2\nb\n")
     if engine == "hadoop":
-        return refused(inputs, engine)
+        refused(inputs, engine)
+        return
     assert isinstance(failed("Fails", inputs, engine, skip_bad=1), RecordError)
 
 
