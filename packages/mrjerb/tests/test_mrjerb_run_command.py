@@ -3,39 +3,10 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-MRJERB = str(Path(sys.executable).parent / "mrjerb")
-COUNT = '''
-from typing import Annotated
-
-from mrjerb import Job
-
-
-class Count(Job):
-    """How often each word is there."""
-
-    least: Annotated[int, "rarer words are left out"] = 1
-    only: list[str] = []
-    upper: bool = False
-
-    def map(self, line):
-        self.count("lines")
-        for word in line.split():
-            if not self.only or word in self.only:
-                yield word.upper() if self.upper else word, 1
-
-    def combine(self, word, counts):
-        yield word, sum(counts)
-
-    def reduce(self, word, counts):
-        found = sum(counts)
-        if found >= self.least:
-            yield word, found
-'''
+from launched import COUNT, MRJERB, mrjerb, pairs
 
 
 @pytest.fixture
@@ -47,19 +18,6 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "one.txt").write_text("a b a\n")
     (tmp_path / "two.txt").write_text("a c\n")
     return tmp_path
-
-
-def mrjerb(*arguments, code=0):
-    """What the command writes, on both streams; it ends with `code`."""
-    done = subprocess.run([MRJERB, *arguments], capture_output=True, text=True, timeout=100)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
-
-
-def pairs(folder):
-    """The pairs of an output."""
-    lines = [line for part in sorted(folder.glob("part-*")) for line in part.read_text().splitlines()]
-    return {json.loads(key): json.loads(value) for key, value in (line.split("\t") for line in lines)}
 
 
 def test_a_run_says_what_it_wrote(folder):

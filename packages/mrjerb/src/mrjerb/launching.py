@@ -17,7 +17,6 @@ import msgspec
 
 from mrjerb import signals
 from mrjerb.engines import Engine, Listener, engine_named
-from mrjerb.engines.local.pool import processors
 from mrjerb.errors import EngineError, Interrupted, MrjerbError, RecordError, UsageError
 from mrjerb.history import FAILED, INTERRUPTED, SUCCEEDED, Failure, History, Run, new_run, slowest, this_process
 from mrjerb.inputs.resolving import InputFile, resolve
@@ -28,6 +27,7 @@ from mrjerb.outputs.parts import ending
 from mrjerb.outputs.publish import Staging
 from mrjerb.plan import Outcome, Plan, Settings
 from mrjerb.stages import stages_of
+from mrjerb.tabs import ended, with_tabs
 
 CLEANUPS: Final = ("always", "success", "never")
 SKIP_HINT: Final = "--skip-bad N tolerates up to N such records and keeps them; --debug stops in the job, in pdb"
@@ -46,6 +46,8 @@ class Prepared:
 
 def prepare(job: Job, inputs: Sequence[str], settings: Settings, *, run: str = "") -> Prepared:
     """Check all that can be known before, and plan. Nothing is written. Raises MrjerbError."""
+    from mrjerb.engines.local.pool import processors  # brings multiprocessing, which an executor has no need of
+
     engine = engine_named(settings.engine)
     check(settings)
     engine.check(settings)
@@ -124,7 +126,7 @@ def launch(job: Job, inputs: Sequence[str], settings: Settings, listener: Listen
         settings=_asked(settings),
         process=this_process(),
     )
-    launched = Launched(run, Outcome(), history, listener)
+    launched = Launched(run, Outcome(), history, with_tabs(listener, run.name))
     launched.keep()
     try:
         launched.through(job, inputs, settings)
@@ -191,16 +193,20 @@ class Launched:
         run.status, run.seconds = SUCCEEDED, time.time() - run.began
         with suppress(OSError):
             self.history.keep_bad(run, outcome.bad)
-        self.keep()
-        self.history.prune()
+        self.over()
 
     def failed(self, error: BaseException) -> None:
         """Nothing was published: say why."""
         self.run.status = INTERRUPTED if isinstance(error, Interrupted) else FAILED
         self.run.seconds = time.time() - self.run.began
         self.run.error = failure_of(error)
+        self.over()
+
+    def over(self) -> None:
+        """The run is over, in whichever way."""
         self.keep()
         self.history.prune()
+        ended(self.listener, self.run)
 
     def gathered(self) -> None:
         """The outcome becomes the run's."""
@@ -225,7 +231,7 @@ def as_mrjerb(error: BaseException) -> MrjerbError | None:
     if isinstance(error, MrjerbError):
         return error
     if isinstance(error, KeyboardInterrupt):
-        interrupted = Interrupted(f"ended by {error or 'Ctrl-C'}; nothing was published")
+        interrupted = Interrupted(f"ended by {str(error) or 'Ctrl-C'}; nothing was published")
         interrupted.exit_code = signals.exit_code(error)
         return interrupted
     if isinstance(error, OSError):

@@ -112,11 +112,9 @@ class Bar(Quiet):
 
     def far(self, done: int, tasks: int, seconds: float) -> str:
         """`120 MB of 1.2 GB, 80 MB/s, 3 of 12 tasks`."""
-        words = [f"{tasks} of {counted(self.tasks, 'task')}"]
-        if self.size and done:
-            words = [f"{shown_size(done)} of {shown_size(self.size)}", *words]
-            if seconds > 1:
-                words.insert(1, f"{shown_size(done / seconds)}/s")
+        words = [f"{shown_size(done)} of {shown_size(self.size)}"] if self.size and done else []
+        words += [f"{shown_size(done / seconds)}/s"] if words and seconds > 1 else []
+        words += [f"{tasks} of {counted(self.tasks, 'task')}"] if tasks or not words else []
         return ", ".join(words)
 
     def say(self, message: str) -> None:
