@@ -95,14 +95,14 @@ def test_everything_is_spilled(examples, monkeypatch):
         search(examples, "local", workers=2)
 
 
-@both(15)
+@both(10)
 @pytest.mark.timeout(600)
 def test_spark(examples, on_spark):
     """Tasks in Spark's own Python workers, through its shuffle."""
     search(examples, on_spark)
 
 
-@both(3)
+@both(2)
 @pytest.mark.timeout(600)
 def test_hadoop(examples, on_hadoop):
     """Programs of Hadoop Streaming, through its sort. Each step is a job of some seconds."""
