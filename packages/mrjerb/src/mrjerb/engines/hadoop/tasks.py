@@ -16,7 +16,18 @@ from typing import IO, Any, Final
 import msgspec
 
 from mrjerb.engines.hadoop.lines import HadoopFile, blocks_of_file
-from mrjerb.engines.hadoop.reports import GROUP, KEYS, PLACES, TASK, Heartbeat, count, failed, place_of, task_name
+from mrjerb.engines.hadoop.reports import (
+    GROUP,
+    KEYS,
+    PLACES,
+    TASK,
+    Heartbeat,
+    count,
+    failure_line,
+    place_of,
+    say,
+    task_name,
+)
 from mrjerb.engines.hadoop.sinks import Combining, Lines, Shuffle, Sink
 from mrjerb.engines.hadoop.wire import PREFIX, chunks
 from mrjerb.errors import EngineError, RecordError
@@ -66,7 +77,7 @@ def main(folder: str, kind: str, number: int) -> None:
     except BrokenPipeError:  # Hadoop has ended the task
         os._exit(1)
     except BaseException as error:
-        failed(_as_launched(error, Path(folder)))
+        say(failure_line(_as_launched(error, Path(folder))))
         sys.stderr.flush()
         os._exit(1)  # nothing of the job's own can hold it up
 
