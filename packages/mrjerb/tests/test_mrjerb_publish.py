@@ -1,6 +1,9 @@
 """The output appears at once or not at all, and nothing but what was asked for is ever taken away."""
 
 import gzip
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -129,3 +132,63 @@ def test_an_output_that_came_meanwhile(tmp_path):
     with pytest.raises(OutputError, match="is there already"):
         staging.publish({})
     assert (tmp_path / "out" / "theirs").exists()
+
+
+def test_an_output_within_an_input(tmp_path):
+    """What is written into a folder that is read would be read with it next time: refused."""
+    (tmp_path / "in").mkdir()
+    with pytest.raises(OutputError, match="lies in the input"):
+        Staging.create(str(tmp_path / "in" / "out"), "r1", overwrite=False, inputs=[str(tmp_path / "in")])
+
+
+def test_tables_without_a_row_are_left_out(tmp_path):
+    """A CSV file without a header, or a Parquet file without columns, would stop those who read the folder."""
+    staging = Staging.create(str(tmp_path / "out"), "r1", overwrite=False)
+    parts = []
+    for partition, rows in enumerate(([], [{"a": 1}], [])):
+        writer = open_part(staging.folder, f"t{partition}", format="parquet", compression="")
+        for row in rows:
+            writer.write(None, row)
+        name, number, size = writer.close()
+        parts.append(PartFile(name, number, size, (partition, 0)))
+    assert [part.name for part in staging.numbered(parts)] == ["part-00000.parquet"]
+    staging.publish({})
+    assert names(tmp_path / "out") == ["_SUCCESS", "_manifest.json", "part-00000.parquet"]
+
+
+PRINTING = """
+import sys
+from mrjerb.outputs.parts import open_part
+from mrjerb.outputs.publish import Staging
+from mrjerb.plan import PartFile
+staging = Staging.create("-", "r1", overwrite=False, tmp=sys.argv[1])
+parts = []
+for partition in range(3):
+    writer = open_part(staging.folder, f"t{partition}", format=sys.argv[2], compression="")
+    for number in range(int(sys.argv[3])):
+        writer.write(f"k{partition}", number)
+    parts.append(PartFile(*writer.close(), (partition, 0)))
+staging.numbered(parts)
+staging.publish({})
+"""
+
+
+def printed(tmp_path, form, number, **given):
+    command = [sys.executable, "-c", PRINTING, str(tmp_path), form, str(number)]
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, check=True, **given)
+
+
+def test_printing(tmp_path):
+    """`-` prints the parts in their order, a table's header once, and leaves no file."""
+    assert printed(tmp_path, "json", 1, stdout=subprocess.PIPE).stdout == '"k0"\t0\n"k1"\t0\n"k2"\t0\n'
+    assert printed(tmp_path, "csv", 1, stdout=subprocess.PIPE).stdout == "key,value\nk0,0\nk1,0\nk2,0\n"
+    assert names(tmp_path) == []
+
+
+def test_printing_to_a_reader_that_ends_early(tmp_path):
+    """`mrjerb run … -o - | head` is no error, and says nothing."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    assert printed(tmp_path, "json", 100_000, stdout=writer).stderr == ""
+    os.close(writer)
+    assert names(tmp_path) == []

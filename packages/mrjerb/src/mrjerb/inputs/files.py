@@ -13,6 +13,13 @@ def is_url(path: str) -> bool:
     return bool(_URL.match(path))
 
 
+def local_path(path: str) -> str | None:
+    """The path on this machine of a path or a `file://` URL; None for what lies elsewhere."""
+    if path.startswith("file://"):
+        return path.removeprefix("file://")
+    return None if is_url(path) or path.startswith("eventlog:") else path
+
+
 def opened(path: str) -> IO[bytes]:
     """A file's bytes, from its beginning. Raises OSError, and InputError where nothing knows such URLs."""
     if not is_url(path):

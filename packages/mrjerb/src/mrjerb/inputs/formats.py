@@ -16,6 +16,7 @@ AUTO: Final = "auto"
 
 FORMATS: Final = (TEXT, BYTES, JSON, CSV, TSV, PARQUET, PATH)
 LINES: Final = (TEXT, BYTES, JSON)
+ROWS: Final = (CSV, TSV)
 
 _FORMAT_ENDINGS: Final = {
     ".csv": CSV,

@@ -12,6 +12,7 @@ from mrjerb.errors import InputError
 
 BLOCK: Final = 1 << 20
 LONGEST: Final = 256 << 20  # bytes of a line; a longer one is most likely no line at all
+ENDLESS: Final = 1 << 62  # the end of what is read to its end, wherever that is
 TAIL: Final = 1 << 16  # bytes read behind a split's end, to complete its last line
 
 Lines = tuple[int, bytes]
@@ -42,6 +43,8 @@ def lines(
             more = file.read(max(min(block, left) if left > 0 else TAIL, len(held)))  # as long as it may yet be
             if not more:
                 _check_end(path, position + len(held), end)
+                if not held:
+                    return
                 cut = len(held)
             elif len(held) > LONGEST:
                 raise InputError(
@@ -83,7 +86,7 @@ def _cut(held: bytes, size: int) -> int:
 
 
 def _check_end(path: str, at: int, end: int) -> None:
-    if at < end:
+    if at < end != ENDLESS:
         raise InputError(
             f"{path}: ends at byte {at:,}, but was {end:,} bytes or longer when the run began: "
             "it was changed meanwhile. Run again when it is complete"

@@ -14,7 +14,6 @@ from mrjerb.inputs import Block
 from mrjerb.plan import BadRecord
 
 RAW: Final = 2000  # bytes of a bad line that are kept
-MARK: Final = b"\xef\xbb\xbf"  # which some programs write before UTF-8
 
 Numbering = Callable[[], int]
 """How many lines of the file are before a block."""

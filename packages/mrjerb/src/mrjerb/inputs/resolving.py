@@ -8,13 +8,16 @@ import glob
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from mrjerb.errors import InputError
-from mrjerb.inputs.files import why
-from mrjerb.inputs.formats import LINES, compression_of, format_of
+from mrjerb.inputs.files import local_path, why
+from mrjerb.inputs.formats import LINES, PARQUET, ROWS, compression_of, format_of
+
+SCAN: Final = "eventlog:"
+WORTH_CUTTING: Final = 4 << 20  # bytes of a file of rows
 
 
 class InputFile(msgspec.Struct, frozen=True):
@@ -42,25 +45,56 @@ def resolve(inputs: Sequence[str], *, format: str | None, record: Any) -> list[I
 
 
 def _files_of(name: str, format: str | None, typed: bool) -> Iterator[InputFile]:  # noqa: A002
-    for path in _local_paths(name):
-        yield local_file(path, format, typed)
+    if name.startswith(SCAN):
+        from mrjerb.inputs.scans import scan_file
+
+        yield scan_file(name, format)
+    elif name == "-":
+        from mrjerb.inputs.standard_input import kept_input
+
+        yield local_file(kept_input(), format, typed, {"name": "standard input"})
+    elif local_path(name) is None:
+        from mrjerb.inputs.remote import remote_files
+
+        for url, size, version in remote_files(name):
+            extra = {"endless": True} if size is None else {}
+            yield _described(url, size or 0, version, format_of(url, given=format, typed=typed), extra)
+    else:
+        for path in _local_paths(local_path(name) or name):
+            yield local_file(path, format, typed)
 
 
-def local_file(path: str, format: str | None, typed: bool) -> InputFile:  # noqa: A002
+def local_file(path: str, format: str | None, typed: bool, extra: Mapping[str, Any] = {}) -> InputFile:  # noqa: A002
     """A file of this machine. Raises InputError where it can't be read."""
+    found = format_of(path, given=format, typed=typed)
     try:
         state = Path(path).stat()
-        with open(path, "rb"):  # noqa: PTH123
+        with open(path, "rb"):  # noqa: PTH123 - only to see whether that can be done
             pass
+        plain = found in ROWS and not compression_of(path) and _without_quotes(path, state.st_size)
     except OSError as error:
-        raise InputError(f"{path}: can't be read: {why(error)}") from None
-    return _described(path, state.st_size, str(state.st_mtime_ns), format, typed)
+        raise InputError(f"{extra.get('name', path)}: can't be read: {why(error)}") from None
+    return _described(path, state.st_size, str(state.st_mtime_ns), found, extra, plain=plain)
 
 
-def _described(path: str, size: int, version: str, format: str | None, typed: bool) -> InputFile:  # noqa: A002
-    found = format_of(path, given=format, typed=typed)
+def _described(
+    path: str, size: int, version: str, form: str, extra: Mapping[str, Any], *, plain: bool = False
+) -> InputFile:
+    """A file of which all is known. plain: of rows, each of which is a line."""
     compression = compression_of(path)
-    return InputFile(path, size, version, found, compression, found in LINES and not compression)
+    if form == PARQUET and (compression or extra.get("endless")):
+        raise InputError(f"{path}: Parquet is read at several places; give the file as it is, uncompressed, here")
+    cut = not compression and not extra.get("endless") and (form in LINES or form == PARQUET or plain)
+    return InputFile(path, size, version, form, compression, cut, extra)
+
+
+def _without_quotes(path: str, size: int) -> bool:
+    """Whether a file of rows may be cut. Small ones are not worth the look."""
+    if size < WORTH_CUTTING:
+        return False
+    from mrjerb.inputs.rows import without_quotes
+
+    return without_quotes(path)
 
 
 def _local_paths(name: str) -> list[str]:
@@ -70,6 +104,8 @@ def _local_paths(name: str) -> list[str]:
     if not glob.has_magic(name):
         raise InputError(f"{name}: no such file or folder; check the path, it is taken from {Path.cwd()}")
     found = sorted(path for path in glob.glob(name, recursive=True) if not _hidden(path))  # noqa: PTH207
+    if "**" in name:  # which follows links back up
+        found = list({os.path.realpath(path): path for path in reversed(found)}.values())[::-1]
     paths = list(
         dict.fromkeys(file for path in found for file in (_in_folder(path) if Path(path).is_dir() else [path]))
     )
@@ -90,11 +126,17 @@ def _of_path(name: str) -> list[str]:
 def _in_folder(folder: str) -> list[str]:
     """The files of a folder and below it, sorted."""
     found: list[str] = []
+    seen: set[str] = set()
 
     def failed(error: OSError) -> None:
         raise InputError(f"{error.filename}: can't be read: {why(error)}")
 
     for at, folders, names in os.walk(folder, onerror=failed, followlinks=True):
+        real = os.path.realpath(at)
+        if real in seen:  # a link back up
+            folders.clear()
+            continue
+        seen.add(real)
         folders[:] = [one for one in folders if not _hidden(one)]
         found += [os.path.join(at, one) for one in names if not _hidden(one)]  # noqa: PTH118 - as the name was given
     return sorted(found)

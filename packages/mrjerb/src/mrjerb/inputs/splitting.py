@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-from mrjerb.inputs.formats import PATH
+from mrjerb.inputs.formats import EVENTLOG, PARQUET, PATH
 from mrjerb.inputs.resolving import InputFile
 from mrjerb.plan import MEGABYTE, Split
 
@@ -31,13 +31,26 @@ def cuttable(split: Split) -> bool:
 
 def _of_file(file: InputFile, size: int) -> list[Split]:
     """A file in equal pieces of about `size`; none where it is empty."""
+    if file.format == EVENTLOG:
+        from mrjerb.inputs.scans import scan_splits
+
+        return scan_splits(file, size)
     if file.format == PATH:
         return [Split(file.path, 0, file.size, file.format)]
-    if not file.size:
+    if not file.size and not file.extra.get("endless"):
         return []
     count = max(1, round(file.size / size)) if file.splittable else 1
     edges = [file.size * piece // count for piece in range(count + 1)]
-    extra = dict(file.extra)
-    if file.splittable:
-        extra["cuttable"] = True
+    if file.format == PARQUET and count > 1:
+        edges = _at_groups(file, edges)
+    extra = {**file.extra, "cuttable": True} if file.splittable else file.extra
     return [Split(file.path, start, end, file.format, file.compression, extra) for start, end in pairwise(edges)]
+
+
+def _at_groups(file: InputFile, edges: list[int]) -> list[int]:
+    """The edges moved to where the next row group begins, so that no piece is without one."""
+    from mrjerb.inputs.tables import row_groups
+
+    begins = row_groups(file.path, file.path)
+    moved = {next((place for place in begins if place >= edge), file.size) for edge in edges[1:-1]}
+    return sorted({0, *moved, file.size})

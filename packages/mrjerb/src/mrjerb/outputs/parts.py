@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
 from mrjerb.errors import EngineError, UsageError
-from mrjerb.inputs.files import why
-from mrjerb.outputs.protocols import encoder
+from mrjerb.inputs.chunks import zstd_module
+from mrjerb.inputs.files import filesystem_of, is_url, why
+from mrjerb.outputs.protocols import PROTOCOLS, encoder
 
 BUFFER: Final = 1 << 20
 COMPRESSIONS: Final = {"": "", "gzip": ".gz", "zstd": ".zst"}
+TABLES: Final = {"csv": ".csv", "tsv": ".tsv", "parquet": ".parquet"}
+FORMATS: Final = (*PROTOCOLS, *TABLES)
 
 
 class PartWriter(Protocol):
@@ -32,10 +35,15 @@ class PartWriter(Protocol):
 
 
 def ending(output_format: str, compression: str) -> str:
-    """What a part's name ends with: nothing for lines, as Hadoop's `part-00000`."""
+    """What a part's name ends with: nothing for lines, as Hadoop's `part-00000`, or `.csv` …; then `.gz`, `.zst`.
+
+    Parquet is compressed within. Raises UsageError for a name that is not known.
+    """
     if compression not in COMPRESSIONS:
         raise UsageError(f"compression {compression!r} is not known; there are gzip and zstd")
-    return COMPRESSIONS[compression]
+    if output_format not in FORMATS:
+        raise UsageError(f"output format {output_format!r} is not known; there are {', '.join(FORMATS)}")
+    return TABLES.get(output_format, "") + ("" if output_format == "parquet" else COMPRESSIONS[compression])
 
 
 def open_part(folder: str, name: str, *, format: str, compression: str) -> PartWriter:  # noqa: A002 - as the flag
@@ -43,7 +51,16 @@ def open_part(folder: str, name: str, *, format: str, compression: str) -> PartW
 
     Raises UsageError for an unknown format or compression, EngineError where the file can't be made.
     """
-    return LinePart(PartPath(folder, name + ending(format, compression)), format, compression)
+    path = PartPath(folder, name + ending(format, compression))
+    if format == "parquet":
+        from mrjerb.outputs.tables import TablePart
+
+        return TablePart(path, compression)
+    if format in TABLES:
+        from mrjerb.outputs.rows import row_put
+
+        return LinePart(path, compression, lambda file: row_put(file, format))
+    return LinePart(path, compression, lambda file: line_put(file, format))
 
 
 class PartPath:
@@ -56,38 +73,65 @@ class PartPath:
     def open(self) -> IO[bytes]:
         """The file, empty. Raises EngineError."""
         try:
-            return open(self.path, "wb", buffering=0)  # noqa: PTH123
+            if not is_url(self.path):
+                return open(self.path, "wb", buffering=0)  # noqa: PTH123
+            filesystem, inside = filesystem_of(self.path)
+            return filesystem.open(inside, "wb")
         except OSError as error:
             raise self.failed(error) from None
 
     def size(self) -> int:
         """Its bytes, once it is closed."""
-        return Path(self.path).stat().st_size
+        if not is_url(self.path):
+            return Path(self.path).stat().st_size
+        filesystem, inside = filesystem_of(self.path)
+        filesystem.invalidate_cache(inside)
+        return filesystem.size(inside)
 
-    def remove(self) -> None:
-        """Remove it, if it is there."""
-        with suppress(OSError):
-            Path(self.path).unlink()
+    def drop(self, file: IO[bytes]) -> None:
+        """Close a file that was not written to its end, and remove it."""
+        if not is_url(self.path):
+            with suppress(OSError):
+                file.close()
+            with suppress(OSError):
+                Path(self.path).unlink()
+            return
+        with suppress(Exception):
+            file.discard()  # type: ignore[attr-defined] - an upload that was not finished
+        file.closed = True  # type: ignore[misc] - or closing it would write it
+        filesystem, inside = filesystem_of(self.path)
+        with suppress(Exception):
+            filesystem.rm_file(inside)
 
     def failed(self, error: OSError) -> EngineError:
         """The error of a write, for people."""
         return EngineError(f"{self.path}: can't be written: {why(error)}; make room there, or give another output")
 
 
-class LinePart:
-    """A part of lines, by a protocol."""
+Put = Callable[[Any, Any], None]
 
-    def __init__(self, path: PartPath, protocol: str, compression: str) -> None:
-        encode = encoder(protocol)
+
+class LinePart:
+    """A part whose pairs are written at once, by what `make_put` makes for its file: put(key, value), flush."""
+
+    def __init__(
+        self, path: PartPath, compression: str, make_put: Callable[[io.BufferedWriter], tuple[Put, Callable[[], None]]]
+    ) -> None:
         self._path = path
         self._raw = path.open()
-        self._file = compressed(self._raw, compression)
+        try:
+            self._file = compressed(self._raw, compression)
+        except OSError as error:  # gzip begins with a header
+            path.drop(self._raw)
+            raise path.failed(error) from None
+        put, self._flush = make_put(self._file)
         self._written = count()
-        self.write = _line_writer(encode, self._file.write, self._written, path)
+        self.write = _counting(put, self._written, path)
 
     def close(self) -> tuple[str, int, int]:
         """See PartWriter."""
         try:
+            self._flush()
             self._file.close()
             self._raw.close()
             return self._path.name, next(self._written), self._path.size()
@@ -97,22 +141,17 @@ class LinePart:
 
     def abort(self) -> None:
         """See PartWriter."""
-        with suppress(OSError):
-            self._raw.close()
+        self._path.drop(self._raw)
         with suppress(OSError, ValueError):
             self._file.close()
-        self._path.remove()
 
 
-def _line_writer(
-    encode: Callable[[Any, Any], bytes], put: Callable[[bytes], Any], written: "count[int]", path: PartPath
-) -> Callable[[Any, Any], None]:
+def _counting(put: Put, written: "count[int]", path: PartPath) -> Put:
     """What writes a pair: nothing is looked up in it, since it runs for each."""
 
     def write(key: Any, value: Any) -> None:
-        line = encode(key, value) + b"\n"
         try:
-            put(line)
+            put(key, value)
         except OSError as error:
             raise path.failed(error) from None
         next(written)
@@ -120,18 +159,22 @@ def _line_writer(
     return write
 
 
+def line_put(file: io.BufferedWriter, protocol: str) -> tuple[Put, Callable[[], None]]:
+    """What writes pairs as lines."""
+    encode, write = encoder(protocol), file.write
+
+    def put(key: Any, value: Any) -> None:
+        write(encode(key, value) + b"\n")
+
+    return put, lambda: None
+
+
 def compressed(raw: IO[bytes], compression: str) -> io.BufferedWriter:
-    """A buffered file that compresses what is written into `raw`. Closing it leaves `raw` open."""
+    """A buffered file that compresses what is written into `raw`."""
     if compression == "gzip":
         return io.BufferedWriter(gzip.GzipFile("", "wb", 6, raw, mtime=0), BUFFER)  # type: ignore[arg-type]
     if compression == "zstd":
-        return io.BufferedWriter(_zstd(raw), BUFFER)
+        zstd = zstd_module()
+        checksum = {zstd.CompressionParameter.checksum_flag: 1}  # or damage would be read as other content
+        return io.BufferedWriter(zstd.ZstdFile(raw, "wb", options=checksum), BUFFER)
     return io.BufferedWriter(raw, BUFFER)  # type: ignore[arg-type]
-
-
-def _zstd(raw: IO[bytes]) -> Any:
-    try:
-        from compression import zstd  # type: ignore[import-not-found]
-    except ImportError:
-        from backports import zstd
-    return zstd.ZstdFile(raw, "wb")

@@ -91,7 +91,8 @@ _structured: Callable[[Any, int], tuple[str, ...]] = c_make_encoder(
 )
 
 
-def _failed(name: str, key: Any, error: Exception) -> JobError:
+def failed(name: str, key: Any, error: Exception) -> JobError:
+    """The error of a pair that a format can't hold, for people."""
     if isinstance(error, RecursionError):
         error = ValueError("a value that holds itself, or is nested too deeply")
     return JobError(f"key {key!r:.200}: can't be written as {name}: {error}")
@@ -108,7 +109,7 @@ def _both(name: str, one: One, read: Callable[[bytes], Any], scalars: dict[type,
         try:
             return f"{(get(type(key)) or one)(key)}\t{(get(type(value)) or one)(value)}".encode()
         except FAILURES as error:
-            raise _failed(name, key, error) from None
+            raise failed(name, key, error) from None
 
     last = lru_cache(maxsize=1)(read)  # lines of one key often follow one another
 
@@ -128,7 +129,7 @@ def _value(name: str, one: One, read: Callable[[bytes], Any]) -> Any:
         try:
             return one(value).encode()
         except FAILURES as error:
-            raise _failed(name, key, error) from None
+            raise failed(name, key, error) from None
 
     return lambda: (encode, lambda line: (None, read(line)))
 
@@ -187,7 +188,7 @@ def _parts(name: str, one: Callable[[Any], bytes], read: Callable[[bytes], Any])
         try:
             return b"\t".join([one(part) for part in (key, value) if part is not None])
         except FAILURES as error:
-            raise _failed(name, key, error) from None
+            raise failed(name, key, error) from None
 
     def decode(line: bytes) -> tuple[Any, Any]:
         key, tab, value = line.partition(b"\t")
@@ -203,7 +204,7 @@ def _part(name: str, one: Callable[[Any], bytes], read: Callable[[bytes], Any]) 
         try:
             return one(value)
         except FAILURES as error:
-            raise _failed(name, key, error) from None
+            raise failed(name, key, error) from None
 
     return lambda: (encode, lambda line: (None, read(line)))
 
