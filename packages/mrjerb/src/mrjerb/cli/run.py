@@ -42,10 +42,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(asked: Arguments) -> Run:
     settings = asked.settings
-    if settings.output == PRINTED and asked.given.json:
-        raise UsageError("-o - and --json: both are for standard output; give a folder as the output")
     if not settings.output:
         raise UsageError("no output was given; name the folder that is to be written: -o OUTPUT")
+    if settings.output == PRINTED and asked.given.json:
+        raise UsageError("-o - and --json both write to stdout; give the output a folder, or leave --json out")
     job = asked.code.make(asked.options)
     given = asked.given
     listener = listener_of(quiet=given.quiet, bar=not given.no_progress and not given.debug)
