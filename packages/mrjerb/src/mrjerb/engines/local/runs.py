@@ -93,7 +93,7 @@ class RunWriter:
 
 
 def _blocks(chunks: Iterable[Chunk], sizes: _Sizes) -> Iterator[Block]:
-    """Chunks in blocks of about `sizes.values` values. Most keys have few, and go through without a loop of Python's."""
+    """Chunks in blocks of about `sizes.values` values. Most keys have few, and go through without a loop."""
     source = iter(chunks)
     while piece := list(islice(source, sizes.values)):
         if sum(map(len, map(_values, piece))) <= 2 * sizes.values:
