@@ -107,6 +107,8 @@ class _Run:
     def through(self) -> Outcome:
         """From the plan to its parts."""
         plan = self.plan
+        if not plan.splits and len(plan.stages) == 1:
+            return self.outcome  # nothing to read, and no reduce that has to begin and end all the same
         default = self.places.default()
         self.work = self._work(default)
         self.places.make(self.work)
