@@ -57,17 +57,8 @@ def _mrjob(*runner: str) -> Command:
     def command(load: str, data: Data, output: Path) -> list[str]:
         job = JOBS / f"mrjob_{FUNCTIONS[load]}.py"
         files = [str(file) for file in _files(load, data)]
-        return [
-            sys.executable,
-            *runner,
-            str(job),
-            "-r",
-            "local",
-            *files,
-            "--output-dir",
-            str(output),
-            "--no-cat-output",
-        ]
+        flags = ["-r", "local", "--no-conf", "--no-cat-output", "--output-dir", str(output)]
+        return [sys.executable, *runner, str(job), *flags, *files]
 
     return command
 
@@ -88,7 +79,7 @@ CONTENDERS: Final = {
     one.name: one
     for one in (
         Contender("mrjerb", "mrjerb", _mrjerb(), "`mrjerb run`, as it is by default"),
-        Contender("mrjerb, 200 MB", "mrjerb", _mrjerb("--memory", "200MB"), "the same with `--memory 200MB`"),
+        Contender("mrjerb in 200 MB", "mrjerb", _mrjerb("--memory", "200MB"), "the same with `--memory 200MB`"),
         Contender("mrjob", "mrjob", _mrjob(), "`-r local`, which takes a process a core", peer=True),
         Contender("mrjerb.compat", "mrjerb", _mrjob("-m", "mrjerb.compat"), "the same file of mrjob's, run by mrjerb"),
         Contender("PySpark", "pyspark", _program("with_spark.py"), "`local[2]`, RDDs of Python's values, orjson"),

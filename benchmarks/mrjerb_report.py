@@ -46,15 +46,15 @@ def _how(results: dict[str, Any]) -> str:
         "to one that was counted with the data, or its figures are not told. **Seconds** are by the clock, from the "
         "start of the program to its end. **CPU s** are of all its processes, daemons too. **Peak** is the "
         f"largest sum of their memory (PSS: a page that is shared counts once), looked at every {EVERY} s. Scaled "
-        f"(~): measured on {results['peer_lines']:,} lines and multiplied, its memory is of those. All of it took "
-        f"{results['seconds'] / 60:.0f} minutes."
+        f"(~): measured on {results['peer_lines']:,} lines, and multiplied without its start-up; its memory is of "
+        f"those. All of it took {results['seconds'] / 60:.0f} minutes."
     )
 
 
 def _load(results: dict[str, Any], load: str) -> list[str]:
     found, lines = results["loads"][load], results["lines"]
     first = found.get(FIRST, {})
-    rows = [_row(name, one, lines, first) for name, one in found.items()]
+    rows = [_row(name, one, lines, first, results["starts"].get(name, {})) for name, one in found.items()]
     size = results["bytes"][load] / MEGABYTE
     columns = ["", "seconds", "times mrjerb's", "CPU s", "times mrjerb's", "peak, MB", "processes"]
     failed = [f"- **{name}**: {one['failed']}" for name, one in found.items() if "failed" in one]
@@ -66,12 +66,12 @@ def _load(results: dict[str, Any], load: str) -> list[str]:
     ]
 
 
-def _row(name: str, one: dict[str, Any], lines: int, first: dict[str, Any]) -> list[str]:
+def _row(name: str, one: dict[str, Any], lines: int, first: dict[str, Any], start: dict[str, Any]) -> list[str]:
     if "failed" in one:
         return [name, "failed", *[""] * 5]
     scale = lines / one["lines"]
     mark = "~" if scale != 1 else ""
-    wall, cpu = one["wall"] * scale, one["cpu"] * scale
+    wall, cpu = (_scaled(one[what], scale, start.get(what)) for what in ("wall", "cpu"))
     return [
         name,
         f"{mark}{wall:,.1f}",
@@ -81,6 +81,12 @@ def _row(name: str, one: dict[str, Any], lines: int, first: dict[str, Any]) -> l
         f"{one['memory'] / MEGABYTE:,.0f}",
         f"{one['processes']}",
     ]
+
+
+def _scaled(value: float, scale: float, start: list[float] | None) -> float:
+    """Seconds for so many times the lines: all but what it costs to start, where that is known."""
+    once = min(statistics.median(start), value) if start else 0.0
+    return once + (value - once) * scale
 
 
 def _ratio(value: float, first: float | None, mark: str, of: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import ray
 from pairs import rates, run
 from ray.data.aggregate import Count, Sum
 
-PARTITIONS = 4
+PARTITIONS = 4  # two for each processor; 200, as by default, cost more than the data
 
 
 def start():
@@ -22,6 +22,7 @@ def start():
     )
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
+    context.default_hash_shuffle_parallelism = PARTITIONS
 
 
 def read(folder):
