@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -75,24 +76,26 @@ class Reaper:
                 start_new_session=True,
             )
         try:
-            while not self._reaped(cost, first, began, wait=not watched):
-                if watched:
-                    seen.look()
-                    time.sleep(EVERY)
-                if time.perf_counter() - began > timeout:
-                    cost.timed_out = True
-                    first.kill()
+            with _ending(first.pid) as ended:
+                while not self._reaped(cost, first, began):
+                    left = began + timeout - time.perf_counter()
+                    if left <= 0:
+                        cost.timed_out = True
+                        first.kill()
+                    if watched:
+                        seen.look()
+                    ended(min(left, EVERY) if watched else left)
         finally:
             self._end(cost, first, began, seen)
         cost.cpu, cost.memory, cost.processes = max(cost.cpu, seen.cpu), seen.memory, max(1, len(seen.times))
         return cost
 
-    def _reaped(self, cost: Cost, first: subprocess.Popen[bytes], began: float, *, wait: bool = False) -> bool:
+    def _reaped(self, cost: Cost, first: subprocess.Popen[bytes], began: float) -> bool:
         """Take up what has ended; whether the first process is among it."""
         over = first.returncode is not None
         while True:
             try:
-                pid, status, usage = os.wait4(-1, 0 if wait and not over else os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return True
             if not pid:
@@ -117,6 +120,16 @@ class Reaper:
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.05)
             self._reaped(cost, first, began)
+
+
+@contextmanager
+def _ending(pid: int) -> Iterator[Callable[[float], object]]:
+    """What waits so many seconds for a process to end, and no longer."""
+    end = os.pidfd_open(pid)
+    try:
+        yield lambda seconds: select.select([end], [], [], max(seconds, 0.01))
+    finally:
+        os.close(end)
 
 
 class _Seen:
