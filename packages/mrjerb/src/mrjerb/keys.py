@@ -56,6 +56,8 @@ def encode(key: Any) -> bytes:
 
 def decode(data: bytes) -> Any:
     """The key of its bytes."""
+    if data[0] == TEXT[0] and data.find(END, 1) == len(data) - 1:  # a text without zeros, as nearly all keys are
+        return data[1:-1].decode("utf-8", "surrogatepass")
     return _decode(data, 0)[0]
 
 
@@ -77,10 +79,9 @@ def partition_of(encoded: bytes, partitions: int) -> int:
 
 def _text(key: str) -> bytes:
     try:
-        data = key.encode()
+        return f"\x05{key}\0".encode() if "\0" not in key else TEXT + key.encode().replace(b"\0", b"\0\xff") + END
     except UnicodeEncodeError:  # half a surrogate pair, as JSON may hold
-        data = key.encode("utf-8", "surrogatepass")
-    return TEXT + (data.replace(b"\0", b"\0\xff") if b"\0" in data else data) + END
+        return TEXT + key.encode("utf-8", "surrogatepass").replace(b"\0", b"\0\xff") + END
 
 
 def _bytes(key: bytes) -> bytes:

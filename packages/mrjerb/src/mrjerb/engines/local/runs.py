@@ -2,7 +2,7 @@
 
     run       = partition*                        one file; where each partition lies is told beside it
     partition = block*                            its chunks, sorted by their bytes
-    block     = length (4 bytes, big-endian), zstd(pickle((keys, lists of values)))
+    block     = length (4 bytes, big-endian), zstd(pickle((keys, how many values each has or None, values)))
 
 A block holds about 128 KB before it is compressed, so that a merge of many runs holds little. A key with many values
 has many chunks, in blocks that follow one another.
@@ -14,12 +14,15 @@ import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import msgspec
 
 from mrjerb.errors import EngineError
+from mrjerb.running import stuck
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -33,6 +36,7 @@ BLOCK: Final = 128 * 1024
 FIRST: Final = 256  # values of the first block, whose size tells how many the next may have
 MOST: Final = 16_384  # values of a block
 _length = struct.Struct(">I")
+_values = itemgetter(1)
 
 
 class Segment(msgspec.Struct, frozen=True):
@@ -71,8 +75,8 @@ class RunWriter:
         """Write a partition's sorted chunks. Partitions come in the order of their numbers."""
         start, values = self.size, 0
         with disk_errors(self.path):
-            for keys, lists, count in _blocks(chunks, self._sizes):
-                data = pickle.dumps((keys, lists), 5)
+            for block in _blocks(chunks, self._sizes):
+                data, count = _packed(block)
                 self._sizes.learn(count, len(data))
                 packed = zstd.compress(data, 1)
                 self._file.write(_length.pack(len(packed)))
@@ -89,24 +93,51 @@ class RunWriter:
         return self.segments
 
 
-def _blocks(chunks: Iterable[Chunk], sizes: _Sizes) -> Iterator[tuple[list[bytes], list[list[Any]], int]]:
-    """Chunks as keys, lists and their number of values, about a block's worth each; long lists are cut."""
-    keys: list[bytes] = []
-    lists: list[list[Any]] = []
+def _blocks(chunks: Iterable[Chunk], sizes: _Sizes) -> Iterator[Block]:
+    """Chunks in blocks of about `sizes.values` values. Most keys have few, and go through without a loop."""
+    source = iter(chunks)
+    while piece := list(islice(source, sizes.values)):
+        if sum(map(len, map(_values, piece))) <= 2 * sizes.values:
+            yield piece
+        else:
+            yield from _cut(piece, sizes)
+
+
+def _cut(chunks: Block, sizes: _Sizes) -> Iterator[Block]:
+    """Blocks of chunks with many values: long lists are cut into several chunks of the same key."""
+    block: Block = []
     count = 0
     for key, values in chunks:
         at = 0
         while at < len(values):
-            some = values[at : at + sizes.values] if at or len(values) > sizes.values else values
+            some = values[at : at + sizes.values]
             at += len(some)
-            keys.append(key)
-            lists.append(some)
+            block.append((key, some))
             count += len(some)
             if count >= sizes.values:
-                yield keys, lists, count
-                keys, lists, count = [], [], 0
-    if keys:
-        yield keys, lists, count
+                yield block
+                block, count = [], 0
+    if block:
+        yield block
+
+
+def _packed(block: Block) -> tuple[bytes, int]:
+    """A block as bytes, and its number of values. Raises JobError where a value can't be pickled."""
+    keys, lists = zip(*block, strict=True)
+    values = list(chain.from_iterable(lists))
+    counts = None if len(values) == len(lists) and all(map(len, lists)) else list(map(len, lists))
+    try:
+        return pickle.dumps((keys, counts, values), 5), len(values)
+    except Exception as error:
+        raise stuck(values, error) from None
+
+
+def _unpacked(data: bytes) -> Block:
+    keys, counts, values = pickle.loads(data)  # noqa: S301 - written by this run itself
+    if counts is None:
+        return [(key, [value]) for key, value in zip(keys, values, strict=True)]
+    source = iter(values)
+    return [(key, list(islice(source, count))) for key, count in zip(keys, counts, strict=True)]
 
 
 def read_segment(segment: Segment, read: Callable[[int], None] | None = None) -> Iterator[Block]:
@@ -116,11 +147,11 @@ def read_segment(segment: Segment, read: Callable[[int], None] | None = None) ->
         at = segment.start
         while at < segment.end:
             length = _length.unpack(file.read(_length.size))[0]
-            keys, lists = pickle.loads(zstd.decompress(file.read(length)))  # noqa: S301 - written by this run itself
+            block = _unpacked(zstd.decompress(file.read(length)))
             at += length + _length.size
             if read is not None:
                 read(length + _length.size)
-            yield list(zip(keys, lists, strict=True))
+            yield block
 
 
 class disk_errors:  # noqa: N801 - reads as a statement
