@@ -223,5 +223,6 @@ def _loaded(task: Task, folder: Path) -> Job:
 def _splits(lines: IO[bytes]) -> Iterator[tuple[int, Split]]:
     """The splits that Hadoop gave as lines, each with its place among the inputs; Hadoop puts its own key before."""
     for line in lines:
-        at, split = msgspec.json.decode(line.partition(b"\t")[2], type=tuple[int, Split])
-        yield at, split
+        told = line.partition(b"\t")[2]
+        if told.strip():  # a blank line: all inputs are empty
+            yield msgspec.json.decode(told, type=tuple[int, Split])
