@@ -100,6 +100,7 @@ def test_a_job_that_is_in_no_file(folder):
         mrjerb.runner.run(Typed, "in.txt", "out", on="hadoop")
 
 
+@pytest.mark.slow
 def test_a_python_without_what_is_needed(folder):
     """A tasks' Python that lacks msgspec is named, with what to do; the error is the task's own words."""
     Path("in.txt").write_text("a\n")
