@@ -5,11 +5,11 @@ how many are left in the iterator, so that a record which does not fail pays not
 """
 
 import linecache
+import os
 import pickle
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from operator import length_hint
-from pathlib import Path
 from typing import Any, Final
 
 from mrjerb.errors import JobError, MrjerbError, RecordError
@@ -18,7 +18,7 @@ from mrjerb.job import Job, context_of
 from mrjerb.plan import BadRecord
 from mrjerb.stages import Function
 
-OWN: Final = str(Path(__file__).parent)
+OWN: Final = os.path.dirname(__file__)  # noqa: PTH120 - as tracebacks name it: a Path would drop a leading ./
 RAW: Final = 2000  # characters of a record, at most, in what is kept of it
 
 
