@@ -98,7 +98,13 @@ def source_of(job: Job) -> Source | None:
     module = functions if isinstance(functions, ModuleType) else sys.modules.get(type(job).__module__)
     name = "" if isinstance(functions, ModuleType) else type(job).__qualname__
     path = getattr(module, "__file__", None)
-    if module is None or path is None or "<locals>" in name or (functions is not None and name):
+    if (
+        module is None
+        or path is None
+        or not Path(path).is_file()
+        or "<locals>" in name
+        or (functions is not None and name)
+    ):
         return None
     options = job.made_with()
     return Source(str(Path(path).resolve()), name, options, module.__name__)

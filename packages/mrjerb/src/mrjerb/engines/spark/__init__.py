@@ -4,6 +4,7 @@ configuration  settings as Spark's, or a refusal    session   a SparkContext, an
 shipping       the job's code on the executors      driver    a plan as RDDs, reports as an outcome
 tasks          what runs in an executor             exchange  what travels in a shuffle
 combining      the map side's combine               failures  errors from there to here
+pickling       a job that has no file
 """
 
 from mrjerb.engines import Listener

@@ -25,6 +25,7 @@ from uuid import UUID
 
 import msgspec
 
+from mrjerb.engines.spark.pickling import dumps
 from mrjerb.errors import UsageError
 from mrjerb.job import Job, context_of, record_type
 from mrjerb.plan import Plan, Source
@@ -196,8 +197,6 @@ def _imports(path: Path) -> Iterator[str]:
 
 def _pickled(plan: Plan) -> bytes:
     """A job that only this process knows, and the classes beside it. Raises UsageError where it can't travel."""
-    from pyspark import cloudpickle
-
     module = sys.modules[type(plan.job).__module__]
     classes = {
         name: kind for name, kind in vars(module).items() if isinstance(kind, type) and kind.__module__ == SCRIPT
@@ -205,7 +204,7 @@ def _pickled(plan: Plan) -> bytes:
     job = plan.job
     context, job._context = context_of(job), type(context_of(job))()  # pyright: ignore[reportPrivateUsage]
     try:
-        return cloudpickle.dumps((job, plan.record, classes))
+        return dumps((job, plan.record, classes))
     except Exception as error:
         raise UsageError(
             f"the job {plan.name} can't be sent to the executors: {error}; put it into a file, or open in setup() "
