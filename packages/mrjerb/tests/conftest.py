@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
-FOLDERS = (".", "engines", "hadoop", "../hadoop")
+FOLDERS = (".", "engines", "local", "hadoop", "../hadoop")
 sys.path += [str(Path(__file__).parent / folder) for folder in FOLDERS]
 
 _shared = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow], print_blob=True)

@@ -50,7 +50,7 @@ def each(blocks: Iterable[Block], take: Callable[[Iterator[Any]], None], skipped
         while True:
             try:
                 take(records)
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # a job that ends the process fails at that record
                 _failed(block, records, error, skipped)
             else:
                 break
@@ -71,7 +71,7 @@ def pairs_of(blocks: Iterable[Block], function: Function, skipped: Skipped) -> I
                 for item in records:
                     for key, value in function(item) or ():  # noqa: UP028 - what is no pair fails here, not elsewhere
                         yield key, value
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 _failed(block, records, error, skipped)
             else:
                 break
@@ -103,7 +103,7 @@ def set_path(job: Job, path: str | None) -> None:
     context_of(job).path = path
 
 
-def _failed(block: Block, records: Iterator[Any], error: Exception, skipped: Skipped) -> None:
+def _failed(block: Block, records: Iterator[Any], error: BaseException, skipped: Skipped) -> None:
     """Keep the record that an error came from, or raise it as a RecordError. Others' faults go on up."""
     if isinstance(error, MrjerbError) and not isinstance(error, JobError):
         raise error
