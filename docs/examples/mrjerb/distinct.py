@@ -1,6 +1,6 @@
 """Each line once, however often and in however many files it is: a job that is two functions."""
 
-output = "raw_key"
+output = "raw"
 
 
 def map(line):

@@ -1,6 +1,6 @@
 """Each user's sessions: page views in the order of time, cut where nothing came for half an hour."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from msgspec import Struct
@@ -17,18 +17,19 @@ class View(Struct):
 class Sessions(Job):
     gap: Annotated[float, "minutes without a page view that end a session"] = 30
 
-    sort_values = True
-
     def map(self, view: View):
-        yield view.user, (view.time.timestamp(), view.page)
+        yield view.user, view
+
+    def order(self, user, view):
+        """The views of a user come sorted by this."""
+        return view.time.timestamp(), view.page
 
     def reduce(self, user, views):
         session = None
-        for time, page in views:
-            if session and time - session["end"] > 60 * self.gap:
+        for view in views:
+            if session and view.time - session["end"] > timedelta(minutes=self.gap):
                 yield user, session
                 session = None
-            session = session or {"start": time, "end": time, "pages": 0, "first": page}
-            session["end"] = time
-            session["pages"] += 1
+            session = session or {"start": view.time, "end": view.time, "pages": 0, "first": view.page}
+            session |= {"end": view.time, "pages": session["pages"] + 1}
         yield user, session

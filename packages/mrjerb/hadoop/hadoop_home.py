@@ -3,7 +3,7 @@
 
     bin/hadoop                    what an installation's does, as far as tests need it: `jar`, `fs`, `version`, a class
     share/hadoop/tools/lib/       the streaming jar
-    etc/hadoop/                   settings: none, so jobs are run by the local runner
+    etc/hadoop/                   settings: none, so jobs are run by the local runner; how it logs
     classpath                     all jars, joined; newer than pom.xml, else Maven is asked again
 
 `python hadoop_home.py` makes it. Only the standard library is imported.
@@ -23,6 +23,14 @@ PAUSES = (5.0, 20.0, 0.0)
 """Seconds between the tries to get the jars."""
 OPENS = ("java.lang", "java.util", "java.net", "java.nio", "java.io", "sun.nio.ch")
 """What Hadoop reaches for by reflection in Java's base module, which newer Javas close unless told."""
+LOGGING = """\
+log4j.rootLogger=${hadoop.root.logger}
+log4j.appender.console=org.apache.log4j.ConsoleAppender
+log4j.appender.console.target=System.err
+log4j.appender.console.layout=org.apache.log4j.PatternLayout
+log4j.appender.console.layout.ConversionPattern=%d{ISO8601} %p %c{2}: %m%n
+"""
+"""As an installation's: to the console, at the level of HADOOP_ROOT_LOGGER."""
 CLASSES = {
     "jar": "org.apache.hadoop.util.RunJar",
     "fs": "org.apache.hadoop.fs.FsShell",
@@ -43,6 +51,7 @@ def home() -> Path:
     settings = HOME / "etc" / "hadoop" / "core-site.xml"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text("<configuration/>\n")
+    settings.with_name("log4j.properties").write_text(LOGGING)
     return HOME
 
 
@@ -60,15 +69,14 @@ def java(main: str, arguments: list[str]) -> list[str]:
     """The command that runs a class of Hadoop's; what is in HADOOP_CONF_DIR comes first."""
     configured = os.environ.get("HADOOP_CONF_DIR") or str(HOME / "etc" / "hadoop")
     added = [os.environ["HADOOP_CLASSPATH"]] if os.environ.get("HADOOP_CLASSPATH") else []
-    level = "info" if main in (CLASSES["jar"], *arguments[:1]) or "MiniHadoop" in main else "warn"
+    logger = os.environ.get("HADOOP_ROOT_LOGGER", "INFO,console")
     return [
         "java",
         "-XX:TieredStopAtLevel=1",
         "-XX:+UseSerialGC",
         "-Xshare:auto",
         *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENS),
-        "-Dorg.slf4j.simpleLogger.showThreadName=false",
-        f"-Dorg.slf4j.simpleLogger.defaultLogLevel={level}",
+        f"-Dhadoop.root.logger={logger}",
         *os.environ.get("HADOOP_CLIENT_OPTS", "").split(),
         "-cp",
         os.pathsep.join([configured, *(_listed() or []), *added]),

@@ -280,3 +280,36 @@ def test_a_mark_before_utf_8_is_no_part_of_the_first_record(tmp_path):
         packed = Path(f"{tmp_path / name}.gz")
         packed.write_bytes(gzip.compress(b"\xef\xbb\xbf" + content.encode()))
         assert records_of(packed) == [expected]
+
+
+class Deep(msgspec.Struct):
+    a: int
+    b: list["Deep"] = []
+
+
+@given(
+    data=st.binary(max_size=400)
+    | st.lists(
+        st.sampled_from(["a,b\n", '"', "\n", "\r", ",", "1", '{"a":1}', "[" * 3000, "\xff", "\0", "\t", " "])
+    ).map(lambda parts: "".join(parts).encode("latin-1")),
+    name=st.sampled_from(
+        ["a.txt", "a.json", "a.csv", "a.tsv", "a.parquet", "a.json.gz", "a.csv.zst", "a.txt.xz", "a.bz2"]
+    ),
+    record=st.sampled_from([None, Deep, dict]),
+)
+@settings(deadline=None)
+def test_any_bytes_are_records_or_told_of(tmp_path_factory, data, name, record):
+    """Whatever a file holds, it is read, or bad records and InputError say what is wrong: never another exception."""
+    path = tmp_path_factory.getbasetemp() / name
+    for content in (data, PACKERS[path.suffix](data)) if path.suffix in PACKERS else (data,):
+        path.write_bytes(content)
+        try:
+            for block in blocks_of(path, record=record):
+                for at in range(len(block.records)):
+                    assert block.where(at).startswith(str(path))
+                    block.raw(at)
+                if block.bad:
+                    assert block.bad.where.startswith(str(path))
+                    assert block.bad.error
+        except InputError as error:
+            assert str(path) in str(error)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mrjerb import EngineError, JobError, OutputError, UsageError
@@ -59,6 +59,7 @@ def records_of(path, record=None, form=None):
     name=st.sampled_from(["csv", "tsv", "parquet", "json_value"]),
     compression=st.sampled_from(["", "gzip", "zstd"]),
 )
+@example(rows=[{"a": "", "b c": "\r"}], name="csv", compression="")
 @settings(deadline=None)
 def test_rows_come_back(tmp_path_factory, rows, name, compression):
     """The output of one job is the input of the next, in every format and compression."""

@@ -1,8 +1,10 @@
 """Inputs and outputs on S3, and on other filesystems of fsspec's: a real server answers, on loopback."""
 
+import http.server
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from typing import ClassVar
@@ -100,6 +102,50 @@ def test_s3_inputs(s3):
     [after, _] = resolve(["s3://bucket/in"], format=None, record=None)
     assert before
     assert after.version != before
+
+
+def test_a_large_object_in_pieces(s3):
+    """A part that is larger than what is held of it is uploaded in pieces, and read back the same."""
+    staging = Staging.create("s3://bucket/large", "r1", overwrite=False)
+    writer = open_part(staging.folder, "t", format="text_value", compression="")
+    for number in range(20_000):
+        writer.write(None, f"{number} " + "x" * 1000)
+    staging.numbered([PartFile(*writer.close(), (0, 0))])
+    staging.publish({})
+    found = records_of("s3://bucket/large", size=3_000_000)
+    assert [line.partition(" ")[0] for line in found] == list(map(str, range(20_000)))
+
+
+class Pages(http.server.BaseHTTPRequestHandler):
+    """A web server of files, of which `/stream` says no length."""
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_GET(self):
+        content = {"/a.csv": b"a,b\n1,2\n", "/stream": b"one\ntwo\n"}.get(self.path)
+        self.send_response(404 if content is None else 200)
+        if self.path != "/stream":
+            self.send_header("Content-Length", str(len(content or b"")))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content or b"")
+
+    def log_message(self, *_):
+        pass
+
+
+def test_pages_of_a_web_server():
+    """A page is an input, also one whose length nobody knows; a missing one is an InputError."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        try:
+            assert records_of(f"{url}/a.csv", f"{url}/stream") == [{"a": "1", "b": "2"}, "one", "two"]
+            with pytest.raises(InputError, match="no such file"):
+                records_of(f"{url}/none")
+        finally:
+            server.shutdown()
 
 
 def test_what_s3_lacks(s3):

@@ -29,6 +29,15 @@ def test_a_run_says_what_it_wrote(folder):
     assert done.stderr == ""
 
 
+def test_an_output_on_stdout_is_alone_there(folder):
+    """`-o -` can be read by a program: what is said of the run stands on stderr, and --json does not fit beside it."""
+    done = mrjerb("run", "count.py", "one.txt", "-o", "-", cwd=folder)
+    assert all("\t" in line for line in done.stdout.splitlines()), done.stdout
+    assert done.stdout
+    assert "wrote" in done.stderr
+    assert "both write to stdout" in mrjerb("run", "count.py", "one.txt", "-o-", "--json", code=2, cwd=folder).stderr
+
+
 def test_flags_may_stand_anywhere_behind_the_job(folder):
     """Inputs and flags may be mixed; the job's options come in every form, and are typed."""
     mrjerb("run", "-o", "out", "count.py", "one.txt", "--only", "a", "two.txt", "--upper", "--only=c", "--least", "1")

@@ -101,8 +101,10 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=False):
 
 
 def new_run() -> str:
-    """A name for a run: when it began, and what tells it from others of that second. Names sort by time."""
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(2).hex()}"
+    """A name for a run: when it began, in UTC, to the millisecond, and what tells it from others. Names sort by time,
+    also in the night in which clocks are put back."""
+    now = time.time()
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{int(now % 1 * 1000):03x}{os.urandom(2).hex()}"
 
 
 def this_process() -> Process:

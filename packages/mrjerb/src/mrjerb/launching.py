@@ -7,8 +7,8 @@ import errno
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,18 @@ import msgspec
 from mrjerb import signals
 from mrjerb.engines import Engine, Listener, engine_named
 from mrjerb.errors import EngineError, Interrupted, MrjerbError, RecordError, UsageError
-from mrjerb.history import FAILED, INTERRUPTED, SUCCEEDED, Failure, History, Run, new_run, slowest, this_process
+from mrjerb.history import (
+    FAILED,
+    INTERRUPTED,
+    SKIPPED,
+    SUCCEEDED,
+    Failure,
+    History,
+    Run,
+    new_run,
+    slowest,
+    this_process,
+)
 from mrjerb.inputs.resolving import InputFile, resolve
 from mrjerb.inputs.splitting import splits
 from mrjerb.job import Job, checked_steps, context_of, name_of, record_type
@@ -26,11 +37,13 @@ from mrjerb.loading import source_of
 from mrjerb.outputs.parts import ending
 from mrjerb.outputs.publish import Staging
 from mrjerb.plan import Outcome, Plan, Settings
+from mrjerb.rerunning import parts_of, rerun_of
 from mrjerb.stages import stages_of
 from mrjerb.tabs import ended, with_tabs
 
 CLEANUPS: Final = ("always", "success", "never")
 SKIP_HINT: Final = "--skip-bad N tolerates up to N such records and keeps them; --debug stops in the job, in pdb"
+PRINTED: Final = "-"
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -152,33 +165,34 @@ class Launched:
         prepared = prepare(job, inputs, settings, run=self.run.run)
         self.planned(prepared)
         self.keep()
-        paths = [file.path for file in prepared.files]
-        staging = Staging.create(settings.output, self.run.run, overwrite=settings.overwrite, inputs=paths)
+        rerun = rerun_of(prepared.plan, prepared.files)
+        if rerun.done is not None:
+            self.outcome = Outcome(parts_of(rerun.done), dict(rerun.done.counters))
+            self.succeeded(SKIPPED)
+            return
+        staging: Staging | None = None
         try:
-            plan = replace(prepared.plan, staging=staging.folder)
+            with signals.held():
+                staging = _staging(prepared, self.run.run)
+            plan = rerun.rest(replace(prepared.plan, staging=staging.folder), staging)
             context_of(job).files.update({name: Path(path) for name, path in plan.files.items()})
             self.outcome = prepared.engine.run(plan, self.listener)
-            with signals.held():  # from here it takes moments, and is either done or not
-                self.outcome.parts = staging.numbered(self.outcome.parts)
-                staging.publish(self.manifest(prepared))
+            with signals.held(pass_on=False) if settings.output != PRINTED else nullcontext():
+                # It takes moments from here, but where it is printed, and is either done or not.
+                staging.publish(rerun.published(plan, self.outcome, staging, self.run.run))
                 self.succeeded()
         except BaseException:
             with signals.held():
-                if settings.cleanup == "always":
-                    staging.discard()
-                else:
-                    self.listener.say(f"the unfinished output is kept in {staging.folder}")
+                if staging is not None:
+                    self.left(staging, settings)
             raise
 
-    def manifest(self, prepared: Prepared) -> Mapping[str, Any]:
-        """What the output tells of itself."""
-        return {
-            "run": self.run.run,
-            "name": self.run.name,
-            "inputs": [msgspec.to_builtins(file) for file in prepared.files],
-            "parts": [msgspec.to_builtins(part) for part in self.outcome.parts],
-            "counters": self.outcome.counters,
-        }
+    def left(self, staging: Staging, settings: Settings) -> None:
+        """A run has failed: what it has written goes away, or stays where that was asked."""
+        if settings.cleanup == "always":
+            staging.discard()
+        else:
+            self.listener.say(f"the unfinished output is kept in {staging.folder}")
 
     def planned(self, prepared: Prepared) -> None:
         """What the plan says of the run."""
@@ -186,11 +200,11 @@ class Launched:
         run.files, run.bytes, run.splits = len(prepared.files), plan.bytes, len(plan.splits)
         run.stages = [stage.name for stage in plan.stages]
 
-    def succeeded(self) -> None:
+    def succeeded(self, status: str = SUCCEEDED) -> None:
         """The output is there: say so, whatever comes."""
         run, outcome = self.run, self.outcome
         self.gathered()
-        run.status, run.seconds = SUCCEEDED, time.time() - run.began
+        run.status, run.seconds = status, time.time() - run.began
         with suppress(OSError):
             self.history.keep_bad(run, outcome.bad)
         self.over()
@@ -224,6 +238,11 @@ class Launched:
             self.history.keep(self.run)
         except OSError as error:
             self.listener.say(f"the history can't be written: {error}")
+
+
+def _staging(prepared: Prepared, run: str) -> Staging:
+    settings, paths = prepared.plan.settings, [file.path for file in prepared.files]
+    return Staging.create(settings.output, run, overwrite=settings.overwrite, inputs=paths, tmp=settings.tmp)
 
 
 def as_mrjerb(error: BaseException) -> MrjerbError | None:

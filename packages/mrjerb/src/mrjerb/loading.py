@@ -104,6 +104,26 @@ def source_of(job: Job) -> Source | None:
     return Source(str(Path(path).resolve()), name, options, module.__name__)
 
 
+def code_files(job: Job) -> list[Path]:
+    """The files that a job's code is in: its own, and those of modules beside or below it that it has loaded."""
+    source = source_of(job)
+    if source is None:
+        return []
+    own = Path(source.path)
+    root = own.parents[source.module.count(".")] if source.module != SCRIPT else own.parent
+    loaded = [Path(path).resolve() for module in list(sys.modules.values()) if (path := _path_of(module))]
+    return sorted({own, *(path for path in loaded if root in path.parents and not _is_installed(path))})
+
+
+def _path_of(module: Any) -> str | None:
+    path = getattr(module, "__file__", None)
+    return path if isinstance(path, str) and path.endswith(".py") else None
+
+
+def _is_installed(path: Path) -> bool:
+    return any(part in ("site-packages", "dist-packages") for part in path.parts) or str(path).startswith(OWN)
+
+
 def job_of(source: Source) -> Job:
     """The job of a source, in whichever process. Raises JobError."""
     module = sys.modules.get(source.module)

@@ -1,19 +1,23 @@
 """What a run gives back to a program: what was done, and the pairs that it wrote."""
 
-import gzip
 import io
 import shutil
 import weakref
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
 from mrjerb.history import Run
+from mrjerb.inputs.chunks import unpacked
 from mrjerb.inputs.files import opened
 from mrjerb.inputs.formats import compression_of
+from mrjerb.inputs.reading import read
+from mrjerb.inputs.resolving import resolve
+from mrjerb.inputs.splitting import splits
+from mrjerb.outputs.parts import TABLES
 from mrjerb.outputs.protocols import decoder
 from mrjerb.plan import BadRecord, Group, PartFile, TaskReport
 
@@ -61,21 +65,13 @@ class Result:
 
 
 def pairs_in(path: str, output_format: str) -> Iterator[tuple[Any, Any]]:
-    """The pairs of a part, which a protocol wrote."""
+    """The pairs of a part. A row of a table, which has the cells of both, is the value of the key None."""
+    if output_format in TABLES:
+        for split in splits(resolve([path], format=output_format, record=None), None, workers=1):
+            for block in read(split):
+                yield from ((None, row) for row in block.records)
+        return
     decode = decoder(output_format)
-    with closing(opened(path)) as raw, closing(_plain(raw, compression_of(path))) as lines:
-        for line in lines:
+    with closing(opened(path)) as raw:
+        for line in io.BufferedReader(unpacked(raw, compression_of(path)), 1 << 20):  # type: ignore[arg-type]
             yield decode(line.removesuffix(b"\n"))
-
-
-def _plain(raw: IO[bytes], compression: str) -> Any:
-    """A file's bytes without its compression, line by line."""
-    if compression == "gzip":
-        return gzip.open(raw)
-    if compression == "zstd":
-        try:
-            from compression import zstd  # type: ignore[import-not-found]
-        except ImportError:
-            from backports import zstd
-        return zstd.open(raw)
-    return io.BufferedReader(raw, 1 << 20)  # type: ignore[arg-type]

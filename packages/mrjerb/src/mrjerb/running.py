@@ -5,10 +5,11 @@ how many are left in the iterator, so that a record which does not fail pays not
 """
 
 import linecache
+import os
+import pickle
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from operator import length_hint
-from pathlib import Path
 from typing import Any, Final
 
 from mrjerb.errors import JobError, MrjerbError, RecordError
@@ -17,7 +18,7 @@ from mrjerb.job import Job, context_of
 from mrjerb.plan import BadRecord
 from mrjerb.stages import Function
 
-OWN: Final = str(Path(__file__).parent)
+OWN: Final = os.path.dirname(__file__)  # noqa: PTH120 - as tracebacks name it: a Path would drop a leading ./
 RAW: Final = 2000  # characters of a record, at most, in what is kept of it
 
 
@@ -96,6 +97,16 @@ def own_trace(error: BaseException) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(OWN)]
     linecache.checkcache()
     return "".join(traceback.format_list(frames)).rstrip()
+
+
+def stuck(values: Iterable[Any], error: Exception) -> JobError:
+    """What to raise where values can't be pickled, on their way to a reduce: the first such is shown."""
+    for value in values:
+        try:
+            pickle.dumps(value, 5)
+        except Exception:
+            return JobError(f"the value {value!r:.200} can't travel to a reduce: {error}; yield what pickle takes")
+    return JobError(f"values can't travel to a reduce: {error}; yield what pickle takes")
 
 
 def set_path(job: Job, path: str | None) -> None:

@@ -32,8 +32,8 @@ def heard() -> Iterator[None]:
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """No signal to end interrupts the block; one that came is passed on behind it."""
+def held(*, pass_on: bool = True) -> Iterator[None]:
+    """No signal to end interrupts the block; one that came is passed on behind it, unless it then comes too late."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -48,7 +48,7 @@ def held() -> Iterator[None]:
         for number, handler in before.items():
             if handler is not None:
                 signal.signal(number, handler)
-    if came and (handler := before[came[0]]) is not None and callable(handler):
+    if came and pass_on and (handler := before[came[0]]) is not None and callable(handler):
         handler(came[0], None)
 
 

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,10 +51,13 @@ events = st.builds(
 )
 
 
+few = st.sampled_from([3, 8, 0])
+
+
 @st.composite
 def text_file(draw, name):
     """Lines of text with either end; the last may lack its own."""
-    records = draw(st.lists(texts, max_size=12))
+    records = draw(st.lists(texts, min_size=draw(few), max_size=12))
     end = draw(st.sampled_from(["\n", "\r\n"]))
     content = end.join(records)
     if records and (not records[-1] or draw(st.booleans())):
@@ -64,7 +68,7 @@ def text_file(draw, name):
 @st.composite
 def json_file(draw, name, records, encode):
     """JSON lines, with blank lines between some of them."""
-    found = draw(st.lists(records, max_size=12))
+    found = draw(st.lists(records, min_size=draw(few), max_size=12))
     blank = draw(st.sampled_from([b"", b"", b"\n", b" \n"]))
     return name, b"".join(encode(record) + b"\n" + blank for record in found), found
 
@@ -99,12 +103,25 @@ def steps(draw, first):
     orders = ["text", "back", "mixed"] + ([None, None] if reduce != "first" else [])
     return {
         "map": draw(st.sampled_from(maps)),
-        "fan": draw(st.integers(1, 4)),
+        "fan": draw(st.sampled_from([2, 6, 40])),
         "reduce": reduce,
         "combine": reduce is not None and draw(st.booleans()),
         "order": draw(st.sampled_from(orders)) if reduce else None,
         "place": draw(st.sampled_from([None, None, "zero", "length"])) if reduce else None,
     }
+
+
+# Keys that Python, or one way of writing them, takes for one.
+twins = st.sampled_from(
+    [
+        [],
+        [1, 1.0, True],
+        [0, -0.0, False, 0.0, None],
+        ["a", b"a", "a\0", ("a",)],
+        [math.nan, math.inf],
+        [("a", 1), ("a", 1.0)],
+    ]
+)
 
 
 @st.composite
@@ -113,7 +130,7 @@ def programs(draw):
     more = draw(st.sampled_from([0, 0, 1, 1, 2, 3]))
     return {
         "input": draw(st.sampled_from(sorted(ENDINGS))),
-        "keys": draw(st.lists(few_keys, min_size=1, max_size=8)),
+        "keys": [*draw(st.lists(few_keys, min_size=1, max_size=8)), *draw(twins)],
         "steps": [draw(steps(first=True)), *(draw(steps(first=False)) for _ in range(more))],
     }
 

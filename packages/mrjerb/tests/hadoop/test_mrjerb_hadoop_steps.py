@@ -121,6 +121,7 @@ def test_only_maps_compressed(folder):
     assert there.details.pairs == 523
 
 
+@pytest.mark.slow
 def test_archives_and_output_formats(folder):
     """An archive is unpacked for the tasks, found by its name and imported from; text is written as it is."""
     with zipfile.ZipFile("words.zip", "w") as archive:

@@ -156,7 +156,7 @@ def test_a_function_that_fails_loses_no_look(tmp_path):
         yield "b", 1
 
     take, records = table.take(function), iter(range(40))
-    with pytest.raises(ValueError, match="^$"):
+    with pytest.raises(ValueError, match=r"^$"):
         take(records)
     assert table.pairs == 5
     take(records)

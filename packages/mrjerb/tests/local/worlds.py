@@ -82,7 +82,7 @@ def processes_in(folder):
     for place in Path("/proc").glob("[0-9]*"):
         try:
             alive = (place / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-            if alive and Path(os.readlink(place / "cwd")) == folder and int(place.name) != os.getpid():
+            if alive and (place / "cwd").readlink() == folder and int(place.name) != os.getpid():
                 found.append(int(place.name))
         except OSError:
             continue

@@ -20,6 +20,7 @@ def opened(master, folder, **more):
             ("spark.ui.showConsoleProgress", "false"),
             ("spark.local.dir", str(folder)),
             ("spark.driver.memory", "700m"),
+            ("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"),  # for a short life
             *((key.replace("_", "."), value) for key, value in more.items()),
         ]
     )

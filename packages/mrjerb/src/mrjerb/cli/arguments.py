@@ -8,7 +8,6 @@ Flags of the job are known only when it is loaded, so they stand behind it.
 import argparse
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any, Final, NoReturn
 
 from mrjerb.errors import JobError, UsageError
@@ -211,6 +210,8 @@ def _refuse(parser: Parser, unknown: Sequence[str]) -> None:
     """Raises UsageError for a flag that is none, with the one that is most like it."""
     if not unknown:
         return
+    from difflib import get_close_matches
+
     flag = unknown[0].partition("=")[0]
     near = get_close_matches(flag, list(parser._option_string_actions), 1)
     advice = f"is it {near[0]}?" if near else f"see {parser.prog} JOB.py --help."

@@ -11,7 +11,7 @@ from mrjerb.cli.errors import tell, tell_fault
 from mrjerb.cli.shown import shown_run
 from mrjerb.errors import FAILED, MrjerbError, UsageError
 from mrjerb.history import History, Run
-from mrjerb.launching import failure_of, launch
+from mrjerb.launching import PRINTED, failure_of, launch
 from mrjerb.progress import listener_of
 
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     if as_json:
         _write_json(run, None)
     elif "--quiet" not in arguments and "-q" not in arguments:
-        sys.stdout.write(shown_run(run))
+        (sys.stderr if run.output == PRINTED else sys.stdout).write(shown_run(run))
     return 0
 
 
@@ -44,6 +44,8 @@ def _run(asked: Arguments) -> Run:
     settings = asked.settings
     if not settings.output:
         raise UsageError("no output was given; name the folder that is to be written: -o OUTPUT")
+    if settings.output == PRINTED and asked.given.json:
+        raise UsageError("-o - and --json both write to stdout; give the output a folder, or leave --json out")
     job = asked.code.make(asked.options)
     given = asked.given
     listener = listener_of(quiet=given.quiet, bar=not given.no_progress and not given.debug)

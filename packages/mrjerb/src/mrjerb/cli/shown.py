@@ -1,11 +1,10 @@
 """Runs and plans as text for people: short, aligned, with nothing in it that steers a terminal."""
 
-import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from mrjerb.cli.errors import safe
-from mrjerb.history import FAILED, INTERRUPTED, SKIPPED, SUCCEEDED, Run
+from mrjerb.history import SKIPPED, Run
 from mrjerb.sizes import counted, shown_seconds, shown_size
 from mrjerb.skew import Heavy, heaviest
 
@@ -42,18 +41,21 @@ def _written(run: Run) -> str:
 
 
 def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
-    """Rows with their columns aligned: the first to the left, a number to the right."""
+    """Rows with their columns aligned: one of numbers to the right, any other to the left."""
     cells = [[cut(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    shapes = [(max(map(len, column)), all(map(_is_number, column))) for column in zip(*cells, strict=True)]
     return [
-        (indent + "  ".join(_aligned(cell, width) for cell, width in zip(row, widths, strict=True))).rstrip()
+        (indent + "  ".join(_aligned(cell, *shape) for cell, shape in zip(row, shapes, strict=True))).rstrip()
         for row in cells
     ]
 
 
-def _aligned(cell: str, width: int) -> str:
-    number = cell.replace(",", "").replace(".", "").replace(" %", "")
-    return cell.rjust(width) if number.isdigit() else cell.ljust(width)
+def _is_number(cell: str) -> bool:
+    return cell.replace(",", "").removeprefix("-").isdigit()
+
+
+def _aligned(cell: str, width: int, number: bool) -> str:
+    return cell.rjust(width) if number else cell.ljust(width)
 
 
 def cut(text: str, width: int = WIDEST) -> str:
@@ -61,22 +63,15 @@ def cut(text: str, width: int = WIDEST) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def ago(then: float) -> str:
-    """When something was, in the local time."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(then))
-
-
-STATUS_STYLES: Final = {SUCCEEDED: "32", SKIPPED: "36", FAILED: "31", INTERRUPTED: "33", "died": "31", "running": "34"}
-
-
 def history_table(runs: Sequence[Run]) -> str:
     """Runs in lines: when, which, how it went, what it wrote."""
-    rows = [("RUN", "NAME", "STATUS", "TIME", "READ", "WROTE", "")]
+    rows = [("RUN", "NAME", "STATUS", "BEGAN", "TOOK", "READ", "WROTE", "")]
     rows += [
         (
             run.run,
             run.name,
             run.status,
+            run.began_text,
             shown_seconds(run.seconds),
             shown_size(run.bytes),
             counted(run.pairs, "pair") if run.parts else "",
@@ -98,7 +93,7 @@ def _head(run: Run) -> str:
         ("run", run.run),
         ("job", run.job),
         ("status", run.status),
-        ("began", ago(run.began)),
+        ("began", run.began_text),
         ("took", shown_seconds(run.seconds)),
         ("ran on", run.engine),
         ("read", f"{counted(run.files, 'file')}, {shown_size(run.bytes)}, {counted(run.records, 'record')}"),

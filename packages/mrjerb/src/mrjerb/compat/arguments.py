@@ -114,14 +114,12 @@ def _runner(parser: argparse.ArgumentParser) -> None:
     add("--owner", dest="owner", help="whose run it is; a part of its name")
     add("--local-tmp-dir", dest="local_tmp_dir", help="the folder for temporary files")
     add("--num-cores", dest="num_cores", type=int, help="processes, with -r local")
-    add("--hadoop-bin", dest="hadoop_bin", action=Words, help="the hadoop command")
+    add("--hadoop-bin", dest="hadoop_bin", help="the hadoop command")
     add("--hadoop-streaming-jar", dest="hadoop_streaming_jar", help="the jar of Hadoop Streaming")
     add("--hadoop-tmp-dir", dest="hadoop_tmp_dir", help="the folder for temporary files on HDFS")
-    add("--hadoop-args", dest="hadoop_extra_args", action=Words, help="more words for Hadoop Streaming")
     add("--spark-master", dest="spark_master", help="Spark's master")
-    add("--spark-args", dest="spark_args", action=Words, help="more words for spark-submit: --conf KEY=VALUE")
-    add("--spark-deploy-mode", dest="spark_deploy_mode", help="client, which is Spark's own default")
-    add("--spark-submit-bin", dest="spark_submit_bin", action=Words, help="the spark-submit command")
+    add("--spark-args", dest="spark_args", action=Words, help="words for spark-submit, such as --conf KEY=VALUE")
+    add("--spark-deploy-mode", dest="spark_deploy_mode", choices=["client"], help="client, the only one here")
 
 
 def _task(parser: argparse.ArgumentParser) -> None:

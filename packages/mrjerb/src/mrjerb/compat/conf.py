@@ -21,13 +21,20 @@ from mrjerb.compat.job import MRJob
 from mrjerb.compat.refused import REFUSED
 from mrjerb.errors import UnsupportedError, UsageError
 
-LISTS: Final = frozenset(
-    ("hadoop_bin", "hadoop_extra_args", "libjars", "py_files", "spark_args", "spark_submit_bin")
-).union(("upload_archives", "upload_dirs", "upload_files"))
+LISTS: Final = frozenset(("libjars", "py_files", "spark_args", "upload_archives", "upload_dirs", "upload_files"))
 DICTS: Final = frozenset(("jobconf", "cmdenv"))
 TEXTS: Final = frozenset(
     ("cleanup", "cleanup_on_failure", "check_input_paths", "label", "owner", "local_tmp_dir", "num_cores")
-).union(("hadoop_streaming_jar", "hadoop_tmp_dir", "spark_master", "spark_deploy_mode", "emulate_map_input_file"))
+).union(
+    (
+        "hadoop_bin",
+        "hadoop_streaming_jar",
+        "hadoop_tmp_dir",
+        "spark_master",
+        "spark_deploy_mode",
+        "emulate_map_input_file",
+    )
+)
 
 
 def apply(job: MRJob, runner: str) -> None:

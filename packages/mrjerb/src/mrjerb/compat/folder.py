@@ -21,7 +21,7 @@ from mrjerb.compat.job import MRJob
 from mrjerb.compat.jobconf import INPUT, Running, all_names, tell, variable_of
 from mrjerb.errors import JobError
 
-FILE, ARCHIVE, DIRECTORY = "file", "archive", "directory"
+FILE, ARCHIVE, DIRECTORY, PYTHON = "file", "archive", "directory", "zip file"
 
 
 class Upload(msgspec.Struct, frozen=True):
@@ -39,6 +39,7 @@ def uploads_of(job: MRJob) -> list[Upload]:
     asked = [(FILE, path) for path in [*job.files(), *(options.upload_files or [])]]
     asked += [(ARCHIVE, path) for path in [*job.archives(), *(options.upload_archives or [])]]
     asked += [(DIRECTORY, path) for path in [*job.dirs(), *(options.upload_dirs or [])]]
+    asked += [(PYTHON, path) for path in options.py_files or []]
     asked += [(FILE, word) for dest, _, words in said_of(job) if dest in job._files for word in words]  # pyright: ignore[reportPrivateUsage]
     found: dict[tuple[str, str], Upload] = {}
     for kind, said in asked:
@@ -108,7 +109,8 @@ class Place:
         for upload in self.uploads:
             lay(upload, files.get(upload.path, Path(upload.path)), Path(self._folder))
         os.chdir(self._folder)
-        sys.path.insert(0, self._folder)
+        modules = [upload.name for upload in self.uploads if upload.kind == PYTHON]
+        sys.path[:0] = [self._folder, *(f"{self._folder}/{name}" for name in modules)]
 
     def leave(self) -> None:
         """Go back, and leave nothing."""
@@ -122,7 +124,7 @@ class Place:
         self._before = {}
         if self._folder is not None and self._from is not None:
             os.chdir(self._from)
-            sys.path[:] = [path for path in sys.path if path != self._folder]
+            sys.path[:] = [path for path in sys.path if not path.startswith(self._folder)]
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 

@@ -40,7 +40,7 @@ def joined(key: Key, value: Value) -> bytes:
 
 def encoder(write: Write, *, output: bool) -> Encode:
     """What makes a key and a value of the job's travel; `output` where they travel no further than into a file."""
-    if output or _is_of(write, ValueProtocol, "write"):
+    if output or without_keys(write):
         return lambda key, value: (None, write(key, value))
     if _is_of(write, KeyedProtocol, "write"):
         dumps = type(write.__self__).dumps  # type: ignore[attr-defined]
@@ -80,6 +80,11 @@ def consecutive(pairs: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Iterato
 
     for key, found in groupby(pairs, lambda pair: pair[0]):
         yield key, (value for _, value in found)
+
+
+def without_keys(write: Write) -> bool:
+    """Whether a method writes values alone."""
+    return _is_of(write, ValueProtocol, "write")
 
 
 def _is_of(method: Any, kind: type, name: str) -> bool:

@@ -11,6 +11,7 @@ def _words(text: str) -> list[str]:
 
 OF_CLOUDS: Final = _words(
     """
+    --cloud-upload-part-size --gcp-project
     --add-steps-in-batch --no-add-steps-in-batch --additional-emr-info --applications --application --bootstrap
     --bootstrap-action --bootstrap-mrjob --no-bootstrap-mrjob --bootstrap-python --no-bootstrap-python
     --bootstrap-spark --no-bootstrap-spark --check-cluster-every --cloud-fs-sync-secs --cloud-log-dir
@@ -34,6 +35,9 @@ REFUSED: Final[dict[str, str]] = dict.fromkeys(OF_CLOUDS, CLOUD) | {
     "--step-output-dir": "nothing is written between steps: the reduce of one and the map of the next are one task",
     "--setup": "it is a shell's, and no shell is started here; give what the job needs with --files and --py-files",
     "--sh-bin": "no shell is started here",
+    "--spark-submit-bin": "Spark is started by PySpark, which comes with mrjerb[spark]",
+    "--hadoop-args": "give properties with -D, and jars with --libjars",
+    "--no-emulate-map-input-file": "which file is read is always told",
     "--sort-bin": "sorting is mrjerb's own, within its memory",
     "--python-bin": "tasks run in the Python that you start the job with",
     "--task-python-bin": "tasks run in the Python that you start the job with",

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -19,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Final
 from mrjerb.compat import conf, folder
 from mrjerb.compat.job import MRJob
 from mrjerb.compat.jobconf import jobconf_from_dict
-from mrjerb.compat.said import unheard
+from mrjerb.compat.said import HEARD, unheard
 from mrjerb.compat.steps import StepFailedException
 from mrjerb.compat.translated import counters_of, job_class, launch_of
-from mrjerb.errors import Interrupted, MrjerbError, RecordError, UsageError
+from mrjerb.errors import Interrupted, MrjerbError, RecordError, UnsupportedError, UsageError
 from mrjerb.running import failure, own_trace
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Runner:
     def _output(self) -> str:
         if self.output is None:
             self.output = str(self._folder / "output")
-        return self.output if "://" in self.output or self.alias == "hadoop" else str(Path(self.output).resolve())
+        return self.output if "://" in self.output else str(Path(self.output).resolve())
 
     def inputs(self) -> list[str]:
         """The inputs; standard input, where there is none."""
@@ -89,32 +90,30 @@ class Runner:
                     file.write(line)
             return str(kept)
         path = path.removeprefix("file://")
-        return path if "://" in path or self.alias == "hadoop" else str(Path.cwd() / path)
+        return path if "://" in path else str(Path.cwd() / path)
 
     def settings(self) -> dict[str, Any]:
         """What the command line asks of the run, as `mrjerb.run` takes it."""
         options = self.job.options
+        reducers = jobconf_from_dict(self.properties, "mapreduce.job.reduces")
         asked: dict[str, Any] = {
             "name": self._name(),
             "cleanup": self._cleanup(),
-            "tmp": options.local_tmp_dir,
-            "archives": [str(Path(path).resolve()) for path in options.py_files or ()],
             "listener": self._listener(),
-            "conf": self._conf(),
+            "reducers": None if reducers is None else int(reducers),
         }
-        reducers = jobconf_from_dict(self.properties, "mapreduce.job.reduces")
-        if self.alias == "inline":
-            asked |= {"debug": True, "reducers": int(reducers or 1)}
-        else:
-            asked |= {"reducers": int(reducers) if reducers is not None else None}
-        if self.alias == "local":
-            asked |= {"workers": options.num_cores}
         if self.alias in ("spark", "hadoop"):
             asked |= {"jars": [*self.job.libjars(), *(options.libjars or [])]}
-        if self.alias == "spark":
-            asked |= {"master": options.spark_master}
-        if self.alias == "hadoop":
-            asked |= {"partitioner": self.job.partitioner()}
+        asked |= {
+            "inline": lambda: {"debug": True, "tmp": options.local_tmp_dir, "reducers": asked["reducers"] or 1},
+            "local": lambda: {"workers": options.num_cores, "tmp": options.local_tmp_dir},
+            "spark": lambda: {"master": options.spark_master, "tmp": options.local_tmp_dir, "conf": self._of_spark()},
+            "hadoop": lambda: {
+                "partitioner": self.job.partitioner(),
+                "tmp": options.hadoop_tmp_dir,
+                "conf": self._of_hadoop(),
+            },
+        }[self.alias]()
         return {name: value for name, value in asked.items() if value is not None}
 
     def _name(self) -> str:
@@ -129,12 +128,17 @@ class Runner:
         failed = (options.cleanup_on_failure or ["ALL" if after else "NONE"]) != ["NONE"]
         return "always" if failed else "success" if after else "never"
 
-    def _conf(self) -> dict[str, str]:
-        """Settings of the engine's own."""
-        said = {key: folder.text(value) for key, value in self.properties.items() if value is not None}
-        if self.alias == "hadoop":
-            return said
-        return {key: value for key, value in said.items() if key.startswith("spark.")} if self.alias == "spark" else {}
+    def _of_spark(self) -> dict[str, str]:
+        """Spark's own settings: the job's properties that are such, and words for spark-submit."""
+        said = {key: folder.text(value) for key, value in self.properties.items() if key.startswith("spark.")}
+        return {**said, **spark_settings(self.job.options.spark_args or [])}
+
+    def _of_hadoop(self) -> dict[str, str]:
+        """Hadoop's settings: the job's properties, and where the command and its jar are."""
+        options = self.job.options
+        own = {"mrjerb.hadoop": options.hadoop_bin, "mrjerb.streaming.jar": options.hadoop_streaming_jar}
+        said = {key: value for key, value in self.properties.items() if key not in HEARD}
+        return {key: folder.text(value) for key, value in {**said, **own}.items() if value is not None}
 
     def _listener(self) -> Any:
         from mrjerb.engines import Silent
@@ -193,6 +197,34 @@ class Said:
         self.runner.say(message)
 
 
+SUBMIT: Final = {
+    "--executor-memory": "spark.executor.memory",
+    "--executor-cores": "spark.executor.cores",
+    "--num-executors": "spark.executor.instances",
+    "--total-executor-cores": "spark.cores.max",
+    "--driver-memory": "spark.driver.memory",
+    "--queue": "spark.yarn.queue",
+    "--packages": "spark.jars.packages",
+}
+"""Words of spark-submit, and the settings that they are."""
+
+
+def spark_settings(words: list[str]) -> dict[str, str]:
+    """Words for spark-submit as Spark's settings. Raises UnsupportedError for one that is none."""
+    found: dict[str, str] = {}
+    rest = iter([part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])])
+    for word in rest:
+        value = next(rest, "")
+        if word == "--conf":
+            key, _, value = value.partition("=")
+            found[key] = value
+        elif word in SUBMIT:
+            found[SUBMIT[word]] = value
+        else:
+            raise UnsupportedError(f"--spark-args {word} is not supported: give it as --conf spark.KEY=VALUE")
+    return found
+
+
 def _own(error: BaseException) -> BaseException | None:
     """What the job itself has raised."""
     found = error.__cause__ or error.__context__
@@ -228,6 +260,8 @@ def main(kind: type[MRJob], args: list[str] | None = None) -> None:
         (kind() if args is None else kind(args)).execute()
     except StepFailedException as error:
         _end(str(error), 1)
+    except BrokenPipeError:  # whoever read the output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except MrjerbError as error:
         _end(str(error), error.exit_code)
     except Exception as error:

@@ -80,9 +80,16 @@ def _check_step(name: str, number: int, step: Any) -> None:
 
 
 def unheard(job: MRJob, runner: str, jobconf: dict[str, Any]) -> list[str]:
-    """What a job asks of Hadoop alone, and another runner leaves aside as mrjob's does, a line for each."""
+    """What a job asks of Hadoop alone, and another runner leaves aside as mrjob's does, a line for each; and options
+    that are another runner's. Raises UnsupportedError for what Hadoop itself is not asked."""
+    options = [
+        f"--{name.replace('_', '-')} is left aside: it is for -r {' and -r '.join(of)}"
+        for name, of in OF_RUNNERS.items()
+        if runner not in of and getattr(job.options, name)
+    ]
     if runner == "hadoop":
-        return []
+        _refuse_formats(job)
+        return options
     asked = {
         "HADOOP_INPUT_FORMAT": job.hadoop_input_format(),
         "HADOOP_OUTPUT_FORMAT": job.hadoop_output_format(),
@@ -91,7 +98,28 @@ def unheard(job: MRJob, runner: str, jobconf: dict[str, Any]) -> list[str]:
     }
     lines = [f"{name} {value}" for name, value in asked.items() if value]
     lines += [f"jobconf {key}" for key in sorted(jobconf) if _only_hadoop(key, runner)]
-    return [f"{type(job).__name__}: {line} is left aside: only -r hadoop honours it" for line in lines]
+    return [f"{type(job).__name__}: {line} is left aside: only -r hadoop honours it" for line in lines] + options
+
+
+def _refuse_formats(job: MRJob) -> None:
+    for name, value in (("INPUT", job.hadoop_input_format()), ("OUTPUT", job.hadoop_output_format())):
+        if value:
+            raise UnsupportedError(
+                f"{type(job).__name__}: HADOOP_{name}_FORMAT {value} is not supported: mrjerb reads and writes itself"
+            )
+
+
+OF_RUNNERS: Final = {
+    "num_cores": ("inline", "local"),
+    "local_tmp_dir": ("inline", "local", "spark"),
+    "hadoop_bin": ("hadoop",),
+    "hadoop_streaming_jar": ("hadoop",),
+    "hadoop_tmp_dir": ("hadoop",),
+    "spark_master": ("spark",),
+    "spark_args": ("spark",),
+    "spark_deploy_mode": ("spark",),
+}
+"""Options that only some runners have."""
 
 
 HEARD: Final = ("mapreduce.job.reduces", "mapred.reduce.tasks", "mapreduce.job.name", "mapred.job.name")

@@ -17,7 +17,7 @@ import msgspec
 
 from mrjerb.compat import folder
 from mrjerb.compat.job import MRJob
-from mrjerb.compat.pairs import Key, Value
+from mrjerb.compat.pairs import Key, Value, without_keys
 from mrjerb.compat.said import check
 from mrjerb.compat.steps import COMBINER, MAPPER, REDUCER
 from mrjerb.compat.tasks import Combiner, Mapper, Pairs, Part, Reducer
@@ -134,7 +134,8 @@ def launch_of(job: MRJob) -> Launch:
     uploads = folder.uploads_of(job)
     environment = folder.environment_of(job, folder.properties_of(job))
     steps = [step.description(at) for at, step in enumerate(job.steps())]
-    return Launch(folder.task_args(job, uploads), steps, bool(job.sort_values()), uploads, environment)
+    ordered = bool(job.sort_values()) or without_keys(job.internal_protocol().write)  # one group, in the lines' order
+    return Launch(folder.task_args(job, uploads), steps, ordered, uploads, environment)
 
 
 def by_bytes(_key: Key, value: Value) -> Value:

@@ -5,6 +5,7 @@ from typing import IO, Any, Final, cast
 
 from mrjerb.errors import InputError
 
+READ_AHEAD: Final = 4 << 20  # bytes of a remote file: for S3 it would be 50 MB, behind each split
 _URL: Final = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
 
 
@@ -25,7 +26,7 @@ def opened(path: str) -> IO[bytes]:
     if not is_url(path):
         return cast("IO[bytes]", open(path, "rb", buffering=0))  # noqa: PTH123 - blocks are large
     filesystem, inside = filesystem_of(path)
-    return filesystem.open(inside, "rb")
+    return filesystem.open(inside, "rb", block_size=READ_AHEAD)
 
 
 def filesystem_of(url: str) -> tuple[Any, str]:

@@ -13,6 +13,7 @@ import msgspec
 from mrjerb.inputs import Block
 from mrjerb.plan import BadRecord
 
+FAILURES: Final = (ValueError, RecursionError)  # a value that is nested too deeply
 RAW: Final = 2000  # bytes of a bad line that are kept
 
 Numbering = Callable[[], int]
@@ -55,7 +56,7 @@ def blocks_of(name: str, data: bytes, size: int, decode: Decode, before: Numberi
     place = Place(name, data, before, blanks)
     try:
         found = decode(data)
-    except ValueError:
+    except FAILURES:
         pass
     else:
         if len(found) == data.count(b"\n") + (not data.endswith(b"\n")) or len(found) == len(place.lines):
@@ -70,7 +71,7 @@ def _one_by_one(place: Place, size: int, decode: Decode) -> Iterator[Block]:
     for at, (_, line) in enumerate(place.lines):
         try:
             records.append(_one(line, decode))
-        except ValueError as error:
+        except FAILURES as error:
             bad = BadRecord(place.where(at), reason(error), shown(line))
             yield Block(records, _moved(place.where, first), _moved(place.raw, first), 0, bad)
             records, first = [], at + 1
@@ -138,6 +139,8 @@ def split_lines(data: bytes) -> list[bytes]:
 
 def reason(error: Exception) -> str:
     """Why a line is no record, for people."""
+    if isinstance(error, RecursionError):
+        return "is nested too deeply"
     if isinstance(error, UnicodeDecodeError):
         return f"is not UTF-8: byte {error.object[error.start]:#04x} at {error.start}; convert the file to UTF-8"
     if isinstance(error, msgspec.ValidationError):

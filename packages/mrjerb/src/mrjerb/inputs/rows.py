@@ -6,10 +6,11 @@ a file with any quote in it is one split; a file without one (see `without_quote
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from itertools import accumulate
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, repeat
 from typing import Any, Final
 
 import msgspec
@@ -22,93 +23,31 @@ from mrjerb.inputs.files import opened
 from mrjerb.inputs.formats import TSV
 from mrjerb.plan import BadRecord, Split
 
-LARGEST_CELL: Final = 64 << 20  # bytes; a longer one is most likely a quote that is not closed
+LARGEST_CELL: Final = 16 << 20  # characters; a longer one is most likely a quote that is not closed
 RAW: Final = 2000
+UNENDED: Final = "unexpected end of data"  # what csv says where the input ends within quotes
 
 
 def read_rows(split: Split, record: Any, until: Until | None) -> Iterator[Block]:
     """The rows of a split. A row that has more or fewer cells than the header is a bad one."""
     csv.field_size_limit(LARGEST_CELL)
-    name = name_of(split)
     delimiter = "\t" if split.format == TSV else ","
     header = _header(split, delimiter)
     if header is None:
         return
     made = _maker(header, record)
-    feed = _Feed(chunks(split, until))
-    reader = csv.reader(feed, delimiter=delimiter, strict=True)
-    if not split.start:
-        next(reader, None)
-    line = reader.line_num
-    while not feed.over:
-        rows, error = _some(reader, feed)
-        batch = _Batch(name, delimiter, rows, line, feed.first, feed.damaged)
-        failed = None
-        if error is not None:
-            failed = BadRecord(batch.place(len(rows)), f"is no row of CSV: {error}; look for a stray quote", "")
-        yield from _blocks(batch, len(header), made, feed.taken(), failed)
-        line = reader.line_num
-
-
-def _some(reader: Any, feed: "_Feed") -> tuple[list[list[str]], csv.Error | None]:
-    """Rows until the next chunk was begun, and what was wrong with the one behind them."""
-    rows: list[list[str]] = []
-    feed.moved = False
-    try:
-        for row in reader:
-            rows.append(row)
-            if feed.moved:
-                break
-    except csv.Error as error:
-        return rows, error
-    return rows, None
-
-
-class _Feed:
-    """The lines of chunks as texts, with their ends, for a reader of CSV. `moved`: another chunk was begun.
-    `damaged`: one was not UTF-8."""
-
-    def __init__(self, source: Iterator[Chunk]) -> None:
-        self.moved = self.over = self.damaged = False
-        self.first: Callable[[], int] = int
-        self._size = 0
-        self._lines = self._all(source)
-
-    def __iter__(self) -> "_Feed":
-        return self
-
-    def __next__(self) -> str:
-        return next(self._lines)
-
-    def taken(self) -> int:
-        """Bytes of the input since this was asked before."""
-        size, self._size = self._size, 0
-        return size
-
-    def _all(self, source: Iterator[Chunk]) -> Iterator[str]:
-        begun = False
-        for chunk in source:
-            if not begun:
-                self.first, begun = chunk.before, True
-            self.moved = True
-            self._size += chunk.size
-            try:
-                text = chunk.data.decode()
-            except UnicodeDecodeError:
-                text = chunk.data.decode(errors="surrogateescape")  # by which a row is told (see `_checked`)
-                self.damaged = True
-            found = text.split("\n")
-            last = found.pop()
-            for line in found:
-                yield line + "\n"
-            if last:
-                yield last
-        self.moved = self.over = True
+    parser = _Parser(name_of(split), delimiter, skip=0 if split.start else 1)
+    for chunk in chunks(split, until):
+        for batch in parser.batches(chunk):
+            yield from _blocks(batch, len(header), made)
+    for batch in parser.rest():
+        yield from _blocks(batch, len(header), made)
 
 
 @dataclass
 class _Batch:
-    """Rows that were read at once. `line`: the first one's line in the split, from 0; `first()`: the split's first."""
+    """Rows that were read at once. line: the first one's line in the split, from 0; first(): the split's first line;
+    damaged: whether some of it is not UTF-8; size: the bytes of input; error: what is wrong with the row behind."""
 
     name: str
     delimiter: str
@@ -116,14 +55,17 @@ class _Batch:
     line: int
     first: Callable[[], int]
     damaged: bool
-    _starts: list[int] = field(default_factory=list)
+    size: int
+    error: str = ""
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """The line of each row, and of what is behind them, in the split."""
+        return list(accumulate(map(_lines_of, self.rows), initial=self.line))
 
     def place(self, row: int) -> str:
         """`path:line` of a row's first line."""
-        if not self._starts:
-            lengths = (1 + sum(cell.count("\n") for cell in one) for one in self.rows)
-            self._starts = list(accumulate(lengths, initial=self.line))
-        return f"{self.name}:{self.first() + self._starts[row] + 1}"
+        return f"{self.name}:{self.first() + self.starts[row] + 1}"
 
     def raw(self, row: int) -> str:
         """A row as CSV."""
@@ -132,23 +74,97 @@ class _Batch:
         return out.getvalue()[:RAW].encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
+def _lines_of(row: list[str]) -> int:
+    return 1 + sum(cell.count("\n") for cell in row)
+
+
+class _Parser:
+    """Chunks of whole lines become rows; what a chunk ends in the middle of is read again with the next one.
+
+    skip: rows that are left out at first.
+    """
+
+    def __init__(self, name: str, delimiter: str, skip: int) -> None:
+        self._name, self._delimiter, self._skip = name, delimiter, skip
+        self._held = ""
+        self._line = 0
+        self._damaged = False
+        self._first: Callable[[], int] | None = None
+
+    def batches(self, chunk: Chunk) -> Iterator[_Batch]:
+        """The rows that end in a chunk."""
+        if self._first is None:
+            self._first = chunk.before
+        try:
+            text = chunk.data.decode()
+        except UnicodeDecodeError:
+            text = chunk.data.decode(errors="surrogateescape")  # by which a row is told (see `_checked`)
+            self._damaged = True
+        yield from self._parsed(self._held + text, chunk.size, final=len(self._held) > LARGEST_CELL)
+
+    def rest(self) -> Iterator[_Batch]:
+        """The rows behind the last chunk: one whose quote is not closed."""
+        if self._held:
+            yield from self._parsed(self._held, 0, final=True)
+
+    def _parsed(self, text: str, size: int, *, final: bool) -> Iterator[_Batch]:
+        self._held = ""
+        source = io.StringIO(text, newline="\n")
+        reader = csv.reader(source, delimiter=self._delimiter, strict=True)
+        error, last = "", False
+        while not last:
+            rows: list[list[str]] = []
+            before = reader.line_num
+            try:
+                rows.extend(reader)  # keeps what was read before an error
+                last, error = True, ""
+            except csv.Error as failed:
+                error = str(failed)
+            if error == UNENDED and not final:
+                self._hold(text, before + sum(map(_lines_of, rows)))
+                last, error = True, ""
+            begins = self._line + before
+            skipped, self._skip = rows[: self._skip], max(0, self._skip - len(rows))
+            begins += sum(map(_lines_of, skipped))
+            yield self._batch(rows[len(skipped) :], begins, size, error)
+            size = 0
+        self._line += reader.line_num - self._held.count("\n") - (not text.endswith("\n") and bool(self._held))
+
+    def _hold(self, text: str, line: int) -> None:
+        """Keep what is from a line on for the next chunk."""
+        source = io.StringIO(text, newline="\n")
+        for _ in range(line):
+            next(source)
+        self._held = source.read()
+
+    def _batch(self, rows: list[list[str]], line: int, size: int, error: str) -> _Batch:
+        assert self._first is not None
+        return _Batch(self._name, self._delimiter, rows, line, self._first, self._damaged, size, error)
+
+
 Make = Callable[[list[list[str]]], list[Any]]
 
 
-def _blocks(batch: _Batch, width: int, make: Make, size: int, failed: BadRecord | None) -> Iterator[Block]:
-    """The rows as records: one block, and one more for each bad row among them; `failed` is behind all."""
+def _blocks(batch: _Batch, width: int, make: Make) -> Iterator[Block]:
+    """The rows as records: one block, and one more for each bad row among them."""
     rows = batch.rows
-    numbers = [number for number, row in enumerate(rows) if row]  # an empty line is no row
-    kept = rows if len(numbers) == len(rows) else [rows[number] for number in numbers]
+    numbers: Sequence[int] = range(len(rows))
+    if not all(rows):  # an empty line is no row
+        numbers = [number for number in numbers if rows[number]]
+        rows = [rows[number] for number in numbers]
     try:
-        records = make(_checked(kept, width, batch.damaged))
+        records = make(_checked(rows, width, batch.damaged))
     except ValueError:
         yield from _one_by_one(batch, numbers, width, make)
         records, numbers = [], []
-    yield Block(records, _at(batch.place, numbers), _at(batch.raw, numbers), size, failed)
+    failed = None
+    if batch.error:
+        why = f"is no row of {'TSV' if batch.delimiter != ',' else 'CSV'}: {batch.error}; look for a stray quote"
+        failed = BadRecord(batch.place(len(batch.rows)), why, "")
+    yield Block(records, _at(batch.place, numbers), _at(batch.raw, numbers), batch.size, failed)
 
 
-def _one_by_one(batch: _Batch, numbers: list[int], width: int, make: Make) -> Iterator[Block]:
+def _one_by_one(batch: _Batch, numbers: Sequence[int], width: int, make: Make) -> Iterator[Block]:
     records: list[Any] = []
     of: list[int] = []
     for number in numbers:
@@ -164,7 +180,7 @@ def _one_by_one(batch: _Batch, numbers: list[int], width: int, make: Make) -> It
     yield Block(records, _at(batch.place, of), _at(batch.raw, of), 0)
 
 
-def _at(asked: Callable[[int], str], numbers: list[int]) -> Callable[[int], str]:
+def _at(asked: Callable[[int], str], numbers: Sequence[int]) -> Callable[[int], str]:
     return lambda record: asked(numbers[record])
 
 
@@ -199,11 +215,11 @@ def _header(split: Split, delimiter: str) -> list[str] | None:
 def _maker(header: list[str], record: Any) -> Make:
     """What makes records of rows."""
     if record is None:
-        return lambda rows: [dict(zip(header, row, strict=True)) for row in rows]
+        return lambda rows: _dicts(header, rows)
     empty = _empty_cells(header, record)
 
     def make(rows: list[list[str]]) -> list[Any]:
-        dicts: list[dict[str, Any]] = [dict(zip(header, row, strict=True)) for row in rows]
+        dicts = _dicts(header, rows)
         for column, stands_for in empty.items():
             for one in dicts:
                 if not one[column]:
@@ -214,6 +230,11 @@ def _maker(header: list[str], record: Any) -> Make:
         return msgspec.convert(dicts, list[record], strict=False)
 
     return make
+
+
+def _dicts(header: list[str], rows: list[list[str]]) -> list[dict[str, Any]]:
+    """Rows, whose lengths were checked, with the header's names: a strict zip takes thrice as long."""
+    return list(map(dict, map(zip, repeat(header), rows)))
 
 
 def _empty_cells(header: list[str], record: Any) -> Mapping[str, Any]:

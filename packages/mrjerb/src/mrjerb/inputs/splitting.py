@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-from mrjerb.inputs.formats import EVENTLOG, PARQUET, PATH
+from mrjerb.inputs.formats import BYTES, EVENTLOG, PARQUET, PATH
 from mrjerb.inputs.resolving import InputFile
 from mrjerb.plan import MEGABYTE, Split
 
@@ -37,7 +37,7 @@ def _of_file(file: InputFile, size: int) -> list[Split]:
         return scan_splits(file, size)
     if file.format == PATH:
         return [Split(file.path, 0, file.size, file.format)]
-    if not file.size and not file.extra.get("endless"):
+    if not file.size and file.format != BYTES and not file.extra.get("endless"):  # bytes of none are a task, too
         return []
     count = max(1, round(file.size / size)) if file.splittable else 1
     edges = [file.size * piece // count for piece in range(count + 1)]

@@ -14,6 +14,7 @@ from mrjerb.inputs.files import filesystem_of, is_url, why
 from mrjerb.outputs.protocols import PROTOCOLS, encoder
 
 BUFFER: Final = 1 << 20
+UPLOAD: Final = 8 << 20  # bytes of a remote part that are held, and sent at once
 COMPRESSIONS: Final = {"": "", "gzip": ".gz", "zstd": ".zst"}
 TABLES: Final = {"csv": ".csv", "tsv": ".tsv", "parquet": ".parquet"}
 FORMATS: Final = (*PROTOCOLS, *TABLES)
@@ -76,7 +77,7 @@ class PartPath:
             if not is_url(self.path):
                 return open(self.path, "wb", buffering=0)  # noqa: PTH123
             filesystem, inside = filesystem_of(self.path)
-            return filesystem.open(inside, "wb")
+            return filesystem.open(inside, "wb", block_size=UPLOAD)
         except OSError as error:
             raise self.failed(error) from None
 

@@ -12,6 +12,7 @@ import io
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from datetime import date, time
+from types import SimpleNamespace
 from typing import Any, Final
 
 import msgspec
@@ -58,7 +59,9 @@ def _cells(name: str, value: Any) -> Row:
 def row_put(file: io.BufferedWriter, output_format: str) -> tuple[Callable[[Any, Any], None], Callable[[], None]]:
     """What writes pairs as rows of CSV or TSV."""
     text = io.TextIOWrapper(file, "utf-8", newline="")
-    writer = csv.writer(text, delimiter="\t" if output_format == "tsv" else ",", lineterminator="\n")
+    # A carriage return in a cell is quoted only where it ends lines, too; yet ours end with a line feed alone.
+    ended: Any = SimpleNamespace(write=lambda line: text.write(line[:-2] + "\n"))
+    writer = csv.writer(ended, delimiter="\t" if output_format == "tsv" else ",", lineterminator="\r\n")
     header: list[str] = []
 
     def put(key: Any, value: Any) -> None:

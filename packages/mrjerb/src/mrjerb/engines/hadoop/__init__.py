@@ -31,6 +31,9 @@ class Hadoop:
         if settings.output_format is not None and settings.output_format not in PROTOCOLS:
             raise UnsupportedError(unwritten(settings.output_format))
         hadoop_settings(settings)
+        from mrjerb.engines.hadoop.filesystem import register
+
+        register(settings.conf)
 
     def defaults(self, settings: Settings) -> dict[str, str]:
         """What is decided where nothing was asked."""

@@ -39,7 +39,7 @@ class Inputs:
 def inputs_of(plan: Plan, places: Places, work: str, own: str) -> Inputs:
     """The inputs of a run; splits of ours are written into the folder that jobs share."""
     splits = _reachable(plan.splits, places, work, own)
-    if _hadoop_reads(splits):
+    if splits and _hadoop_reads(splits):
         names = {seen_by_hadoop(split.path): split for split in splits}
         files = {
             told_by_hadoop(name): HadoopFile(at, name_of(split), _absolute(split.path), split.format)
@@ -47,7 +47,7 @@ def inputs_of(plan: Plan, places: Places, work: str, own: str) -> Inputs:
         }
         return Inputs(list(names), lines=True, files=files)
     path = Path(own) / SPLITS
-    path.write_bytes(lines_of(splits))
+    path.write_bytes(lines_of(splits) or b"\n")  # without a line there is no task, and reduces get no pair at all
     places.put(str(path), f"{work}/{SPLITS}")
     return Inputs([seen_by_hadoop(f"{work}/{SPLITS}")], lines=False, files={})
 

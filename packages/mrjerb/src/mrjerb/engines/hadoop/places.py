@@ -12,6 +12,8 @@ from mrjerb.errors import EngineError
 from mrjerb.inputs.files import is_url
 
 LOCAL: Final = "file://"
+MARK: Final = "mrjerb:"
+"""What lines begin with that were asked for: some installations log to standard output, too."""
 
 
 def seen_by_hadoop(path: str) -> str:
@@ -24,6 +26,11 @@ def as_uri(path: str) -> str:
     return path if is_url(path) else Path(path).absolute().as_uri()
 
 
+def marked(said: str) -> list[str]:
+    """The lines that were asked for, of what a command wrote."""
+    return [line.removeprefix(MARK) for line in said.splitlines() if line.startswith(MARK)]
+
+
 @dataclass(frozen=True)
 class Places:
     """Making, moving and removing, with the settings that the user gave for Hadoop."""
@@ -33,10 +40,11 @@ class Places:
 
     def default(self) -> str:
         """The filesystem of paths without a scheme: `file:///`, `hdfs://namenode:8020`."""
-        lines = self._call("-df", "/").splitlines()
-        if len(lines) < 2:
-            raise EngineError("hadoop fs -df / names no filesystem; see whether `hadoop fs -ls /` works")
-        return lines[1].split()[0]
+        for line in reversed(self._call("-df", "/").splitlines()):
+            name = line.split(maxsplit=1)[0] if line.strip() else ""
+            if is_url(name):
+                return name
+        raise EngineError("hadoop fs -df / names no filesystem; see whether `hadoop fs -ls /` works")
 
     def make(self, place: str) -> None:
         """Make a folder, and those above it."""
@@ -57,12 +65,12 @@ class Places:
         if not is_url(folder):
             return {one.name: one.stat().st_size for one in sorted(Path(folder).glob("part-*"))}
         try:
-            said = self._call("-stat", "%b %n", f"{folder}/part-*")
+            said = marked(self._call("-stat", f"{MARK}%b %n", f"{folder}/part-*"))
         except CallError as error:
             if "No such file" in error.said:
                 return {}
             raise
-        found = (line.partition(" ") for line in said.splitlines())
+        found = (line.partition(" ") for line in said)
         return {name: int(size) for size, _, name in found}
 
     def move(self, folder: str, names: Sequence[str], target: str) -> None:

@@ -8,6 +8,7 @@ Groups of counters, beside the job's own in GROUP: what each task did, by the nu
 Names are percent-encoded, for a comma would end one.
 """
 
+import json
 import os
 import sys
 import threading
@@ -55,10 +56,9 @@ def failure_of(error: BaseException) -> Failure:
     return Failure(type(error).__name__, str(error) or type(error).__name__)
 
 
-def failed(error: BaseException) -> None:
-    """Tell of an error, on one line of ASCII."""
-    text = msgspec.json.encode(failure_of(error)).decode()
-    say(FAILED + "".join(one if one.isascii() else _escaped(one) for one in text))
+def failure_line(error: BaseException) -> str:
+    """An error on one line, in ASCII whatever it says."""
+    return FAILED + json.dumps(msgspec.to_builtins(failure_of(error)))
 
 
 def found_failure(line: str) -> Failure | None:
@@ -67,8 +67,8 @@ def found_failure(line: str) -> Failure | None:
     if not mark:
         return None
     try:
-        return msgspec.json.decode(text.strip(), type=Failure)
-    except msgspec.DecodeError:
+        return msgspec.convert(json.loads(text), Failure)
+    except ValueError:
         return None
 
 
@@ -127,9 +127,3 @@ class Heartbeat:
             if now != self._last:
                 self._last = now
                 say(f"reporter:status:{now[0]:,} records or groups, {now[1]:,} pairs")
-
-
-def _escaped(character: str) -> str:
-    """A character as JSON writes it in ASCII."""
-    units = character.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))

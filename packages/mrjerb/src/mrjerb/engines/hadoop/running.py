@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mrjerb import signals
 from mrjerb.engines import Listener
 from mrjerb.engines.hadoop import unwritten
 from mrjerb.engines.hadoop.client import Client
@@ -71,6 +72,13 @@ def _check_partitioner(plan: Plan) -> None:
     for stage in plan.stages:
         if stage.shuffle is not None and stage.shuffle.partition is not None:
             raise UnsupportedError(f"--partitioner {java}: the job has a partition of its own; leave one of them away")
+        around = [stage.groups and (stage.groups.reduce_begin or stage.groups.reduce_end)]
+        around += [stage.groups and (step.map_begin or step.map_end) for step in stage.maps]
+        if any(around):
+            raise UnsupportedError(
+                f"--partitioner {java}: the job yields pairs at the beginning or end of its reduces, which streaming "
+                "loses where a reducer gets no key; give a function, module:function, in the class's place"
+            )
 
 
 def _generic(settings: Mapping[str, str]) -> list[str]:
@@ -84,7 +92,7 @@ def _tidy(running: "_Run | None", listener: Listener, *, kept: bool) -> None:
     if kept:
         listener.say(f"what lies between the jobs is kept in {running.work}")
         return
-    with suppress(MrjerbError):
+    with signals.held(), suppress(MrjerbError):
         running.places.remove(running.work)
 
 
@@ -107,14 +115,16 @@ class _Run:
     def through(self) -> Outcome:
         """From the plan to its parts."""
         plan = self.plan
+        if not plan.splits and len(plan.stages) == 1:
+            return self.outcome  # nothing to read, and no reduce that has to begin and end all the same
         default = self.places.default()
         self.work = self._work(default)
         self.places.make(self.work)
         inputs = inputs_of(plan, self.places, self.work, self.own)
         shipment = self._shipment(inputs, default)
         jobs = jobs_of(plan, inputs.names, lines=inputs.lines, work=self.work)
-        self.listener.stage(plan.stages[0].name, len(plan.splits), plan.bytes)
         for job in jobs:
+            self.listener.stage(job.name, self._tasks(job), plan.bytes)
             asked = arguments(job, plan, shipment, self.command.jar, self.reducers)
             said = self.client.run(asked, lambda now, job=job: self._told(job, now))
             self._heard(job, said)
@@ -161,8 +171,12 @@ class _Run:
 
     def _told(self, job: StreamingJob, said: Said) -> None:
         """How far a job is, as the stages' progress."""
-        done = round(self.plan.bytes * said.map / 100) if job.mapper else 0
-        self.listener.progress(done, 0, self.outcome.counters)
+        part = (said.map + said.reduce) / 200 if job.reducer else said.map / 100
+        self.listener.progress(int(self.plan.bytes * part), int(self._tasks(job) * part), self.outcome.counters)
+
+    def _tasks(self, job: StreamingJob) -> int:
+        """About how many tasks a job has: Hadoop splits inputs as it likes."""
+        return (len(self.plan.splits) if job.mapper else self.reducers) + (self.reducers if job.reducer else 0)
 
     def _heard(self, job: StreamingJob, said: Said) -> None:
         """A job is over: what its tasks told."""

@@ -35,7 +35,8 @@ def source_of_plan(plan: Plan) -> Source:
 def pack(plan: Plan, task: Task, target: Path) -> None:
     """Write the archive of a run."""
     source = source_of_plan(plan)
-    task = msgspec.structs.replace(task, source=msgspec.structs.replace(source, path=_place(source)))
+    placed = msgspec.structs.replace(source, path=_place(source))
+    task = msgspec.structs.replace(task, source=placed, root=str(_root(source)))
     with zipfile.ZipFile(target, "w", strict_timestamps=False) as archive:
         archive.write(START, START.name)
         for path in _files_below(OWN):

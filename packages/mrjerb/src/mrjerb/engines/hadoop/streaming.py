@@ -56,6 +56,11 @@ class StreamingJob:
         return stage
 
     @property
+    def name(self) -> str:
+        """`map`, `map, reduce 1`, `reduce 2`: the stages in it."""
+        return ", ".join(stage.name for stage in (self.mapper, self.reducer) if stage is not None)
+
+    @property
     def final(self) -> bool:
         """Whether it writes the run's output."""
         return self.last.shuffle is None

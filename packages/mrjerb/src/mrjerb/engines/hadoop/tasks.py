@@ -16,10 +16,21 @@ from typing import IO, Any, Final
 import msgspec
 
 from mrjerb.engines.hadoop.lines import HadoopFile, blocks_of_file
-from mrjerb.engines.hadoop.reports import GROUP, KEYS, PLACES, TASK, Heartbeat, count, failed, place_of, task_name
+from mrjerb.engines.hadoop.reports import (
+    GROUP,
+    KEYS,
+    PLACES,
+    TASK,
+    Heartbeat,
+    count,
+    failure_line,
+    place_of,
+    say,
+    task_name,
+)
 from mrjerb.engines.hadoop.sinks import Combining, Lines, Shuffle, Sink
 from mrjerb.engines.hadoop.wire import PREFIX, chunks
-from mrjerb.errors import EngineError
+from mrjerb.errors import EngineError, RecordError
 from mrjerb.groups import groups
 from mrjerb.inputs import Block
 from mrjerb.inputs.reading import name_of, read
@@ -43,7 +54,7 @@ class Task(msgspec.Struct, frozen=True):
     """What every task of a run is told. Paths are within the folder that was shipped, or the task's own.
 
     inputs: of Hadoop's names of files, what people call each, and its format, so far as Hadoop reads them itself.
-    java_partitioner: whether a Java class says where keys go.
+    java_partitioner: whether a Java class says where keys go. root: where the code was, as tracebacks name it.
     """
 
     source: Source
@@ -51,6 +62,7 @@ class Task(msgspec.Struct, frozen=True):
     partitioner: str | None
     java_partitioner: bool
     output_format: str
+    root: str = ""
     inputs: Mapping[str, HadoopFile] = {}
     files: Mapping[str, str] = {}
     archives: Mapping[str, str] = {}
@@ -65,9 +77,18 @@ def main(folder: str, kind: str, number: int) -> None:
     except BrokenPipeError:  # Hadoop has ended the task
         os._exit(1)
     except BaseException as error:
-        failed(error)
+        say(failure_line(_as_launched(error, Path(folder))))
         sys.stderr.flush()
         os._exit(1)  # nothing of the job's own can hold it up
+
+
+def _as_launched(error: BaseException, folder: Path) -> BaseException:
+    """A record's error, with the job's files named as they were where it was launched."""
+    if isinstance(error, RecordError):
+        root = msgspec.json.decode((folder / "task.json").read_bytes(), type=Task).root
+        for code in (folder / "code", (folder / "code").resolve()):
+            error.trace = error.trace.replace(f"{code}/", f"{root}/")
+    return error
 
 
 def _own_output() -> IO[bytes]:
@@ -202,5 +223,6 @@ def _loaded(task: Task, folder: Path) -> Job:
 def _splits(lines: IO[bytes]) -> Iterator[tuple[int, Split]]:
     """The splits that Hadoop gave as lines, each with its place among the inputs; Hadoop puts its own key before."""
     for line in lines:
-        at, split = msgspec.json.decode(line.partition(b"\t")[2], type=tuple[int, Split])
-        yield at, split
+        told = line.partition(b"\t")[2]
+        if told.strip():  # a blank line: all inputs are empty
+            yield msgspec.json.decode(told, type=tuple[int, Split])

@@ -16,6 +16,7 @@ from typing import IO, Any, Final
 from mrjerb.errors import EngineError, UsageError
 from mrjerb.groups import Chunk
 from mrjerb.keys import key_part
+from mrjerb.running import stuck
 
 PREFIX: Final = 3
 MOST: Final = 961 * 128
@@ -75,4 +76,7 @@ def _records(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
 
 def pickled(values: list[Any]) -> bytes:
     """Values as they travel."""
-    return pickle.dumps(values, pickle.HIGHEST_PROTOCOL)
+    try:
+        return pickle.dumps(values, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:
+        raise stuck(values, error) from None

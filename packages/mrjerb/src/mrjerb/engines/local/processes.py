@@ -109,6 +109,8 @@ def _clean(workers: list[int], folders: list[str]) -> None:
         time.sleep(0.02)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.unlink(folder)  # noqa: PTH108 - a file
 
 
 def _alive(pid: int) -> bool:

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from mrjerb.errors import EngineError
+from mrjerb.running import stuck
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -147,11 +148,14 @@ def _cut(chunks: Block, sizes: _Sizes) -> Iterator[Block]:
 
 
 def _packed(block: Block) -> tuple[bytes, int]:
-    """A block as bytes, and its number of values."""
+    """A block as bytes, and its number of values. Raises JobError where a value can't be pickled."""
     keys, lists = zip(*block, strict=True)
     values = list(chain.from_iterable(lists))
     counts = None if len(values) == len(lists) and all(map(len, lists)) else list(map(len, lists))
-    return pickle.dumps((keys, counts, values), 5), len(values)
+    try:
+        return pickle.dumps((keys, counts, values), 5), len(values)
+    except Exception as error:
+        raise stuck(values, error) from None
 
 
 def _unpacked(data: bytes) -> Block:

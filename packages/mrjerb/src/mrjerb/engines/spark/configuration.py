@@ -19,6 +19,10 @@ LOCAL: Final = "local[*]"
 LEAST_MEMORY: Final = 1536  # MB: Spark's JVM does not start with less than half of it
 JVM_BESIDE: Final = 256  # MB that a JVM takes beside its heap
 ENVIRONMENT: Final = "mrjerb-environment"
+OPTIONS: Final = "spark.driver.defaultJavaOptions"
+HEEDED: Final = ("spark.master", "spark.pyspark.python", OPTIONS)
+"""What is read of Spark's own file of defaults: decisions here depend on it."""
+LISTS: Final = ("spark.archives", "spark.jars")
 ARCHIVES: Final = (".tar.gz", ".tgz", ".tar", ".zip", ".jar")
 """What Spark unpacks."""
 
@@ -100,7 +104,7 @@ def master_of(settings: Settings) -> str:
 
 def with_defaults(settings: Settings, defaults: Mapping[str, str]) -> Settings:
     """The settings with what Spark's own files say of where it runs, and by which Python, if nothing else does."""
-    found = {key: defaults[key] for key in ("spark.master", "spark.pyspark.python") if key in defaults}
+    found = {key: defaults[key] for key in HEEDED if key in defaults}
     return msgspec.structs.replace(settings, conf={**found, **settings.conf}) if found else settings
 
 
@@ -142,21 +146,19 @@ def spark_conf(settings: Settings, *, name: str, folder: str) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         "spark.python.worker.faulthandler.enabled": "true",
     }
+    if is_here(master):
+        conf |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     if is_local(master):
-        conf |= {
-            "spark.ui.enabled": "false",
-            "spark.driver.host": "127.0.0.1",
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.local.dir": folder,
-        }
+        conf |= {"spark.ui.enabled": "false", "spark.local.dir": folder}
         conf |= _memory(settings, workers_of(master) or 1)
     if settings.jars:
         conf["spark.jars"] = ",".join(settings.jars)
     environment = packed(settings.python_env)
     if environment is not None and not is_local(master):
         conf["spark.archives"] = f"{environment}#{ENVIRONMENT}"
-    for key, value in settings.conf.items():
-        conf[key] = f"{value},{conf[key]}" if key in ("spark.archives", "spark.jars") and key in conf else value
+    both = [key for key in LISTS if key in conf and key in settings.conf]
+    conf |= {**settings.conf} | {key: f"{settings.conf[key]},{conf[key]}" for key in both}
+    conf[OPTIONS] = f'{conf.get(OPTIONS, "")} "-Djava.io.tmpdir={folder}"'.lstrip()
     if settings.master or settings.workers is not None:
         conf["spark.master"] = master
     return conf
@@ -171,6 +173,15 @@ def _memory(settings: Settings, workers: int) -> Mapping[str, str]:
         "spark.driver.memory": f"{half - JVM_BESIDE}m",
         "spark.python.worker.memory": f"{half // workers}m",
     }
+
+
+def megabytes(size: str) -> int:
+    """A size as Spark writes it, such as 512m or 2g, in megabytes, which it is in without a unit. Raises UsageError."""
+    found = re.fullmatch(r"(\d+)([kmgt]?)b?", size.strip().lower())
+    if found is None:
+        raise UsageError(f"spark.python.worker.memory is {size!r}: write a number and its unit, such as 512m or 2g")
+    power = " kmgt".index(found[2]) if found[2] else 2
+    return (int(found[1]) << 10 * power) // MEGABYTE
 
 
 def packed(python_env: str | None) -> str | None:

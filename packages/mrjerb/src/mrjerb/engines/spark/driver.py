@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from mrjerb.engines import Listener
+from mrjerb.engines.spark.configuration import megabytes
 from mrjerb.engines.spark.exchange import Report, partition
 from mrjerb.engines.spark.failures import beyond, of_spark, of_task
 from mrjerb.engines.spark.session import Background, Session, session
@@ -38,7 +39,7 @@ def run(plan: Plan, listener: Listener) -> Outcome:
     folder = tempfile.mkdtemp(prefix="mrjerb-", dir=plan.settings.tmp)
     keep = plan.settings.cleanup == "never"
     try:
-        with session(plan.settings, name=plan.name, run=plan.run, folder=folder) as spark:
+        with session(plan, folder) as spark:
             return _Run(plan, listener, spark).outcome()
     except MrjerbError:
         keep = keep or plan.settings.cleanup == "success"
@@ -57,6 +58,7 @@ class _Run:
         self.plan, self.listener, self.spark = plan, listener, spark
         self.context = spark.context
         self.partitions = plan.settings.reducers or self._partitions()
+        self.memory = megabytes(self.context.getConf().get("spark.python.worker.memory", "512m"))
         self.stage = -1
 
     def _partitions(self) -> int:
@@ -68,7 +70,7 @@ class _Run:
         shipped = self._ship()
         running = Background(lambda: self._collect(shipped))
         try:
-            results = running.wait(self._progress)
+            results = running.wait(self._progress_if_it_answers)
         except MrjerbError:
             raise
         except Exception as error:
@@ -79,7 +81,7 @@ class _Run:
         reports = [report for result in results for report in result]
         outcome = self._outcome(reports)
         self._tidy({part.name for part in outcome.parts})
-        self._progress()
+        self._progress_if_it_answers()
         return outcome
 
     def _ship(self) -> Shipped:
@@ -123,7 +125,12 @@ class _Run:
             staging=plan.staging,
             output_format=plan.output_format,
             compression=settings.compression,
+            memory=self.memory,
         )
+
+    def _progress_if_it_answers(self) -> None:
+        with suppress(Exception):  # of a JVM that is gone, the run itself says why
+            self._progress()
 
     def _progress(self) -> None:
         """Tell how far Spark is. What it says of itself may lag behind."""

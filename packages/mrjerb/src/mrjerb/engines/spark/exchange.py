@@ -23,6 +23,7 @@ from mrjerb.groups import Chunk
 from mrjerb.job import Step
 from mrjerb.keys import composite, decode, encode
 from mrjerb.plan import BadRecord, Group, PartFile, TaskReport
+from mrjerb.running import stuck
 from mrjerb.shuffle import partition_for
 from mrjerb.stages import Function
 
@@ -70,13 +71,13 @@ class Sender:
         def plain(item: Any) -> Iterator[Element]:
             for key, value in function(item) or ():
                 encoded = encode(key)
-                yield pack(place(encoded, partitions)) + encoded, pickle.dumps(value, 5)
+                yield pack(place(encoded, partitions)) + encoded, _pickled(value)
 
         def ordered(item: Any) -> Iterator[Element]:
             assert order is not None
             for key, value in function(item) or ():
                 head = pack(place(encode(key), partitions))
-                yield head + composite(key, order(key, value)), pickle.dumps(value, 5)
+                yield head + composite(key, order(key, value)), _pickled(value)
 
         return plain if order is None else ordered
 
@@ -91,6 +92,13 @@ class Sender:
     def reports(self, reports: list[Report]) -> Element:
         """What tells of this task, and of those before it."""
         return HEAD.pack(0) + REPORTS + TAIL.pack(self._task, 0), pickle.dumps(reports, 5)
+
+
+def _pickled(value: Any) -> bytes:
+    try:
+        return pickle.dumps(value, 5)
+    except Exception as error:
+        raise stuck([value], error) from None
 
 
 class Received:

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, cast
 
+from mrjerb.engines.local.processes import Janitor
 from mrjerb.engines.spark.configuration import (
     ENVIRONMENT,
     is_here,
@@ -28,7 +29,7 @@ from mrjerb.engines.spark.configuration import (
 )
 from mrjerb.engines.spark.failures import of_spark
 from mrjerb.errors import EngineError, MrjerbError, UsageError
-from mrjerb.plan import Settings
+from mrjerb.plan import Plan
 
 Found = TypeVar("Found")
 
@@ -89,16 +90,17 @@ def check_installed() -> None:
 
 
 @contextmanager
-def session(settings: Settings, *, name: str, run: str, folder: str) -> Iterator[Session]:
-    """A context to run in. One of our own is stopped at the end, and its JVM ended, whatever happened.
+def session(plan: Plan, folder: str) -> Iterator[Session]:
+    """A context to run in. One of our own is stopped at the end, and its JVM ended, whatever happened; also where this
+    process is killed, and then the temporary `folder` and the staging folder are removed.
 
-    folder: for temporary files. Raises UsageError, EngineError.
+    Raises UsageError, EngineError.
     """
     context = running_context()
     if context is not None:
         yield Session(context, "")
         return
-    opened = _Own(settings, name, run, folder)
+    opened = _Own(plan, folder)
     try:
         opened.start()
         yield Session(opened.context, opened.log)
@@ -112,12 +114,16 @@ def session(settings: Settings, *, name: str, run: str, folder: str) -> Iterator
 class _Own:
     """A context of our own, and the JVM below it, unless `spark-submit` has started that."""
 
-    def __init__(self, settings: Settings, name: str, run: str, folder: str) -> None:
-        self.settings, self.name, self.folder = settings, name, folder
-        self.log = str(Path(folder).parent / f"mrjerb-spark-{run}.log")
+    def __init__(self, plan: Plan, folder: str) -> None:
+        self.settings, self.name, self.folder = plan.settings, plan.name, folder
+        self.log = str(Path(folder).parent / f"mrjerb-spark-{plan.run}.log")
+        self._janitor: Janitor | None = None
+        self._removed = [folder, self.log] if "://" in plan.staging else [folder, self.log, plan.staging]
         self.keep_log = False
         self.context: Any = None
         self._gateway: Any = None
+        self._other: tuple[Any, Any] = (None, None)
+        """A JVM that this process had before, with no context in it."""
         self._path = list(sys.path)
         self._starting: Background[None] | None = None
 
@@ -125,6 +131,7 @@ class _Own:
         """Start the JVM and the context. Raises UsageError, EngineError."""
         if not within_submit():
             check_installed()
+            self._janitor = Janitor(self._removed)
         self._starting = Background(self._start)
         self._starting.wait()
 
@@ -136,12 +143,14 @@ class _Own:
         wanted = spark_conf(self.settings, name=self.name, folder=self.folder)
         if within_submit():
             wanted = {"spark.app.name": self.name}
-        conf = SparkConf(loadDefaults=False)
-        conf.setAll(list(wanted.items()))
         try:
             if not within_submit():
+                self._other = (SparkContext._gateway, SparkContext._jvm)  # pyright: ignore[reportPrivateUsage]
+                SparkContext._gateway = SparkContext._jvm = None  # pyright: ignore[reportPrivateUsage]
+            conf = SparkConf(loadDefaults=within_submit()).setAll(list(wanted.items()))
+            if not within_submit():
                 self._gateway = self._launched(conf)
-            self.context = SparkContext(conf=SparkConf().setAll(list(wanted.items())) if within_submit() else conf)
+            self.context = SparkContext(conf=conf)
         except MrjerbError:
             raise
         except Exception as error:
@@ -160,6 +169,8 @@ class _Own:
             except Exception as error:
                 said = Path(self.log).read_text(errors="replace")[-TAIL:].strip()
                 raise EngineError(f"Spark's JVM does not start: {said or error}. Its log: {self.log}") from error
+        if self._janitor is not None:
+            self._janitor.started(cast("Any", gateway.proc).pid)
         SparkContext._gateway = gateway  # pyright: ignore[reportPrivateUsage]
         SparkContext._jvm = gateway.jvm  # pyright: ignore[reportPrivateUsage]
         return gateway
@@ -188,6 +199,8 @@ class _Own:
                 Background(self.context.stop).finished(STOPPING)
         if self._gateway is not None:
             self._end()
+        if self._janitor is not None:
+            self._janitor.close()
         sys.path[:] = self._path
         if not self.keep_log:
             with suppress(OSError):
@@ -206,7 +219,7 @@ class _Own:
         except Exception:
             process.kill()
             process.wait()
-        SparkContext._gateway = SparkContext._jvm = None  # pyright: ignore[reportPrivateUsage]
+        SparkContext._gateway, SparkContext._jvm = self._other  # pyright: ignore[reportPrivateUsage]
         SparkContext._active_spark_context = None  # pyright: ignore[reportPrivateUsage]
 
 

@@ -72,36 +72,40 @@ def package(folder: Path) -> Path:
 
 
 def bundle(plan: Plan, folder: Path) -> tuple[Path, Shipped]:
-    """The bundle of a run, in a folder, and what executors are told of it. Raises UsageError for a missing file."""
+    """The bundle of a run, in a folder, and what executors are told. Raises UsageError for a job that can't travel."""
     code = _code(plan)
-    files = side_files(plan)
+    places, files = _side_files(plan)
     target = folder / f"mrjerb-{plan.run}.zip"
     with zipfile.ZipFile(target, "w", strict_timestamps=False) as archive:
         for name, path in code.items():
             archive.write(path, f"code/{name}")
         for name, path in files.items():
-            archive.write(path, f"files/{name}")
-        archive.writestr("code/.mrjerb", "")  # a folder even where nothing is in it
+            archive.write(path, name)
+        archive.writestr("code/.mrjerb", "")  # Spark unpacks no archive without a file
     shipped = Shipped(
         run=plan.run,
         bundle=target.name,
         source=None if plan.source is None else _travelling(plan.source),
         pickled=_pickled(plan) if plan.source is None else b"",
         modules=tuple({name.split("/")[0].removesuffix(".py") for name in code}),
-        files={name: f"files/{name}" for name in files},
+        files=places,
         archives={name_of_file(one): name_of_file(one) for one in plan.settings.archives},
         origins={name: str(path) for name, path in code.items()},
     )
     return target, shipped
 
 
-def side_files(plan: Plan) -> dict[str, Path]:
-    """Side files by their names. Raises UsageError for one that is missing."""
-    found = {name: Path(path) for name, path in plan.files.items()}
-    for name, path in found.items():
-        if not path.is_file():
-            raise UsageError(f"side file {name}: {path}: no such file")
-    return found
+def _side_files(plan: Plan) -> tuple[dict[str, str], dict[str, Path]]:
+    """Side files and folders: where each is within the bundle, by the names that the job asks for; and what is to be
+    put there."""
+    places: dict[str, str] = {}
+    contents: dict[str, Path] = {}
+    for name, given in plan.files.items():
+        path = Path(given)
+        places[name] = f"files/{path.name}"
+        inner = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
+        contents |= {f"files/{one.relative_to(path.parent)}": one for one in inner}
+    return places, contents
 
 
 def name_of_file(given: str) -> str:

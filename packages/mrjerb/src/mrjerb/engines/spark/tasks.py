@@ -39,6 +39,8 @@ class Work:
     staging: str
     output_format: str
     compression: str
+    memory: int
+    """Megabytes that a Python may use before it sorts on disk."""
 
 
 class Mapping:
@@ -163,7 +165,7 @@ class _Task:
         return self.combined(step, sender, blocks)
 
     def combined(self, step: Step, sender: Sender, blocks: Iterable[Block]) -> Iterator[Element]:
-        combining = Combining(step, self.skipped)
+        combining = Combining(step, self.skipped, memory=self.work.memory)
         for when, block in (("begin", step.combine_begin), ("end", step.combine_end)):
             if when == "end":
                 found = as_blocks(combining.groups(self.passed(keyed, blocks)), "combine")
