@@ -167,7 +167,7 @@ class Pool:
         """Have all workers end in good order, with the job's teardown."""
         for member in self.members:
             _tell(member, Stop())
-        for member in self.members:
+        for member in list(self.members):
             self.ended(member)
 
     def ended(self, member: Member) -> None:
@@ -181,6 +181,8 @@ class Pool:
                     self.gather(message)
                     return
         except (EOFError, OSError):
+            self.end(member)
+            self.members.remove(member)
             raise EngineError(f"worker {member.number} {_how(member.process.exitcode)} in the job's teardown") from None
 
     def gather(self, commit: Commit) -> None:
