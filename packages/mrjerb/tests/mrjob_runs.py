@@ -46,7 +46,7 @@ EXAMPLES = [
     Example("mr_nick_nack", "nick_nack"),
     Example("mr_nick_nack_input_format", None),
     Example("mr_phone_to_url", "phone_to_url", inputs="wet"),
-    Example("mr_text_classifier", None, inputs="documents"),
+    Example("mr_text_classifier", "text_classifier", inputs="documents"),
     Example("mr_wc", "wc"),
     Example("mr_word_freq_count", "word_freq_count"),
     Example("mr_words_containing_u_freq_count", "words_containing_u", runner="local"),

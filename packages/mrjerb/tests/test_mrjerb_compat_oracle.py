@@ -92,7 +92,7 @@ def both(name, pairs, protocol):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(pairs=inputs, protocol=st.sampled_from(PROTOCOLS))
 @example(pairs=[], protocol="JSONProtocol")
 @example(pairs=[("b", 1), ("a", 2), (10, 3), (9, 4), ("", 5), ([], 6), ("b", 0)], protocol="JSONProtocol")
@@ -103,7 +103,7 @@ def test_a_job_gives_what_mrjob_gives(name, pairs, protocol):
     assert counters == counted
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(pairs=inputs)
 def test_a_protocol_without_keys_makes_one_group(pairs):
     """With an internal protocol of values alone, a reducer gets None and all values, in the order of their lines."""

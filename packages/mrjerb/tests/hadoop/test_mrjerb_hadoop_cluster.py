@@ -109,9 +109,9 @@ def test_ctrl_c_ends_the_application(clustered):
     Path("in.txt").write_text("a\n")
     command = [f"{PYTHON}/bin/mrjerb", "run", write_job("slow.py", SLOW), "in.txt", "-o", "out", "--on", "hadoop"]
     run = subprocess.Popen([*command, "--python-env", PYTHON], stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: "RUNNING" in hadoop(APPLICATIONS, "-list", "-appStates", "RUNNING"), 600)
+    wait_for(lambda: "RUNNING" in hadoop(APPLICATIONS, "application", "-list", "-appStates", "RUNNING"), 600)
     run.send_signal(signal.SIGINT)
     _, said = run.communicate(timeout=300)
     assert run.returncode == 130, said
-    assert "application_" not in hadoop(APPLICATIONS, "-list", "-appStates", "RUNNING,ACCEPTED")
+    assert "application_" not in hadoop(APPLICATIONS, "application", "-list", "-appStates", "RUNNING,ACCEPTED")
     assert not Path("out").exists()

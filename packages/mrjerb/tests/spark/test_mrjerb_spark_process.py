@@ -1,9 +1,14 @@
 """The Spark engine as a command with a JVM of its own: what it says, how it ends, and that nothing is left of it."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
+import tarfile
 from pathlib import Path
 
+import pyspark
 import pytest
 from spark_processes import QUICK, are_gone, below, ran, started, until
 
@@ -104,9 +109,6 @@ def test_java_is_missing(folder):
 @pytest.mark.slow
 def test_an_environment_of_their_own(folder):
     """Executors start the Python of an environment's archive, and find what is in `--archive` by its name."""
-    import sys
-    import tarfile
-
     (folder / "env" / "bin").mkdir(parents=True)
     python = folder / "env" / "bin" / "python"
     python.write_text(f'#!/bin/sh\nIN_ENVIRONMENT=yes exec {sys.executable} "$@"\n')
@@ -124,3 +126,27 @@ def test_an_environment_of_their_own(folder):
     command = ["run", "seeing.py", "in.txt", "-o", "out", "--on", "spark", "--workers", "1", *QUICK]
     ran([*command, "--python-env", "env.tar.gz", "--archive", "more.tar.gz#more"], folder)
     assert (folder / "out" / "part-00000").read_text() == '"yes"\t"packed"\n'
+
+
+@pytest.mark.slow
+def test_within_spark_submit(folder):
+    """`spark-submit` takes the file that the module names; the run is in its JVM, and what it has fixed is refused."""
+    submit = Path(pyspark.__file__).parent / "bin" / "spark-submit"
+    named = [sys.executable, "-m", "mrjerb.engines.spark"]
+    file = subprocess.run(named, check=True, capture_output=True, text=True).stdout.strip()
+    command = [submit, "--master", "local[3]", "--conf", "spark.ui.enabled=false", file]
+    command += ["run", f"{JOBS}:Words", "in.txt", "-o", "out", "--on", "spark", "--json"]
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "XDG_STATE_HOME": str(folder / "state"),
+    }
+    run = {"cwd": folder, "env": environment, "capture_output": True, "text": True, "timeout": 200}
+    done = subprocess.run(command, **run)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["details"]["master"] == "local[3]"
+    assert result["counters"] == {"lines": 320, "words": 48}
+    done = subprocess.run([*command, "--memory", "4GB", "--overwrite"], **run)
+    assert done.returncode == 2
+    assert "--memory: Spark is running already" in done.stdout  # spark-submit puts both streams there

@@ -187,7 +187,7 @@ class Said:
     def stage(self, name: str, tasks: int, size: int) -> None:
         """A stage begins."""
         if self.runner.job.options.verbose:
-            self.runner.say(f"{name}: {tasks} tasks")
+            self.runner.say(f"{name}: {tasks} task{'s' if tasks != 1 else ''}")
 
     def progress(self, done: int, tasks: int, counters: Mapping[str, int]) -> None:
         """Nothing is said of progress."""

@@ -3,11 +3,10 @@
 line = "mrjerb-error " JSON {"kind": class, "text": its text} | {"kind": "RecordError", "where", "summary", "trace"}
 """
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
-
-import msgspec
 
 from mrjerb import errors
 from mrjerb.errors import EngineError, InputError, MrjerbError, RecordError
@@ -66,7 +65,7 @@ def of_task(error: BaseException, at_home: Callable[[str], str], *, here: bool) 
     found = TOLD.search(_text(error))
     if found is None:
         return None
-    return _again({name: at_home(text) for name, text in msgspec.json.decode(found[1]).items()}, here)
+    return _again({name: at_home(text) for name, text in json.loads(found[1]).items()}, here)
 
 
 def of_spark(error: BaseException, log: str) -> EngineError:
@@ -80,9 +79,7 @@ def of_spark(error: BaseException, log: str) -> EngineError:
 
 def _ascii(said: dict[str, Any]) -> str:
     """As JSON on one line of ASCII: nothing between here and there can break it."""
-    import json  # msgspec's leaves other letters as they are, and refuses halves of surrogate pairs
-
-    return json.dumps(said)
+    return json.dumps(said)  # msgspec's leaves other letters as they are, and refuses halves of surrogate pairs
 
 
 def _again(said: dict[str, str], here: bool) -> MrjerbError:
@@ -107,7 +104,7 @@ def _text(error: BaseException) -> str:
 
 
 def _line_with(text: str, sign: str) -> str:
-    return next(line.strip() for line in text.splitlines() if sign in line)[:SAID]
+    return next(line.strip(" :\t") for line in text.splitlines() if sign in line)[:SAID]
 
 
 def _first_line(text: str) -> str:
