@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-FOLDERS = (".", "engines", "guide", "hadoop", "../hadoop", "spark")
+FOLDERS = (".", "engines", "guide", "hadoop", "../hadoop", "local", "spark")
 sys.path += [str(Path(__file__).parent / folder) for folder in FOLDERS]
 
 _shared = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow], print_blob=True)

@@ -74,7 +74,7 @@ class Elements(HTMLParser):
         run_of(status=FAILED, error=Failure(kind="RecordError", message=EVIL, where=EVIL, trace=EVIL, hint=EVIL)),
         Run(run="1", name="empty"),
         run_of(tasks=[TaskReport(0, "a", 0.0, 0, 0)], groups=[], counters={}, tasks_run=1),
-        run_of(groups=[Group(7, "key", 5, 0)], stages=[]),
+        run_of(groups=[Group(7, "key", 500, 0)], stages=[]),
     ],
     ids=["whole", "failed", "empty", "bare", "odd"],
 )

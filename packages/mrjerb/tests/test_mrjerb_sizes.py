@@ -36,12 +36,13 @@ def test_what_is_shown():
 
 
 def test_heavy_keys():
-    """The largest of each stage first, with their part of its values; notable where others wait for them."""
+    """The largest of each stage first, with their part of its values; notable where others wait for them; those of few
+    values are no matter."""
     tasks = [
         TaskReport(1, "partition 10", 1, 1, 1, values=40_000),
         TaskReport(1, "partition 2", 1, 1, 1, values=60_000),
     ]
-    groups = [Group(1, "a", 30_000, 0), Group(1, "b", 50_000, 0), Group(2, "c", 9, 0), Group(1, "d", 10, 0)]
+    groups = [Group(1, "a", 30_000, 0), Group(1, "b", 50_000, 0), Group(2, "c", 900, 0), Group(2, "few", 99, 0)]
     found = heaviest(groups, tasks, 2)
     assert [(heavy.group.key, heavy.part, heavy.notable) for heavy in found[1]] == [("b", 0.5, True), ("a", 0.3, True)]
     assert [(heavy.group.key, heavy.part, heavy.notable) for heavy in found[2]] == [("c", None, False)]

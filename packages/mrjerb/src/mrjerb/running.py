@@ -10,7 +10,7 @@ import pickle
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from operator import length_hint
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from mrjerb.errors import JobError, MrjerbError, RecordError
 from mrjerb.inputs import Block
@@ -51,7 +51,7 @@ def each(blocks: Iterable[Block], take: Callable[[Iterator[Any]], None], skipped
         while True:
             try:
                 take(records)
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # a job that ends the process fails at that record
                 _failed(block, records, error, skipped)
             else:
                 break
@@ -72,7 +72,7 @@ def pairs_of(blocks: Iterable[Block], function: Function, skipped: Skipped) -> I
                 for item in records:
                     for key, value in function(item) or ():  # noqa: UP028 - what is no pair fails here, not elsewhere
                         yield key, value
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 _failed(block, records, error, skipped)
             else:
                 break
@@ -81,10 +81,11 @@ def pairs_of(blocks: Iterable[Block], function: Function, skipped: Skipped) -> I
 
 
 def as_blocks(groups: Iterable[tuple[Any, Iterator[Any]]], name: str) -> Iterator[Block]:
-    """Groups as blocks of one, each of which is named for its key when its reduce fails."""
-    for group in groups:
-        key = group[0]
-        yield Block([group], lambda _, key=key: f"{name}, key {key!r:.200}", lambda _, key=key: repr(key), 0)
+    """Groups as a block, whose records come one by one, each named for its key when its reduce fails. How many records
+    it has is known when it was used up."""
+    stream = _Stream(groups)
+    records = cast("list[Any]", stream)  # to whoever takes records, it is one
+    yield Block(records, lambda _: f"{name}, key {stream.key!r:.200}", lambda _: repr(stream.key), 0)
 
 
 def failure(error: BaseException, where: str) -> RecordError:
@@ -114,9 +115,35 @@ def set_path(job: Job, path: str | None) -> None:
     context_of(job).path = path
 
 
-def _failed(block: Block, records: Iterator[Any], error: Exception, skipped: Skipped) -> None:
+class _Stream:
+    """Groups as the records of a block: as many as were taken. The key is the last one's, which is what failed."""
+
+    def __init__(self, groups: Iterable[tuple[Any, Iterator[Any]]]) -> None:
+        self._groups = groups
+        self._taken = 0
+        self.key: Any = None
+        self.error: Exception | None = None
+        """What the groups themselves came to, which is no fault of the last one."""
+
+    def __len__(self) -> int:
+        return self._taken
+
+    def __iter__(self) -> Iterator[tuple[Any, Iterator[Any]]]:
+        try:
+            for group in self._groups:
+                self.key = group[0]
+                self._taken += 1
+                yield group
+        except Exception as error:
+            self.error = error
+            raise
+
+
+def _failed(block: Block, records: Iterator[Any], error: BaseException, skipped: Skipped) -> None:
     """Keep the record that an error came from, or raise it as a RecordError. Others' faults go on up."""
     if isinstance(error, MrjerbError) and not isinstance(error, JobError):
+        raise error
+    if isinstance(block.records, _Stream) and block.records.error is error:
         raise error
     at = len(block.records) - length_hint(records) - 1
     found = failure(error, block.where(at))

@@ -8,6 +8,7 @@ from mrjerb.plan import Group, TaskReport
 
 NOTABLE: Final = 0.2  # of a stage's values that one key has
 FEWEST: Final = 10_000  # values of a key, below which nobody waits for it
+LISTED: Final = 100  # values of a key, below which it is not worth a line
 
 
 class Heavy(NamedTuple):
@@ -23,12 +24,13 @@ class Heavy(NamedTuple):
 
 
 def heaviest(groups: Sequence[Group], tasks: Sequence[TaskReport], number: int = 20) -> dict[int, list[Heavy]]:
-    """The keys with the most values, of each stage, the largest first."""
+    """The keys with the most values, of each stage, the largest first; those that have few are left out."""
     values: dict[int, int] = defaultdict(int)
     for task in tasks:
         values[task.stage] += task.values
     found: dict[int, list[Heavy]] = defaultdict(list)
-    for group in sorted(groups, key=lambda group: (group.stage, -group.values)):
+    many = [group for group in groups if group.values >= LISTED]
+    for group in sorted(many, key=lambda group: (group.stage, -group.values)):
         if len(found[group.stage]) < number:
             all_values = values[group.stage]
             found[group.stage].append(Heavy(group, group.values / all_values if all_values >= group.values else None))

@@ -40,7 +40,7 @@ def test_the_gallery_quotes_its_programs():
     assert [name for name in programs if f"examples/mrjerb/{name}" not in page] == []
 
 
-@pytest.mark.parametrize("page", [GALLERY], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [GUIDE, GALLERY, README], ids=lambda page: page.stem)
 def test_links_lead_somewhere(page):
     """Each link to a file finds it, and each to a heading finds that."""
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
+from mrjerb.streams import open_standard_streams
+
 HELP: Final = """\
 usage: mrjerb COMMAND …
 
@@ -30,6 +32,7 @@ COMMANDS: Final = {"run": "run", "plan": "plan", "history": "history", "show": "
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line, and end the process with its exit code."""
+    open_standard_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = _command(given)

@@ -6,6 +6,7 @@ such as `_SUCCESS` and a manifest. A glob's files come sorted too; what it match
 
 import glob
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -69,6 +70,8 @@ def local_file(path: str, format: str | None, typed: bool, extra: Mapping[str, A
     found = format_of(path, given=format, typed=typed)
     try:
         state = Path(path).stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise InputError(f"{path}: is no file, but a pipe or device; `mrjerb run JOB.py -` reads standard input")
         with open(path, "rb"):  # noqa: PTH123 - only to see whether that can be done
             pass
         plain = found in ROWS and not compression_of(path) and _without_quotes(path, state.st_size)

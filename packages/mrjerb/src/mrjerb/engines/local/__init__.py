@@ -9,13 +9,21 @@ memory    how much there is for each                                  inline    
 import os
 import shutil
 import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+from mrjerb import signals
 from mrjerb.engines import Listener
 from mrjerb.engines.local.memory import share
 from mrjerb.engines.local.pool import Pool, processors
+from mrjerb.engines.local.processes import Janitor
+from mrjerb.engines.local.runs import Segment
 from mrjerb.engines.local.tasks import Task
-from mrjerb.errors import UnsupportedError, UsageError
+from mrjerb.errors import EngineError, UnsupportedError, UsageError
 from mrjerb.plan import MEMORY, Outcome, Plan, Settings
+from mrjerb.streams import open_standard_streams
 
 SMALL = 8 << 20
 """Bytes of input up to which one partition is enough."""
@@ -41,6 +49,8 @@ class Local:
             raise UsageError(f"--workers {settings.workers}: give at least 1")
         if settings.reducers is not None and settings.reducers < 1:
             raise UsageError(f"--reducers {settings.reducers}: give at least 1")
+        if settings.tmp is not None and not Path(settings.tmp).is_dir():
+            raise UsageError(f"--tmp {settings.tmp}: there is no such folder; make it first")
         share(settings.memory or MEMORY, settings.workers or processors())
 
     def defaults(self, settings: Settings) -> dict[str, str]:
@@ -58,39 +68,59 @@ class Local:
             from mrjerb.engines.local.inline import run_inline
 
             return run_inline(plan, listener)
-        folder = tempfile.mkdtemp(prefix="mrjerb-", dir=plan.settings.tmp)
-        failed = True
-        try:
-            outcome = _run(plan, listener, folder)
-            failed = False
-        finally:
-            keep = plan.settings.cleanup == "never" or (failed and plan.settings.cleanup == "success")
-            if keep:
+        open_standard_streams()
+        with _temporary(plan, listener) as (folder, janitor):
+            return _run(plan, listener, folder, janitor)
+
+
+@contextmanager
+def _temporary(plan: Plan, listener: Listener) -> Iterator[tuple[str, Janitor]]:
+    """A folder for temporary files, and a janitor that watches over it and the staging folder. Both are gone behind the
+    block, whatever ends it; of a run that is killed the janitor removes the files, where they are to be removed."""
+    cleanup = plan.settings.cleanup
+    folder, janitor, failed = "", None, True
+    try:
+        with signals.held():
+            folder = _made_folder(plan.settings.tmp)
+            janitor = Janitor([folder, plan.staging] if cleanup == "always" else [])  # it leaves URLs alone
+        yield folder, janitor
+        failed = False
+    finally:
+        with signals.held():
+            if cleanup == "never" or (failed and cleanup == "success"):
                 listener.say(f"temporary files are kept in {folder}")
-            else:
+            elif folder:
                 shutil.rmtree(folder, ignore_errors=True)
-        return outcome
+            if janitor is not None:
+                janitor.close()
 
 
-def _run(plan: Plan, listener: Listener, folder: str) -> Outcome:
+def _made_folder(where: str | None) -> str:
+    try:
+        return tempfile.mkdtemp(prefix="mrjerb-", dir=where)
+    except OSError as error:
+        place = where or tempfile.gettempdir()
+        raise EngineError(f"{place}: no folder for temporary files can be made: {error.strerror}; give --tmp") from None
+
+
+def _run(plan: Plan, listener: Listener, folder: str, janitor: Janitor) -> Outcome:
     settings = plan.settings
     workers = settings.workers or processors()
     partitions = settings.reducers or (workers if plan.bytes > SMALL else 1)
     memory = share(settings.memory or MEMORY, workers)
     tasks = [Task(at, 0, (at, split.start), split) for at, split in enumerate(plan.splits)]
-    with Pool(plan, listener, workers=workers, memory=memory, partitions=partitions, folder=folder) as pool:
+    with Pool(plan, listener, janitor, workers=workers, memory=memory, partitions=partitions, folder=folder) as pool:
         for stage in plan.stages:
             segments = pool.run(stage.number, tasks)
             used = {segment.path for task in tasks for segment in task.segments}
             for path in used:  # its reduces are over
                 os.unlink(path)  # noqa: PTH108 - a text all along
-            tasks = [
-                Task(at, stage.number + 1, (at, 0), None, [one for one in segments if one.partition == at])
-                for at in range(partitions)
-            ]
+            of_partition: defaultdict[int, list[Segment]] = defaultdict(list)
+            for segment in segments:
+                of_partition[segment.partition].append(segment)
+            tasks = [Task(at, stage.number + 1, (at, 0), None, of_partition[at]) for at in range(partitions)]
         pool.stop()
         outcome = pool.outcome
-    outcome.spilled = sum(pool.spilled.values())
     outcome.bad = pool.skipped.found
     if outcome.retried:
         _tidy(plan.staging, {part.name for part in outcome.parts})

@@ -113,8 +113,8 @@ class _Inline:
     def told(self, blocks: Iterable[Block]) -> Iterator[Block]:
         """Blocks, with their records counted."""
         for block in blocks:
-            self.items += len(block.records)
             yield block
+            self.items += len(block.records)  # of groups, that is known by now
 
     def timed(self, stage: Stage, of: str, pairs: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
         """The pairs, and a report of the task when they are over."""

@@ -20,12 +20,14 @@ from typing import Final
 
 import msgspec
 
+from mrjerb import signals
 from mrjerb.engines import Listener
 from mrjerb.engines.local import worker as worker_process
-from mrjerb.engines.local.processes import Janitor, kill_group
+from mrjerb.engines.local.processes import Janitor, die_with_parent, kill_group, lead_group
 from mrjerb.engines.local.runs import Segment
 from mrjerb.engines.local.tasks import Commit, Done, Failed, Flush, Gave, Give, Progress, Stop, Task
 from mrjerb.errors import EngineError, RecordError
+from mrjerb.inputs.splitting import cuttable
 from mrjerb.plan import Outcome, Plan, Split
 from mrjerb.running import Skipped
 
@@ -48,6 +50,8 @@ class Member:
     """Bytes of the running task so far."""
     asked: bool = False
     """Whether it was asked to give, and has not answered."""
+    spent: bool = False
+    """Whether it had too little left to give any of it."""
     flushing: bool = False
 
 
@@ -55,31 +59,31 @@ class Pool:
     """Some workers and what they do. Use it as a context: it leaves no process."""
 
     def __init__(
-        self, plan: Plan, listener: Listener, *, workers: int, memory: int, partitions: int, folder: str
+        self,
+        plan: Plan,
+        listener: Listener,
+        janitor: Janitor,
+        *,
+        workers: int,
+        memory: int,
+        partitions: int,
+        folder: str,
     ) -> None:
-        self.plan, self.listener = plan, listener
+        self.plan, self.listener, self.janitor = plan, listener, janitor
         self.workers, self.memory, self.partitions, self.folder = workers, memory, partitions, folder
         self.outcome = Outcome()
         self.skipped = Skipped(plan.settings.skip_bad)
         self.members: list[Member] = []
-        self.janitor: Janitor | None = None
-        self.spilled: dict[int, int] = {}
+        self.process = os.getpid()
+        self.looked = time.monotonic()
 
     def __enter__(self) -> "Pool":
-        folders = [self.folder]
-        if "://" not in self.plan.staging:
-            folders.append(self.plan.staging)
-        self.janitor = Janitor(folders)
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        for member in self.members:
-            kill_group(member.process.pid or 0)
-        for member in self.members:
-            member.process.join()
-            member.pipe.close()
-        if self.janitor is not None:
-            self.janitor.close()
+        with signals.held():
+            for member in self.members:
+                self.end(member)
 
     def run(self, number: int, tasks: list[Task]) -> list[Segment]:
         """One stage: every task is run and committed. The segments that they made."""
@@ -97,44 +101,62 @@ class Pool:
         for pipe in wait(list(pipes), timeout=POLL):
             member = pipes[pipe]  # pyright: ignore[reportArgumentType]
             try:
-                stage.hear(member, member.pipe.recv())
-            except (EOFError, ConnectionResetError, msgspec.MsgspecError):
+                message = member.pipe.recv()
+            except (EOFError, OSError):  # its end, perhaps in the middle of a word
+                self.died(member, stage)
+            else:
+                stage.hear(member, message)
+        if time.monotonic() - self.looked > POLL:
+            self.look(stage)
+
+    def look(self, stage: "_Stage") -> None:
+        """See who has died without a word: another process may hold a pipe's other end, such as a child of a worker."""
+        self.looked = time.monotonic()
+        for member in list(self.members):
+            if member.process.exitcode is not None and not member.pipe.poll():
                 self.died(member, stage)
 
     def start(self) -> Member:
-        """Start a worker."""
-        number = 1 + max((member.number for member in self.members), default=-1)
-        ours, theirs = _fork.Pipe()
-        process = _fork.Process(target=self._child, args=(theirs, ours, number), name=f"mrjerb {number}")
-        process.start()
-        theirs.close()
-        assert self.janitor is not None
-        self.janitor.started(process.pid or 0)
-        member = Member(number, process, ours)
-        self.members.append(member)
+        """Start a worker. What asks this process to end waits until it is known that there is one."""
+        with signals.held():
+            number = 1 + max((member.number for member in self.members), default=-1)
+            ours, theirs = _fork.Pipe()
+            process = _fork.Process(target=self._child, args=(theirs, ours, number), name=f"mrjerb {number}")
+            process.start()
+            theirs.close()
+            lead_group(process.pid or 0)
+            self.janitor.started(process.pid or 0)
+            member = Member(number, process, ours)
+            self.members.append(member)
         return member
 
     def _child(self, theirs: Connection, ours: Connection, number: int) -> None:
         ours.close()
         for member in self.members:
             member.pipe.close()
-        assert self.janitor is not None
         self.janitor.forked()
+        die_with_parent(self.process)
         worker_process.main(self.plan, theirs, number, self.folder, self.memory, self.partitions)
+
+    def end(self, member: Member) -> None:
+        """Kill a worker, if it lives, and all that it has started."""
+        pid = member.process.pid or 0
+        kill_group(pid)  # its number is its own until it is joined
+        self.janitor.ended(pid)
+        member.process.join()
+        member.pipe.close()
 
     def died(self, member: Member, stage: "_Stage") -> None:
         """A worker is gone: what it has not committed waits again. Raises EngineError for a task that kills workers."""
-        member.process.join()
-        kill_group(member.process.pid or 0)
-        member.pipe.close()
+        self.end(member)
         self.members.remove(member)
         how = _how(member.process.exitcode)
         lost = [*member.made, *([member.running] if member.running else [])]
-        if member.running is not None:
-            member.running.attempts += 1
-            if member.running.attempts >= ATTEMPTS:
+        for task in [member.running] if member.running else member.made:  # it died in it, or in writing them
+            task.attempts += 1
+            if task.attempts >= ATTEMPTS:
                 raise EngineError(
-                    f"{member.running.name}: a worker that read it {how}, {ATTEMPTS} times; the job may take more "
+                    f"{task.name}: a worker that read it {how}, {ATTEMPTS} times; the job may take more "
                     "memory than this machine has (try fewer --workers), or ends the process itself"
                 )
         self.outcome.retried += len(lost)
@@ -144,8 +166,8 @@ class Pool:
     def stop(self) -> None:
         """Have all workers end in good order, with the job's teardown."""
         for member in self.members:
-            member.pipe.send(Stop())
-        for member in self.members:
+            _tell(member, Stop())
+        for member in list(self.members):
             self.ended(member)
 
     def ended(self, member: Member) -> None:
@@ -155,12 +177,15 @@ class Pool:
                 message = member.pipe.recv()
                 if isinstance(message, Failed):
                     raise message.error
-                if isinstance(message, Done):
+                if isinstance(message, Commit):
+                    self.gather(message)
                     return
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):
+            self.end(member)
+            self.members.remove(member)
             raise EngineError(f"worker {member.number} {_how(member.process.exitcode)} in the job's teardown") from None
 
-    def gather(self, member: Member, commit: Commit) -> None:
+    def gather(self, commit: Commit) -> None:
         """What a commit holds becomes part of the outcome."""
         outcome = self.outcome
         for name, amount in commit.counters.items():
@@ -168,7 +193,7 @@ class Pool:
         outcome.parts += commit.parts
         outcome.tasks += commit.reports
         outcome.groups += commit.groups
-        self.spilled[member.number] = max(self.spilled.get(member.number, 0), commit.spilled)
+        outcome.spilled += sum(segment.end - segment.start for segment in commit.segments)
         for bad in commit.bad:
             self.skipped.add(bad, RecordError(bad.where, bad.error, f"  {bad.raw:.200}"))
 
@@ -196,25 +221,25 @@ class _Stage:
         idle = [member for member in pool.members if member.running is None and not member.flushing]
         while self.waiting and (idle or len(pool.members) < pool.workers):
             member = idle.pop() if idle else pool.start()
-            member.running, member.read = self.waiting.popleft(), 0
+            member.running, member.read, member.spent = self.waiting.popleft(), 0, False
             _tell(member, member.running)
         if self.waiting or not idle:
             return
         if any(member.running is not None for member in pool.members):
-            self.take_over()
+            self.take_over(len(idle))
         else:
             for member in idle:
                 if member.made:
                     member.flushing = True
                     _tell(member, Flush())
 
-    def take_over(self) -> None:
-        """Ask the worker that has most left for half of it."""
-        if any(member.asked for member in self.pool.members):
-            return
-        able = [member for member in self.pool.members if member.running is not None and _left(member) > GIVABLE]
-        if able:
-            member = max(able, key=_left)
+    def take_over(self, idle: int) -> None:
+        """Ask the workers that have most left for half of it. One that is busy with a record answers late; others may
+        have something meanwhile."""
+        members = self.pool.members
+        able = [one for one in members if not one.asked and not one.spent and _left(one) > GIVABLE]
+        free = idle - sum(member.asked for member in members)
+        for member in sorted(able, key=_left, reverse=True)[: max(free, 0)]:
             member.asked = True
             _tell(member, Give())
 
@@ -224,7 +249,7 @@ class _Stage:
             member.read += message.bytes
             self.read += message.bytes
         elif isinstance(message, Done):
-            if member.running is not None:
+            if member.running is not None and member.running.number == message.task:
                 member.made.append(member.running)
                 member.running, member.asked = None, False
         elif isinstance(message, Gave):
@@ -237,9 +262,10 @@ class _Stage:
     def gave(self, member: Member, message: Gave) -> None:
         """A worker has given up the end of its split: that is a task now."""
         task = member.running
-        if message.end is None or task is None or task.split is None or task.number != message.task:
-            return  # it stays asked until its task is over: there is too little left
         member.asked = False
+        if message.end is None or task is None or task.split is None or task.number != message.task:
+            member.spent = True
+            return
         split = task.split
         given = Task(len(self.tasks), task.stage, (task.of[0], message.end), _cut(split, message.end, split.end))
         task.split = _cut(split, split.start, message.end)
@@ -248,10 +274,12 @@ class _Stage:
 
     def commit(self, member: Member, message: Commit) -> None:
         """Tasks of a worker are over for good."""
-        self.pool.gather(member, message)
+        self.pool.gather(message)
         self.segments += message.segments
         self.committed += len(message.tasks)
         done = set(message.tasks)
+        if member.running is not None and member.running.number in done:
+            member.running, member.asked = None, False
         member.made = [task for task in member.made if task.number not in done]
         member.flushing = member.flushing and not message.flushed
 
@@ -268,11 +296,9 @@ def _cut(split: Split, start: int, end: int) -> Split:
 
 
 def _left(member: Member) -> int:
-    """Bytes of a line format that a worker has yet to read; 0 of what can't be cut."""
+    """Bytes that a worker has yet to read; 0 of what can't be cut."""
     split = member.running.split if member.running is not None else None
-    if split is None or split.compression or split.format not in ("text", "json"):
-        return 0
-    return split.size - member.read
+    return split.size - member.read if split is not None and cuttable(split) else 0
 
 
 def _tell(member: Member, message: object) -> None:

@@ -20,28 +20,30 @@ PATIENCE: Final = 10.0
 """Seconds that the janitor waits for killed workers to be gone before it removes their files."""
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies, and be the leader of a process group of its own."""
-    parent = os.getppid()
-    os.setpgid(0, 0)
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies. `parent` is whose child it was begun as."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent or parent == 1:
+    if os.getppid() != parent:
         os._exit(1)  # it died before the kernel was asked
 
 
+def lead_group(pid: int) -> None:
+    """Have a process lead a group of its own. Parent and child both ask, so that it does for either from there on."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.setpgid(pid, pid)
+
+
 def kill_group(pid: int) -> None:
-    """Kill a worker and whatever it has started."""
+    """Kill the leader of a group and whatever it has started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, signal.SIGKILL)  # where it had not become the leader of its group yet
 
 
 class Janitor:
     """Cleans up behind this process: at its end, or when `close` is called."""
 
     def __init__(self, folders: Sequence[str]) -> None:
-        self._folders = list(folders)
+        self._folders = [folder for folder in folders if "://" not in folder]
         reading, self._pipe = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
@@ -50,9 +52,12 @@ class Janitor:
         os.close(reading)
 
     def started(self, pid: int) -> None:
-        """A worker has been started."""
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self._pipe, b"%d\n" % pid)
+        """A process has been started that leads a group."""
+        self._say(b"%d\n" % pid)
+
+    def ended(self, pid: int) -> None:
+        """It was killed with its group, and its number may soon be another's."""
+        self._say(b"-%d\n" % pid)
 
     def forked(self) -> None:
         """In a forked child: let go of the pipe, whose end must mean that the launcher is gone."""
@@ -60,11 +65,14 @@ class Janitor:
 
     def close(self) -> None:
         """The launcher has cleaned up itself; the janitor ends."""
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self._pipe, b"done\n")
+        self._say(b"done\n")
         os.close(self._pipe)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
+
+    def _say(self, word: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._pipe, word)
 
 
 def _watch(reading: int, folders: list[str]) -> None:
@@ -77,9 +85,20 @@ def _watch(reading: int, folders: list[str]) -> None:
         while part := os.read(reading, 4096):
             said += part
         if b"done" not in said:
-            _clean([int(word) for word in said.split()], folders)
+            _clean(_living([int(word) for word in said.split()]), folders)
     finally:
         os._exit(0)
+
+
+def _living(said: Sequence[int]) -> list[int]:
+    """Which processes were started and have not ended, of a number for each start and its negative for each end."""
+    living: dict[int, None] = {}
+    for pid in said:
+        if pid > 0:
+            living[pid] = None
+        else:
+            living.pop(-pid, None)
+    return list(living)
 
 
 def _clean(workers: list[int], folders: list[str]) -> None:

@@ -13,6 +13,7 @@ import pickle
 import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from operator import itemgetter
@@ -33,20 +34,23 @@ Chunk = tuple[bytes, list[Any]]
 Block = list[Chunk]
 
 BLOCK: Final = 128 * 1024
-FIRST: Final = 256  # values of the first block, whose size tells how many the next may have
+FIRST: Final = 16  # values of the first block, whose size tells how many the next may have
 MOST: Final = 16_384  # values of a block
+PIECE: Final = 64  # chunks that are taken at once, at most: each of them may be a block's worth
 _length = struct.Struct(">I")
 _values = itemgetter(1)
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """One partition's part of a run: bytes `start` to `end` of a file. `values` is how many values are in it."""
+    """One partition's part of a run: bytes `start` to `end` of a file. `values` is how many values are in it, `largest`
+    the bytes of its largest block, before it was compressed."""
 
     path: str
     partition: int
     start: int
     end: int
     values: int
+    largest: int = 0
 
 
 @dataclass
@@ -58,6 +62,15 @@ class _Sizes:
     def learn(self, values: int, size: int) -> None:
         fitting = values * BLOCK // max(size, 1)
         self.values = max(1, min(MOST, fitting, self.values * 4))
+
+    def sample(self, value: Any) -> None:
+        """A value of those to come: where it is much larger than those before, a block has few."""
+        if type(value) is int or type(value) is float:
+            return
+        with suppress(Exception):  # what can't be pickled is said when all are
+            fitting = max(1, BLOCK // len(pickle.dumps(value, 5)))
+            if 4 * fitting < self.values:
+                self.values = fitting
 
 
 class RunWriter:
@@ -73,7 +86,7 @@ class RunWriter:
 
     def partition(self, number: int, chunks: Iterable[Chunk]) -> None:
         """Write a partition's sorted chunks. Partitions come in the order of their numbers."""
-        start, values = self.size, 0
+        start, values, largest = self.size, 0, 0
         with disk_errors(self.path):
             for block in _blocks(chunks, self._sizes):
                 data, count = _packed(block)
@@ -83,8 +96,9 @@ class RunWriter:
                 self._file.write(packed)
                 self.size += len(packed) + _length.size
                 values += count
+                largest = max(largest, len(data))
         if self.size > start:
-            self.segments.append(Segment(self.path, number, start, self.size, values))
+            self.segments.append(Segment(self.path, number, start, self.size, values, largest))
 
     def close(self) -> list[Segment]:
         """Everything is with the operating system when this returns."""
@@ -96,11 +110,23 @@ class RunWriter:
 def _blocks(chunks: Iterable[Chunk], sizes: _Sizes) -> Iterator[Block]:
     """Chunks in blocks of about `sizes.values` values. Most keys have few, and go through without a loop."""
     source = iter(chunks)
-    while piece := list(islice(source, sizes.values)):
-        if sum(map(len, map(_values, piece))) <= 2 * sizes.values:
-            yield piece
-        else:
-            yield from _cut(piece, sizes)
+    block: Block = []
+    held, length = 0, 1
+    while piece := list(islice(source, length)):
+        count = sum(map(len, map(_values, piece)))
+        block += piece
+        held += count
+        if length > 1:
+            sizes.sample(piece[-1][1][-1])
+        if held > 2 * sizes.values:
+            yield from _cut(block, sizes)
+            block, held = [], 0
+        elif held >= sizes.values:
+            yield block
+            block, held = [], 0
+        length = max(1, min(PIECE, 4 * length, sizes.values * length // max(count, 1)))
+    if block:
+        yield block
 
 
 def _cut(chunks: Block, sizes: _Sizes) -> Iterator[Block]:

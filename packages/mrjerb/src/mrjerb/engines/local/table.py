@@ -22,7 +22,9 @@ from mrjerb.shuffle import Partition
 from mrjerb.stages import Function
 
 LOOK: Final = 4096
-"""Pairs between two looks at the memory."""
+"""Pairs between two looks at the memory, at most."""
+FIRST_LOOK: Final = 16
+"""Pairs before the first look, which tells how large they are."""
 COMBINE: Final = 1 << 20
 """Values, at least, between two combines that the memory does not ask for: what makes a long list of ones short."""
 
@@ -33,16 +35,14 @@ class Table(Protocol):
     """What takes pairs in, and gives back the segments of the runs that it has written since it was asked last."""
 
     @property
-    def spilled(self) -> int:
-        """Bytes of runs so far."""
-        ...
-
-    @property
     def pairs(self) -> int:
         """Pairs that were taken so far."""
         ...
 
     def take(self, function: Function) -> Take: ...
+
+    def look_now(self) -> None:
+        """See to the memory: a block of records is over, and they may have been large."""
 
     def flush(self) -> list[Segment]: ...
 
@@ -56,7 +56,6 @@ class Spill:
         self.room = int(memory * GATHER)
         self.meter = Meter()
         self.number = 0
-        self.bytes = 0
         self.segments: list[Segment] = []
         self.highest_ground = self.meter.held() + self.room // 4
         self.empty()
@@ -66,10 +65,18 @@ class Spill:
         give back raises it, though not beyond a quarter of the room."""
         gc.collect()
         release()
-        self.ground = min(self.meter.held(), self.highest_ground)
+        self.seen = self.meter.held()
+        self.ground = min(self.seen, self.highest_ground)
 
     def full(self) -> bool:
-        return self.meter.held() - self.ground > self.room
+        self.seen = self.meter.held()
+        return self.seen - self.ground > self.room
+
+    def until_look(self, pairs: int, before: int) -> int:
+        """How many pairs may come until the next look, after so many of them took what is held beyond `before`: an
+        eighth of the room, and no more than twice as many."""
+        each = max(self.seen - before, 0) / pairs
+        return max(1, min(LOOK, 2 * pairs, int(self.room / 8 / each) if each else LOOK))
 
     def write(self, buckets: list[list[Chunk]]) -> None:
         """Write what was gathered, a bucket for each partition. The buckets are sorted and emptied."""
@@ -80,7 +87,6 @@ class Spill:
             writer.partition(number, bucket)
             bucket.clear()
         self.segments += writer.close()
-        self.bytes += writer.size
 
     def taken(self) -> list[Segment]:
         """The segments since the last time."""
@@ -88,21 +94,44 @@ class Spill:
         return found
 
 
-class Gathered:
-    """The table of a step whose values have no order of their own."""
+class _Looking:
+    """What both tables do: pairs are counted down to the next look at the memory."""
 
     def __init__(self, step: Step, spill: Spill, skipped: Skipped) -> None:
         self.step, self.spill, self.skipped = step, spill, skipped
-        self.values: defaultdict[Any, list[Any]] = defaultdict(list)
-        self.look, self.looks, self.since = LOOK, 0, 0
+        self.look = self.interval = FIRST_LOOK  # pairs until the next look, from one look to the next
+        self.taken = 0  # pairs before the last look
 
     @property
     def pairs(self) -> int:
-        return (self.looks + 1) * LOOK - self.look
+        return self.taken + self.interval - self.look
 
-    @property
-    def spilled(self) -> int:
-        return self.spill.bytes
+    def look_now(self) -> None:
+        """See `Table`."""
+        if self.look < self.interval:
+            self.interval -= self.look
+            self.look = self._looked()
+
+    def _looked(self) -> int:
+        """See to the memory; the pairs until the next look."""
+        pairs, before = self.interval, self.spill.seen
+        self.taken += pairs
+        self._see(pairs)
+        self.interval = self.spill.until_look(pairs, before)
+        return self.interval
+
+    def _see(self, pairs: int) -> None:
+        """Write what is gathered if the memory is full. `pairs` came since the last time."""
+        raise NotImplementedError
+
+
+class Gathered(_Looking):
+    """The table of a step whose values have no order of their own."""
+
+    def __init__(self, step: Step, spill: Spill, skipped: Skipped) -> None:
+        super().__init__(step, spill, skipped)
+        self.values: defaultdict[Any, list[Any]] = defaultdict(list)
+        self.since = 0  # values since the last combine
 
     def take(self, function: Function) -> Take:
         """A loop that puts a function's pairs into the table."""
@@ -110,16 +139,18 @@ class Gathered:
 
         def loop(items: Iterator[Any]) -> None:
             left = self.look
-            for item in items:
-                for key, value in function(item) or ():
-                    kind = type(key)
-                    if kind is not str and kind is not int:
-                        key = encode(key)  # noqa: PLW2901 - the loop is the hottest there is
-                    values[key].append(value)
-                    left -= 1
-                    if not left:
-                        left = self._looked()
-            self.look = left
+            try:
+                for item in items:
+                    for key, value in function(item) or ():
+                        kind = type(key)
+                        if kind is not str and kind is not int:
+                            key = encode(key)  # noqa: PLW2901 - the loop is the hottest there is
+                        values[key].append(value)
+                        left -= 1
+                        if not left:
+                            left = self._looked()
+            finally:
+                self.look = left or 1  # a look that failed is taken again
 
         return loop
 
@@ -130,10 +161,9 @@ class Gathered:
             self._write()
         return self.spill.taken()
 
-    def _looked(self) -> int:
-        """Combine or write, where it is time; the pairs until the next look."""
-        self.since += LOOK
-        self.looks += 1
+    def _see(self, pairs: int) -> None:
+        """Combine or write, where it is time."""
+        self.since += pairs
         full = self.spill.full()
         if self.step.combine is not None and (full or self.since > COMBINE + 8 * len(self.values)):
             self._combine()
@@ -141,7 +171,6 @@ class Gathered:
             full = full and self.spill.full()
         if full:
             self._write()
-        return LOOK
 
     def _combine(self) -> None:
         """What is gathered of each key becomes what the step's combine makes of it. A single value stays as it is."""
@@ -176,21 +205,12 @@ class Gathered:
         spill.empty()
 
 
-class Ordered:
+class Ordered(_Looking):
     """The table of a step whose values are sorted: each value is a chunk of its own, under its key and order."""
 
     def __init__(self, step: Step, spill: Spill, skipped: Skipped) -> None:
-        self.step, self.spill, self.skipped = step, spill, skipped
+        super().__init__(step, spill, skipped)
         self.buckets: list[list[Chunk]] = [[] for _ in range(spill.partitions)]
-        self.look, self.looks = LOOK, 0
-
-    @property
-    def pairs(self) -> int:
-        return (self.looks + 1) * LOOK - self.look
-
-    @property
-    def spilled(self) -> int:
-        return self.spill.bytes
 
     def take(self, function: Function) -> Take:
         """A loop that puts a function's pairs into the buckets of their partitions."""
@@ -199,14 +219,16 @@ class Ordered:
 
         def loop(items: Iterator[Any]) -> None:
             left = self.look
-            for item in items:
-                for key, value in function(item) or ():
-                    bucket = buckets[spill.partition(encode(key), spill.partitions)]
-                    bucket.append((composite(key, order(key, value)), [value]))
-                    left -= 1
-                    if not left:
-                        left = self._looked()
-            self.look = left
+            try:
+                for item in items:
+                    for key, value in function(item) or ():
+                        bucket = buckets[spill.partition(encode(key), spill.partitions)]
+                        bucket.append((composite(key, order(key, value)), [value]))
+                        left -= 1
+                        if not left:
+                            left = self._looked()
+            finally:
+                self.look = left or 1  # a look that failed is taken again
 
         return loop
 
@@ -216,11 +238,9 @@ class Ordered:
             self._write()
         return self.spill.taken()
 
-    def _looked(self) -> int:
-        self.looks += 1
+    def _see(self, pairs: int) -> None:
         if self.spill.full():
             self._write()
-        return LOOK
 
     def _write(self) -> None:
         self.spill.write(self._combined() if self.step.combine else self.buckets)

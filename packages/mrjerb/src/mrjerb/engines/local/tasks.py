@@ -63,7 +63,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Done:
-    """From a worker: a task has been run. What it made counts once it is committed."""
+    """From a worker: a task has been run. What it made counts once it is committed. Not said of a task that is
+    committed at once."""
 
     task: int
 
@@ -86,6 +87,5 @@ class Commit:
     reports: list[TaskReport] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
     bad: list[BadRecord] = field(default_factory=list)
-    spilled: int = 0
     flushed: bool = False
     """Whether it answers a Flush."""

@@ -7,15 +7,19 @@ that a key's pairs meet early. What goes to the output is committed task by task
 import gc
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from mrjerb.engines.local.memory import MEGABYTE
 from mrjerb.engines.local.merging import sorted_chunks
-from mrjerb.engines.local.processes import die_with_parent
+from mrjerb.engines.local.processes import lead_group
 from mrjerb.engines.local.table import Spill, Table, table_of
 from mrjerb.engines.local.tasks import Commit, Done, Failed, Flush, Gave, Give, Progress, Stop, Task
 from mrjerb.errors import EngineError, MrjerbError
@@ -38,16 +42,16 @@ GIVEN: Final = 4 * MEGABYTE  # what is worth being given to another worker, at l
 
 def main(plan: Plan, pipe: Connection, number: int, folder: str, memory: int, partitions: int) -> None:
     """A worker process from its start to its end."""
-    die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.dup2(2, 1)  # what a job prints is no result
+    lead_group(os.getpid())
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.SIG_DFL)
+    _print_to_stderr()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     worker = Worker(plan, pipe, number, Path(folder), memory, partitions)
     try:
         worker.serve()
-    except (EOFError, BrokenPipeError):
+    except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(1)  # the launcher is gone
     except MrjerbError as error:
         pipe.send(Failed(error))
@@ -56,6 +60,15 @@ def main(plan: Plan, pipe: Connection, number: int, folder: str, memory: int, pa
     except BaseException as error:  # whatever it is, the launcher has to hear of it
         found = failure(error, f"worker {number}")
         pipe.send(Failed(EngineError(str(found))))
+
+
+def _print_to_stderr() -> None:
+    """What a job prints is no result: it goes to standard error, line by line, since this process may be killed."""
+    with suppress(OSError):
+        os.dup2(2, 1)
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(line_buffering=True, write_through=False)
 
 
 class Worker:
@@ -73,7 +86,6 @@ class Worker:
         self.told = 0.0
         self.values = 0
         self.task: Task | None = None
-        self.end = 0
 
     def serve(self) -> None:
         """Do as the launcher says, until it says to stop."""
@@ -86,14 +98,14 @@ class Worker:
                 self.send_commit(flushed=True)
             elif isinstance(message, Stop):
                 self.of_job("teardown")
-                self.pipe.send(Done(-1))
+                self.send_commit()
                 return
 
     def of_job(self, method: str) -> None:
         """Call the job's setup or teardown."""
         try:
             getattr(self.plan.job, method)()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise failure(error, method) from error
 
     def run(self, task: Task) -> None:
@@ -101,6 +113,7 @@ class Worker:
         self.enter(self.plan.stages[task.stage])
         assert self.stage is not None
         self.task, began, clock, self.values = task, time.monotonic(), time.time(), 0
+        set_path(self.plan.job, task.split.path if task.split is not None else None)
         blocks = self.split_blocks(task) if task.split is not None else self.group_blocks(task)
         items, pairs = self.into_table(blocks) if self.stage.shuffle is not None else self.into_part(task, blocks)
         self.commit.tasks.append(task.number)
@@ -109,9 +122,11 @@ class Worker:
             TaskReport(task.stage, task.name, seconds, items, pairs, task.size, self.number, clock, self.values)
         )
         self.task = None
-        self.pipe.send(Done(task.number))
+        set_path(self.plan.job, None)
         if self.stage.shuffle is None or time.monotonic() - self.began > TOGETHER:
             self.send_commit()
+        else:
+            self.pipe.send(Done(task.number))
 
     def enter(self, stage: Stage) -> None:
         """Be ready for a stage's tasks."""
@@ -136,6 +151,8 @@ class Worker:
         for block in each(blocks, table.take(self.function), self.skipped):
             items += len(block.records)
             self.tell(block.size)
+            if block.size:
+                table.look_now()
         for _ in each(self.around("end"), around, self.skipped):
             pass
         return items, table.pairs - before
@@ -172,10 +189,7 @@ class Worker:
     def split_blocks(self, task: Task) -> Iterator[Block]:
         split = task.split
         assert split is not None
-        self.end = split.end
-        set_path(self.plan.job, split.path)
         yield from read(split, record=self.plan.record, until=self.until)
-        set_path(self.plan.job, None)
 
     def group_blocks(self, task: Task) -> Iterator[Block]:
         """The groups of a partition, each a block; the largest of them are told with the commit."""
@@ -193,14 +207,18 @@ class Worker:
 
     def until(self, position: int) -> int:
         """Where the split being read ends by now, once requests to give some of it away are answered."""
+        task = self.task
+        assert task is not None
+        assert task.split is not None
+        split = task.split
         while self.pipe.poll():
-            message = self.pipe.recv()
-            if isinstance(message, Give) and self.task is not None:
-                half = (position + self.end) // 2
-                given = self.end - half >= GIVEN
-                self.end = half if given else self.end
-                self.pipe.send(Gave(self.task.number, half if given else None))
-        return self.end
+            if isinstance(self.pipe.recv(), Give):
+                half = (position + split.end) // 2
+                given = split.end - half >= GIVEN
+                if given:
+                    task.split = split = msgspec.structs.replace(split, end=half)
+                self.pipe.send(Gave(task.number, half if given else None))
+        return split.end
 
     def tell(self, read: int) -> None:
         """Bytes have been read: say so now and then."""
@@ -216,7 +234,6 @@ class Worker:
         commit.flushed = flushed
         if self.table is not None:
             commit.segments = self.table.flush()
-            commit.spilled = self.table.spilled
         context = context_of(self.plan.job)
         commit.counters, context.counters = context.counters, {}
         commit.bad, self.skipped.found = self.skipped.found, []
