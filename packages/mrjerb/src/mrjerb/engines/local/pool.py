@@ -223,19 +223,20 @@ class _Stage:
             member = idle.pop() if idle else pool.start()
             member.running, member.read, member.spent = self.waiting.popleft(), 0, False
             _tell(member, member.running)
-        if self.waiting or not idle:
+        if self.waiting:
             return
-        if any(member.running is not None for member in pool.members):
-            self.take_over(len(idle))
-        else:
-            for member in idle:
-                if member.made:
-                    member.flushing = True
-                    _tell(member, Flush())
+        busy = sum(member.running is not None for member in pool.members)
+        if busy:
+            self.take_over(pool.workers - busy)
+            return
+        for member in pool.members:
+            if member.made and not member.flushing:
+                member.flushing = True
+                _tell(member, Flush())
 
     def take_over(self, idle: int) -> None:
-        """Ask the workers that have most left for half of it. One that is busy with a record answers late; others may
-        have something meanwhile."""
+        """Ask the workers that have most left for half of it, where some have nothing to do or are not started yet. One
+        that is busy with a record answers late; others may have something meanwhile."""
         members = self.pool.members
         able = [one for one in members if not one.asked and not one.spent and _left(one) > GIVABLE]
         free = idle - sum(member.asked for member in members)
