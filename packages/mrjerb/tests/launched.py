@@ -47,7 +47,10 @@ def mrjerb(*arguments, code=0, cwd=None):
 
 def started(*arguments, on_signal=None, **how):
     """The command, running. `on_signal`: what it finds set for some signals, as a shell or nohup would."""
-    dispositions = {int(number): int(what) for number, what in (on_signal or {signal.SIGINT: signal.SIG_DFL}).items()}
+    usual = dict.fromkeys(
+        (signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_DFL
+    )  # also where nohup runs the tests
+    dispositions = {int(number): int(what) for number, what in (usual | (on_signal or {})).items()}
     program = (
         "import os, signal, sys\n"
         f"for number, what in {dispositions}.items():\n    signal.signal(number, signal.Handlers(what))\n"

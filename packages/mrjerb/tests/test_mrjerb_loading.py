@@ -15,7 +15,7 @@ from mrjerb.loading import job_of, load, source_of
 ONE = """
 import msgspec
 from mrjerb import Job
-from words import split
+from sentence_words import split
 
 class Word(msgspec.Struct):
     text: str
@@ -33,7 +33,7 @@ def folder(tmp_path, monkeypatch):
     """An empty folder; what is loaded from it is forgotten afterwards."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     before = set(sys.modules)
-    (tmp_path / "words.py").write_text("def split(line):\n    return line.split()\n")
+    (tmp_path / "sentence_words.py").write_text("def split(line):\n    return line.split()\n")
     yield tmp_path
     for name in set(sys.modules) - before:
         del sys.modules[name]
@@ -76,7 +76,7 @@ def test_several_jobs_are_told_apart(folder):
     [
         ("x = 1\n", "no job is in it"),
         ("def f(:\n    pass\n", r"broken\.py:1: .*\n    def f\(:"),
-        ("import words\n\nvalue = words.missing\n", r"broken\.py:3: AttributeError"),
+        ("import sentence_words\n\nvalue = sentence_words.missing\n", r"broken\.py:3: AttributeError"),
         ("import no_such_module\n", r"broken\.py:1: No module named 'no_such_module'; install it"),
         ("raise SystemExit\n", r"broken\.py:1: the file ends the program"),
         ("from mrjerb import Step\nstep = Step()\n", r"broken\.py:2: a step has neither"),

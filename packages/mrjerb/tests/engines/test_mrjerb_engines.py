@@ -58,19 +58,19 @@ def search(examples, engine, **asked):
     searched()
 
 
-@both(100)
+@both(50)
 def test_inline(examples):
     """One process, all in memory."""
     search(examples, INLINE)
 
 
-@both(50)
+@both(30)
 def test_two_workers(examples):
     """Processes, one split for each file."""
     search(examples, "local", workers=2)
 
 
-@both(40)
+@both(20)
 def test_three_workers_and_many_splits(examples):
     """Files that are cut within their lines."""
     search(examples, "local", workers=3, pieces=10)
@@ -88,7 +88,7 @@ def tiny_tables(monkeypatch):
         yield
 
 
-@both(40)
+@both(20)
 def test_everything_is_spilled(examples, monkeypatch):
     """A memory that holds three pairs: what is written, cut, read back and merged is what was yielded."""
     with tiny_tables(monkeypatch):
