@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from mrjerb import Job
+from mrjerb import Job, total
 
 
 class Line(Struct):
@@ -17,7 +17,4 @@ class WordCount(Job):
         for word in line.text.split():
             yield word, 1
 
-    def combine(self, word, counts):
-        yield word, sum(counts)
-
-    reduce = combine
+    combine = reduce = total

@@ -1,5 +1,6 @@
 """A batch job is a generator or two: on every core here, on Spark or Hadoop there."""
 
+from mrjerb.combining import total
 from mrjerb.errors import (
     EngineError,
     InputError,
@@ -30,4 +31,5 @@ __all__ = [
     "UsageError",
     "plan",
     "run",
+    "total",
 ]

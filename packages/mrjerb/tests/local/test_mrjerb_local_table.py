@@ -1,5 +1,6 @@
 """The tables that pairs are gathered in: with any memory, and any combine, nothing is lost and nothing doubled."""
 
+import pickle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from key_kinds import keys
 
+from mrjerb import Job, total
 from mrjerb.engines.local import table as table_module
 from mrjerb.engines.local.merging import sorted_chunks
-from mrjerb.engines.local.table import Spill, table_of
+from mrjerb.engines.local.table import Spill, Summed, table_of
 from mrjerb.errors import RecordError
 from mrjerb.groups import by_key, groups
 from mrjerb.job import Step
@@ -106,6 +108,43 @@ def test_values_may_be_combined_any_number_of_times(pairs, full, ordered):
     for key, value in pairs:
         expected[key] = expected.get(key, 0) + value
     assert found == expected
+
+
+@given(st.lists(st.tuples(keys, st.integers()), max_size=40), fullness)
+def test_totals_are_the_sums(pairs, full):
+    """What `total` adds up as it comes is, for keys of every kind, what a sum over all values is."""
+    step = Step(map=lambda record: record, combine=total, reduce=total)
+    found = {encode(key): sum(some) for partition in made(step, pairs, full) for key, some in partition}
+    expected = {}
+    for key, value in pairs:
+        expected[encode(key)] = expected.get(encode(key), 0) + value
+    assert found == expected
+
+
+def test_a_record_that_may_fail_leaves_no_part_of_a_total():
+    """Where records may be skipped, one whose second value can't be added has not added its first."""
+    pairs = [("a", 1), ("b", None), ("a", 2)]
+    with TemporaryDirectory() as name:
+        spill = Spill(Path(name), "t", MEMORY, partition_of, 1)
+        step = Step(map=lambda record: record, combine=total, reduce=total)
+        assert not isinstance(table_of(step, spill, Skipped(1)), Summed)
+        assert isinstance(table_of(step, spill, Skipped(0)), Summed)
+        with pytest.raises(TypeError):
+            table_of(step, spill, Skipped(0)).take(lambda item: item)(iter([pairs]))
+
+
+def test_total_is_one_object_in_every_process():
+    """A class may have it as an attribute without it becoming a method, and it is itself again behind a pickle."""
+
+    class Sums(Job):
+        combine = reduce = total
+
+        def map(self, record):
+            yield record, 1
+
+    assert pickle.loads(pickle.dumps(total)) is total
+    assert Sums().steps()[0].combine is total
+    assert list(total("a", [1, 2.5])) == [("a", 3.5)]
 
 
 @given(words, fullness)

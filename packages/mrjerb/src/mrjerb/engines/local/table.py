@@ -12,6 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from mrjerb.combining import total
 from mrjerb.engines.local.memory import GATHER, Meter, release
 from mrjerb.engines.local.runs import Chunk, RunWriter, Segment
 from mrjerb.groups import by_key, groups
@@ -193,16 +194,57 @@ class Gathered(_Looking):
                 values[key if type(key) is str or type(key) is int else encode(key)].append(value)
 
     def _write(self) -> None:
-        spill = self.spill
-        buckets: list[list[Chunk]] = [[] for _ in range(spill.partitions)]
-        partition, partitions = spill.partition, spill.partitions
-        for key, values in self.values.items():
-            encoded = key if type(key) is bytes else encode(key)
-            buckets[partition(encoded, partitions)].append((encoded, values))
+        buckets = _buckets(self.spill, self.values.items())
         self.values.clear()
-        spill.write(buckets)
+        self.spill.write(buckets)
         self.since = 0
-        spill.empty()
+        self.spill.empty()
+
+
+class Summed(_Looking):
+    """The table of a step whose combine is `total`: one sum for each key. A list of each key's values, spread over the
+    memory, is what costs most where keys are many and come often."""
+
+    def __init__(self, step: Step, spill: Spill, skipped: Skipped) -> None:
+        super().__init__(step, spill, skipped)
+        self.values: defaultdict[Any, Any] = defaultdict(int)
+
+    def take(self, function: Function) -> Take:
+        """A loop that adds up a function's pairs."""
+        values = self.values
+
+        def loop(items: Iterator[Any]) -> None:
+            left = self.look
+            try:
+                for item in items:
+                    for key, value in function(item) or ():
+                        kind = type(key)
+                        if kind is not str and kind is not int:
+                            key = encode(key)  # noqa: PLW2901 - the loop is the hottest there is
+                        values[key] += value
+                        left -= 1
+                        if not left:
+                            left = self._looked()
+            finally:
+                self.look = left or 1  # a look that failed is taken again
+
+        return loop
+
+    def flush(self) -> list[Segment]:
+        """Write all sums."""
+        if self.values:
+            self._write()
+        return self.spill.taken()
+
+    def _see(self, pairs: int) -> None:
+        if self.spill.full():
+            self._write()
+
+    def _write(self) -> None:
+        buckets = _buckets(self.spill, ((key, [value]) for key, value in self.values.items()))
+        self.values.clear()
+        self.spill.write(buckets)
+        self.spill.empty()
 
 
 class Ordered(_Looking):
@@ -265,8 +307,22 @@ class Ordered(_Looking):
 
 
 def table_of(step: Step, spill: Spill, skipped: Skipped) -> Table:
-    """The table that a step's pairs are gathered in."""
+    """The table that a step's pairs are gathered in. Where records may fail, values are added up later: one that can't
+    be added must not leave half a record."""
+    around = step.combine_begin or step.combine_end
+    if step.combine is total and step.order is None and not around and not skipped.allowed:
+        return Summed(step, spill, skipped)
     return Gathered(step, spill, skipped) if step.order is None else Ordered(step, spill, skipped)
+
+
+def _buckets(spill: Spill, gathered: Iterable[tuple[Any, list[Any]]]) -> list[list[Chunk]]:
+    """Each index's values as a chunk, in the bucket of its partition."""
+    buckets: list[list[Chunk]] = [[] for _ in range(spill.partitions)]
+    partition, partitions = spill.partition, spill.partitions
+    for index, values in gathered:
+        encoded = index if type(index) is bytes else encode(index)
+        buckets[partition(encoded, partitions)].append((encoded, values))
+    return buckets
 
 
 def _key_of(index: Any) -> Any:
