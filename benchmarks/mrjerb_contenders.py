@@ -99,7 +99,7 @@ CONTENDERS: Final = {
             "Ray Data",
             "ray",
             _program("with_ray.py"),
-            "2 CPUs; batches of words are counted in Python, the rest is its own",
+            "4 CPUs as it counts them; batches of words are counted in Python, the rest is its own",
         ),
         Contender(
             "plain Python",

@@ -13,7 +13,7 @@ PARTITIONS = 4  # two for each processor; 200, as by default, cost more than the
 
 def start():
     ray.init(
-        num_cpus=4,  # as Ray counts them; with 2 its reducers wait for processors that its readers wait for
+        num_cpus=4,  # as Ray counts them; five million lines came to no end with 2, nor with 4
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,
