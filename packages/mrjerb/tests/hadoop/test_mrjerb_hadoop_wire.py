@@ -1,12 +1,14 @@
 """What goes through Hadoop's shuffle, and what the command and its tasks say: pure parts, without a Hadoop."""
 
 import io
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrjerb.engines.hadoop.command import found_command
+from mrjerb.engines.hadoop import client as client_module
+from mrjerb.engines.hadoop.command import Command, found_command
 from mrjerb.engines.hadoop.reports import (
     FAILED,
     Failure,
@@ -18,6 +20,7 @@ from mrjerb.engines.hadoop.reports import (
 )
 from mrjerb.engines.hadoop.said import Said
 from mrjerb.engines.hadoop.wire import MOST, PREFIX, chunks, pickled, prefix, record
+from mrjerb.engines.local.processes import Janitor
 from mrjerb.errors import EngineError, RecordError, UsageError
 from mrjerb.keys import composite, encode
 
@@ -144,3 +147,32 @@ def test_where_the_command_is_looked_for(tmp_path):
     jar.touch()
     found = found_command({}, {"PATH": str(command.parent)})
     assert (found.path, found.jar) == (str(command), str(jar))
+
+
+def test_logs_that_are_gathered_late(tmp_path, monkeypatch):
+    """YARN has a task's error some time after the job's end: it is asked for again, and told as if it was there."""
+    monkeypatch.setattr(client_module, "LOG_PAUSE", 0.01)
+    line = FAILED + '{"kind":"RecordError","summary":"s","where":"a:1","trace":"t"}'
+    program = tmp_path / "hadoop"
+    program.write_text(
+        f"""#!{sys.executable}
+import pathlib, sys
+if "logs" not in sys.argv[1].lower():
+    print("INFO impl.YarnClientImpl: Submitted application application_1700000000000_0003", flush=True)
+    sys.exit(1)
+asked = pathlib.Path({str(tmp_path / "asked")!r})
+asked.touch()
+asked.write_text(asked.read_text() + "x")
+if len(asked.read_text()) < 3:
+    sys.exit(255)
+print({line!r})
+"""
+    )
+    program.chmod(0o755)
+    janitor = Janitor([])
+    try:
+        client = client_module.Client(Command(str(program), "streaming.jar"), str(tmp_path), janitor, "job")
+        with pytest.raises(RecordError, match="a:1: s"):
+            client.run(["jar"], lambda said: None)
+    finally:
+        janitor.close()

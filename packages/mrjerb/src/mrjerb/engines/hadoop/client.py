@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
@@ -17,6 +18,9 @@ PATIENCE: Final = 10.0
 """Seconds that a client has to end itself and its tasks."""
 KILL: Final = "org.apache.hadoop.mapred.JobClient"
 LOGS: Final = "org.apache.hadoop.yarn.client.cli.LogsCLI"
+
+LOG_TURNS: Final = 5
+LOG_PAUSE: Final = 2.0  # seconds
 
 
 class Client:
@@ -78,11 +82,12 @@ class Client:
         )
 
     def _failures_of_logs(self, said: Said) -> list[Failure]:
-        """The failures that tasks on a cluster have told of, in the logs that YARN has gathered."""
-        if said.application is None:
-            return []
-        try:
-            logs = self._command.call([LOGS, "-applicationId", said.application], self._folder)
-        except EngineError:
-            return []
-        return [failure for line in logs.splitlines() if (failure := found_failure(line)) is not None]
+        """The failures that tasks on a cluster have told of, in the logs that YARN has gathered: some seconds after the
+        application's end, so they are asked for more than once."""
+        for turn in range(LOG_TURNS if said.application is not None else 0):
+            time.sleep(LOG_PAUSE if turn else 0)
+            with suppress(EngineError):  # also where there are none yet
+                logs = self._command.call([LOGS, "-applicationId", str(said.application)], self._folder)
+                if found := [failure for line in logs.splitlines() if (failure := found_failure(line)) is not None]:
+                    return found
+        return []
