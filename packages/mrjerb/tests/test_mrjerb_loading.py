@@ -130,10 +130,10 @@ def test_another_process_finds_the_job_and_its_values(folder, monkeypatch, as_mo
     """A source, sent to a fresh process, gives the job with its options; values of its own classes come through."""
     monkeypatch.chdir(folder)
     if as_module:
-        (folder / "shop").mkdir()
-        (folder / "shop" / "__init__.py").touch()
-        written(folder / "shop", "jobs.py", ONE)
-        job = load("shop.jobs:Count").make({"least": 3})
+        (folder / "corner_shop").mkdir()  # a name that no other test's module has in this process
+        (folder / "corner_shop" / "__init__.py").touch()
+        written(folder / "corner_shop", "jobs.py", ONE)
+        job = load("corner_shop.jobs:Count").make({"least": 3})
     else:
         job = load(written(folder, "counting.py", ONE)).make({"least": 3})
     sent = pickle.dumps([msgspec.json.encode(source_of(job)), *job.map("a b")][1:])
