@@ -242,6 +242,7 @@ def test_eventlog_import_line_numbers(log: Log, tmp_path: Path, small: None) -> 
         (b'a,b\n1,"2\n3,4\n', "not closed"),
         (b"a,a\n1,2\n", "same name"),
     ],
+    ids=["gzip", "zstd", "parquet", "quote", "names"],
 )
 def test_eventlog_import_damaged(log: Log, tmp_path: Path, data: bytes, reason: str) -> None:
     """A file that is cut off or damaged is an error that names it, and nothing is written."""
