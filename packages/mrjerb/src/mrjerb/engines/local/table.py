@@ -26,8 +26,9 @@ LOOK: Final = 4096
 """Pairs between two looks at the memory, at most."""
 FIRST_LOOK: Final = 16
 """Pairs before the first look, which tells how large they are."""
-COMBINE: Final = 1 << 20
-"""Values, at least, between two combines that the memory does not ask for: what makes a long list of ones short."""
+COMBINE: Final = 1 << 22
+"""Values, at least, between two combines that the memory does not ask for: what makes a long list of ones short. A call
+of the combine costs as much as some values, so it is called for many; so many ones are lists of some 35 MB."""
 
 Take = Callable[[Iterator[Any]], None]
 
