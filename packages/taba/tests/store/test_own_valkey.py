@@ -1,6 +1,8 @@
 """A Valkey server of our own: it keeps what was answered, ends with whoever started it, and is nobody else's."""
 
+import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -96,5 +98,49 @@ def test_what_keeps_it_from_starting_is_told(tmp_path):
     OwnValkey(tmp_path).stop()
     for file in (tmp_path / "valkey" / "appendonlydir").iterdir():
         file.write_bytes(b"nonsense")
-    with pytest.raises(StoreError, match=r"ended with code 1: see .*valkey\.log"):
+    with pytest.raises(StoreError, match=r"ended with code 1 \(.*AOF manifest.*\): see .*valkey\.log"):
         OwnValkey(tmp_path)
+
+
+def test_it_is_started_again_until_it_can(tmp_path, caplog):
+    """After it was killed it is started at once; where it cannot read its data, after pauses that grow, and the log
+    says why; once it can, all is there again."""
+    own = OwnValkey(tmp_path)
+    try:
+        with contextlib.closing(open_store(own.named_in(Settings(data=tmp_path)))) as store:
+            ids_of(store.append([part(0, [b"1"], [("s", 1)], [("a", "counter")])]))
+            assert own.look() is None
+            files = list((tmp_path / "valkey" / "appendonlydir").glob("*.incr.aof"))
+            kept = [file.read_bytes() for file in files]
+            for file in files:
+                file.write_bytes(b"nonsense")
+            own._process.kill()
+            own._process.wait()
+            pauses = []
+            while len(pauses) < 3:
+                # None: it has just been started, and is about to end.
+                if seconds := own.look():
+                    pauses.append(seconds)
+                    time.sleep(seconds)
+                time.sleep(0.02)
+            assert 0.4 < pauses[0] <= 0.5
+            assert 0.9 < pauses[1] <= 1
+            for file, content in zip(files, kept, strict=True):
+                file.write_bytes(content)
+            _look_until(own, lambda: held(store) == [b"1"])
+    finally:
+        own.stop()
+    told = [record.getMessage() for record in caplog.records if "starts again" in record.getMessage()]
+    assert "was ended by SIGKILL; it starts again in 0 s" in told[0]
+    assert re.search(r"ended with code 1 \(.*append only file.*\): see .*; it starts again in 0.5 s", told[1])
+
+
+def _look_until(own, condition):
+    deadline = time.monotonic() + 60
+    while True:
+        own.look()
+        with contextlib.suppress(StoreError):
+            if condition():
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

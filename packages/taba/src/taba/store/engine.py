@@ -19,7 +19,7 @@ from valkey import exceptions
 from valkey.exceptions import ValkeyError
 
 from taba.store.address import Address
-from taba.store.masters import Masters, masters_of
+from taba.store.masters import UNNAMED, Masters, masters_of
 from taba.store.protocol import StoreError
 from taba.store.trouble import UnsafeError, known, passes, told
 
@@ -159,7 +159,8 @@ class Engine:
         """The answer, from the master that a moving slot is on its way to where the first one says so."""
         if type(answer) is not exceptions.AskError:
             return answer
-        master = self._nodes.at(answer.host or first.get_connection_kwargs()["host"], answer.port)
+        host = first.get_connection_kwargs()["host"] if answer.host in ("", UNNAMED.decode()) else answer.host
+        master = self._nodes.at(host, answer.port)
         return self._send(master, [("ASKING",), command.arguments], writes)[1]
 
     def _send(self, master: valkey.Valkey, commands: Sequence[tuple[Any, ...]], writes: bool) -> list[Any]:

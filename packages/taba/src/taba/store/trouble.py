@@ -22,6 +22,22 @@ class UnwritableError(ValkeyError):
     """An engine refuses writes because it cannot put them on its disk."""
 
 
+class CertificateError(ValkeyError):
+    """A file of a certificate or a key cannot be used."""
+
+
+class UntrustedError(exceptions.ConnectionError):
+    """A server's certificate is not to be trusted."""
+
+
+class HandshakeError(exceptions.ConnectionError):
+    """A server does not answer as one that speaks TLS."""
+
+
+class SentinelError(ValkeyError):
+    """Sentinels do not let us ask, or do not know the master."""
+
+
 _CODES: dict[str, type[Exception]] = {
     "MOVED": exceptions.MovedError,
     "ASK": exceptions.AskError,
@@ -53,6 +69,8 @@ _LASTING = (exceptions.AuthenticationError, exceptions.AuthorizationError, excep
 _SLOTS = (exceptions.ClusterDownError, exceptions.MasterDownError, UncoveredError)
 _MOVING = (exceptions.TryAgainError, exceptions.AskError, exceptions.MovedError)
 
+_TRUST = "name who signed it (?ca=FILE), and where no name in it is the one asked for, say &names=any"
+
 _ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (exceptions.AuthenticationError, "refuses the user or the password ({}): set them in the store's address"),
     (_LASTING, "does not let this user do what is needed ({}): give it the rights"),
@@ -63,6 +81,10 @@ _ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] =
     (exceptions.TimeoutError, "does not answer in time: see whether it hangs or has too much to do"),
     (UnsafeError, "has a write on too few replicas or disks ({}): see whether they are up"),
     (UnwritableError, "cannot write to its disk, and takes no writes until it can ({}): make room there"),
+    (CertificateError, "cannot be spoken to with TLS ({})"),
+    (UntrustedError, f"has a certificate that is not to be trusted ({{}}): {_TRUST}"),
+    (HandshakeError, "does not speak TLS on that port ({}): write redis for rediss, or the port that does"),
+    (SentinelError, "leads to no master ({})"),
     ((exceptions.ConnectionError, OSError), "cannot be reached ({}): see whether it runs there"),
 )
 """The first that fits counts; {} is the engine's or the system's own text."""
@@ -89,6 +111,8 @@ def told(where: str, error: Exception) -> StoreError:
         return StoreFullError(f"{where} has no room left on its disk ({text}): make room there")
     if isinstance(error, exceptions.OutOfMemoryError):
         return StoreFullError(f"{where} has no memory left ({text}): give it more (maxmemory), or keep less (tiers)")
+    if "CERTIFICATE_REQUIRED" in text.upper().replace(" ", "_"):
+        return StoreError(f"{where} wants a certificate of who connects ({text}): add &cert=FILE&key=FILE")
     if "cluster support disabled" in text:
         return StoreError(f"{where} is no Cluster: write redis://HOST:PORT for a single server")
     advice = next((advice for kind, advice in _ADVICE if isinstance(error, kind)), "failed ({}): see its log")
