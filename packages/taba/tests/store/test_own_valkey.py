@@ -16,6 +16,7 @@ from store_cases import held, ids_of, part
 from taba.settings import Settings
 from taba.store import StoreError, open_store
 from taba.store.own import OwnValkey, brought_along
+from taba.store.places import opened
 
 HOLDER = """
 import sys, time
@@ -82,6 +83,24 @@ def test_it_ends_with_whoever_started_it(tmp_path):
         assert not _runs(pid)
     finally:
         own.stop()
+
+
+@pytest.mark.parametrize("name", ["short", "d" * 100])
+def test_one_that_runs_is_read_all_the_same(tmp_path, name):
+    """A backup and a check need no stop; what needs the folder for itself is told that it is in use."""
+    folder = tmp_path / name
+    with (
+        brought_along(Settings(data=folder, store="valkey")) as running,
+        contextlib.closing(open_store(running)) as store,
+    ):
+        ids_of(store.append([part(0, [b"1"])]))
+        for place in (str(folder), f"valkey:{folder}"):
+            with opened(place) as house:
+                assert [info.rows for info in house.chunks(0)] == [1]
+            with pytest.raises(StoreError, match="is in use by a server"), opened(place, alone=True):
+                pass
+    with opened(str(folder)) as house:
+        assert [info.rows for info in house.chunks(0)] == [1]
 
 
 def _runs(pid):

@@ -127,7 +127,7 @@ def _options(text: str, query: str, kind: Kind, *, tls: bool) -> dict[str, str]:
     if strange:
         # Behind a password that is not percent-encoded it may be the rest of that.
         which = "one" if _SECRET in query else min(strange)
-        raise AddressError(f"{_shown(text)!r}: {which} is no option here: there are {', '.join(there)}")
+        raise AddressError(f"{_shown(text)!r}: {which} is no option here: expected {', '.join(there)}")
     if not _PREFIX.fullmatch(options.get("prefix", "taba")):
         raise AddressError(f"{_shown(text)!r}: the prefix has letters, digits and any of _ . : / - in it")
     if options.get("names", "any") != "any" or ("names" in options and not options.get("ca")):

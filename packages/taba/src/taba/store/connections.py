@@ -71,14 +71,14 @@ class _Sentinels(Sentinel):
         """The master's host and port. Raises SentinelError where it takes a person to mend what is wrong, and
         ConnectionError elsewhere."""
         failures: list[Exception] = []
-        for place, one in enumerate(self.sentinels):
+        for one in self.sentinels:
             try:
                 state = self._state(one, service_name)
             except ValkeyError as error:
                 failures.append(error)
             else:
-                # Whoever has answered is asked first the next time.
-                self.sentinels[0], self.sentinels[place] = one, self.sentinels[0]
+                # Whoever has answered is asked first the next time. In a list of its own: others may be here.
+                self.sentinels = [one, *(other for other in self.sentinels if other is not one)]
                 return state["ip"], state["port"]
         raise next((error for error in failures if isinstance(error, SentinelError)), failures[-1])
 
@@ -88,6 +88,8 @@ class _Sentinels(Sentinel):
         try:
             masters: dict[str, Any] = one.sentinel_masters()  # type: ignore[assignment] (the library does not tell)
         except (exceptions.AuthenticationError, exceptions.ResponseError) as error:
+            if "unknown command" in str(error):
+                raise SentinelError(f"{where} is none: write redis://HOST:PORT for one server") from error
             told = f"{where} says {str(error)!r}: its own password and user are sentinel_password and sentinel_user"
             raise SentinelError(told) from error
         if name not in masters:

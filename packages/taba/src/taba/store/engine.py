@@ -179,6 +179,8 @@ class Engine:
         if "unknown command" in str(waited):
             lacking = exceptions.DataError(f"it has no {waits[0]}, which store_fsync needs: Redis 7.2 or Valkey has it")
             return [lacking] * len(answers)
+        if isinstance(waited, exceptions.NoPermissionError):
+            return [waited] * len(answers)
         if isinstance(waited, Exception) or not self.safety.held(waited):
             unsafe = UnsafeError(f"{waits[0]} answered {waited}")
             return [answer if isinstance(answer, Exception) else unsafe for answer in answers]
@@ -189,18 +191,25 @@ class Engine:
         if isinstance(error, exceptions.MovedError) and self.address.kind != "cluster":
             raise StoreError(f"{self.address.shown} is a node of a Cluster: write redis+cluster://HOST:PORT")
         missing = isinstance(error, exceptions.ResponseError) and "unction not found" in str(error)
-        if missing:
-            self._load_again()
-        elif passes(error):
+        if missing and (unloaded := self._load_again()) is not None:
+            error, missing = unloaded, False
+        if passes(error):
             # Also where it is too late for this command: the next one shall find the masters.
             with suppress(ValkeyError, OSError):
                 self._nodes.moved(error)
         if late or not (missing or passes(error)):
             raise told(self.address.shown, error) from error
 
-    def _load_again(self) -> None:
-        """Load the functions into those masters that can be reached; of the others the next try tells."""
-        with suppress(ValkeyError, OSError):
-            for master in self._nodes.masters():
-                with suppress(ValkeyError, OSError):
-                    master.execute_command(*self._loading)
+    def _load_again(self) -> Exception | None:
+        """Load the functions into those masters that take them; why another one does not."""
+        failed = None
+        try:
+            masters = self._nodes.masters()
+        except (ValkeyError, OSError) as error:
+            return known(error)
+        for master in masters:
+            try:
+                master.execute_command(*self._loading)
+            except (ValkeyError, OSError) as error:
+                failed = known(error)
+        return failed

@@ -1,7 +1,8 @@
 """A Valkey server of our own, for `store = "valkey"`: its data lies beside SQLite's, and it ends with us.
 
     DATA/valkey/            its append-only file, each write in it before it is answered (appendfsync always)
-    DATA/valkey/socket      where it listens, for this user alone; it has no port
+    DATA/valkey/socket      where it listens, for this user alone, or a link to that where the path is too long; it has
+                            no port
     DATA/taba.lock          held by us and by it, so that a second server, or one after a crash, waits for its end
 
 Where it ends by itself, or is killed, it is started again on what it has written, at once and then after pauses that
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 START_SECONDS = 60.0
 """How long it may take to read its data."""
 STOP_SECONDS = 30.0
+SOCKET = "socket"
 LONGEST_SOCKET = 100
 """Characters in the path of a unix socket, of which the system takes some 108."""
 LOOK_SECONDS = 0.25
@@ -67,17 +69,20 @@ class OwnValkey:
             self._lock.close()
             raise StoreError(f"the data directory {data} is in use by another server: stop it, or name another")
         self._elsewhere: tempfile.TemporaryDirectory[str] | None = None
-        self._socket = self._folder.absolute() / "socket"
+        self._socket = self._folder.absolute() / SOCKET
         if len(str(self._socket)) > LONGEST_SOCKET:
             self._elsewhere = tempfile.TemporaryDirectory(prefix="taba-valkey-")
-            self._socket = Path(self._elsewhere.name) / "socket"
-        self.url = f"redis+unix://{quote(str(self._socket))}"
+            self._socket = Path(self._elsewhere.name) / SOCKET
+        self.url = _url(self._socket)
         self._log = self._folder / "valkey.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._again = Again()
         self._down = False
         try:
             self._folder.mkdir(exist_ok=True)
+            if self._elsewhere is not None:
+                (self._folder / SOCKET).unlink(missing_ok=True)
+                (self._folder / SOCKET).symlink_to(self._socket)
             self._start()
             self._wait()
         except OSError as error:
@@ -188,6 +193,20 @@ class OwnValkey:
                 time.sleep(_ANSWER_SECONDS)
 
 
+def running(data: Path) -> str | None:
+    """The address of the server that runs on the folder already, where one answers."""
+    import valkey
+    from valkey.exceptions import ValkeyError
+
+    found = (data / "valkey" / SOCKET).resolve()
+    with valkey.Valkey(unix_socket_path=str(found)) as asked:
+        try:
+            asked.ping()
+        except (ValkeyError, OSError):
+            return None
+    return _url(found)
+
+
 @contextmanager
 def alongside(settings: Settings) -> Iterator[OwnValkey | None]:
     """A server of our own, where the settings ask for one; somebody has to `look` at it now and then."""
@@ -222,6 +241,10 @@ def brought_along(settings: Settings) -> Iterator[Settings]:
         finally:
             ending.set()
             watching.join()
+
+
+def _url(path: Path) -> str:
+    return f"redis+unix://{quote(str(path))}"
 
 
 def program() -> str:

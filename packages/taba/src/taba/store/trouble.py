@@ -69,11 +69,12 @@ _LASTING = (exceptions.AuthenticationError, exceptions.AuthorizationError, excep
 _SLOTS = (exceptions.ClusterDownError, exceptions.MasterDownError, UncoveredError)
 _MOVING = (exceptions.TryAgainError, exceptions.AskError, exceptions.MovedError)
 
+_RIGHTS = "does not let this user do what is needed ({}): give it the rights"
 _TRUST = "name who signed it (?ca=FILE), and where no name in it is the one asked for, say &names=any"
 
 _ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (exceptions.AuthenticationError, "refuses the user or the password ({}): set them in the store's address"),
-    (_LASTING, "does not let this user do what is needed ({}): give it the rights"),
+    (_LASTING, _RIGHTS),
     (exceptions.ReadOnlyError, "is a replica and takes no writes: name the master, its Sentinels or the Cluster"),
     (_SLOTS, "is down, or has slots that nobody serves ({}): see CLUSTER INFO"),
     (_MOVING, "has slots on the move ({}): try again"),
@@ -88,6 +89,23 @@ _ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] =
     ((exceptions.ConnectionError, OSError), "cannot be reached ({}): see whether it runs there"),
 )
 """The first that fits counts; {} is the engine's or the system's own text."""
+
+_LACKS = (
+    "lacks a command ({:.120}): Redis from 7.0 and Valkey have all, unless rename-command took one away; Sentinels' "
+    "address is redis+sentinel://HOST:PORT/NAME"
+)
+_SAID = (
+    ("script can't run this command", _RIGHTS),
+    ("ACL failure in script", _RIGHTS),
+    ("unknown command", _LACKS),
+    ("unknown Redis command", _LACKS),
+    ("DB index is out of range", "has no database of that number: see `databases` in its settings"),
+    ("Protocol error", "is neither Redis nor Valkey ({}): see what listens there"),
+    ("certificate required", "wants a certificate of who connects ({}): add &cert=FILE&key=FILE"),
+    ("certificate_required", "wants a certificate of who connects ({}): add &cert=FILE&key=FILE"),
+    ("cluster support disabled", "is no Cluster: write redis://HOST:PORT for a single server"),
+)
+"""What an error says whose kind says less; it counts before the kind."""
 
 
 def known(answer: Any) -> Any:
@@ -111,9 +129,8 @@ def told(where: str, error: Exception) -> StoreError:
         return StoreFullError(f"{where} has no room left on its disk ({text}): make room there")
     if isinstance(error, exceptions.OutOfMemoryError):
         return StoreFullError(f"{where} has no memory left ({text}): give it more (maxmemory), or keep less (tiers)")
-    if "CERTIFICATE_REQUIRED" in text.upper().replace(" ", "_"):
-        return StoreError(f"{where} wants a certificate of who connects ({text}): add &cert=FILE&key=FILE")
-    if "cluster support disabled" in text:
-        return StoreError(f"{where} is no Cluster: write redis://HOST:PORT for a single server")
+    advice = next((advice for words, advice in _SAID if words.casefold() in text.casefold()), "")
+    if advice:
+        return StoreError(f"{where} {advice.format(text)}")
     advice = next((advice for kind, advice in _ADVICE if isinstance(error, kind)), "failed ({}): see its log")
     return StoreError(f"{where} {advice.format(text)}")
