@@ -39,7 +39,7 @@ ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".jar")
 CLUSTER_PYTHON: Final = "python3"
 
 
-def run(plan: Plan, listener: Listener) -> Outcome:
+def run(plan: Plan, listener: Listener, outcome: Outcome) -> None:
     """Run a plan; nothing of ours is left on the cluster or here, whatever happens."""
     if plan.output_format not in PROTOCOLS:
         raise UnsupportedError(unwritten(plan.output_format))
@@ -52,8 +52,8 @@ def run(plan: Plan, listener: Listener) -> Outcome:
     running: _Run | None = None
     try:
         places = Places(command, _generic(hadoop_settings(settings)))
-        running = _Run(plan, listener, command, places, own, Client(command, own, janitor, plan.name))
-        outcome = running.through()
+        running = _Run(plan, listener, outcome, command, places, own, Client(command, own, janitor, plan.name))
+        running.through()
         failed = False
     finally:
         try:
@@ -61,7 +61,6 @@ def run(plan: Plan, listener: Listener) -> Outcome:
         finally:
             shutil.rmtree(own, ignore_errors=True)
             janitor.close()
-    return outcome
 
 
 def _check_partitioner(plan: Plan) -> None:
@@ -102,6 +101,7 @@ class _Run:
 
     plan: Plan
     listener: Listener
+    outcome: Outcome
     command: Command
     places: Places
     own: str
@@ -110,13 +110,12 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.reducers = self.plan.settings.reducers or 1
-        self.outcome = Outcome()
 
-    def through(self) -> Outcome:
+    def through(self) -> None:
         """From the plan to its parts."""
         plan = self.plan
         if not plan.splits and len(plan.stages) == 1:
-            return self.outcome  # nothing to read, and no reduce that has to begin and end all the same
+            return  # nothing to read, and no reduce that has to begin and end all the same
         default = self.places.default()
         self.work = self._work(default)
         self.places.make(self.work)
@@ -126,11 +125,18 @@ class _Run:
         for job in jobs:
             self.listener.stage(job.name, self._tasks(job), plan.bytes)
             asked = arguments(job, plan, shipment, self.command.jar, self.reducers)
-            said = self.client.run(asked, lambda now, job=job: self._told(job, now))
+            said = Said()
+            try:
+                self.client.run(asked, said, lambda job=job, said=said: self._told(job, said))
+            except BaseException:
+                self._heard(job, said)  # tasks that have ended
+                self._failed(job, said)
+                raise
             self._heard(job, said)
+            if job.final:
+                self.outcome.parts = self._parts(job, said)
             if job.number:
                 self.places.remove(jobs[job.number - 1].output)
-        return self.outcome
 
     def _work(self, default: str) -> str:
         """Where jobs write: beside the output, where Hadoop can; else in its own filesystem."""
@@ -179,24 +185,28 @@ class _Run:
         return (len(self.plan.splits) if job.mapper else self.reducers) + (self.reducers if job.reducer else 0)
 
     def _heard(self, job: StreamingJob, said: Said) -> None:
-        """A job is over: what its tasks told."""
+        """A job is over, in whichever way: what its tasks told."""
         outcome = self.outcome
         outcome.details.setdefault("jobs", []).append(said.job or "")
         if said.application is not None:
             outcome.details.setdefault("applications", []).append(said.application)
         for name, amount in said.job_counters().items():
             outcome.counters[name] = outcome.counters.get(name, 0) + amount
+        self.listener.counted(outcome.counters)
         tasks = by_task(said.counters.get(TASK, {}))
         outcome.tasks += [_report(stage, at, did) for (stage, at), did in sorted(tasks.items())]
         for (stage, at), keys in by_task(said.counters.get(KEYS, {})).items():
             outcome.groups += [Group(stage, key, values, at) for key, values in keys.items()]
-        if job.final:
-            outcome.parts = self._parts(job, said, tasks)
 
-    def _parts(
-        self, job: StreamingJob, said: Said, tasks: Mapping[tuple[int, int], Mapping[str, int]]
-    ) -> list[PartFile]:
+    def _failed(self, job: StreamingJob, said: Said) -> None:
+        """A job has failed: which of its tasks did, where Hadoop has named one."""
+        for attempt in said.failed_attempts[-1:]:
+            stage = job.last if job.mapper is None or "_r_" in attempt else job.mapper
+            self.outcome.tasks.append(TaskReport(stage.number, attempt, 0.0, 0, 0, failed=True))
+
+    def _parts(self, job: StreamingJob, said: Said) -> list[PartFile]:
         """The last job's files as parts of the output, in the staging folder."""
+        tasks = by_task(said.counters.get(TASK, {}))
         sizes = self.places.sizes(job.output)
         places = {int(name): read_place(place) for name, place in said.counters.get(PLACES, {}).items()}
         expected = self.reducers if job.reducer else len(places)

@@ -34,13 +34,13 @@ _sent: set[tuple[str, str]] = set()
 """Application and name of packages that executors have been sent."""
 
 
-def run(plan: Plan, listener: Listener) -> Outcome:
+def run(plan: Plan, listener: Listener, outcome: Outcome) -> None:
     """Run a plan. Raises MrjerbError, and leaves no job, process or file behind."""
     folder = tempfile.mkdtemp(prefix="mrjerb-", dir=plan.settings.tmp)
     keep = plan.settings.cleanup == "never"
     try:
         with session(plan, folder) as spark:
-            return _Run(plan, listener, spark).outcome()
+            _Run(plan, listener, spark, outcome).through()
     except MrjerbError:
         keep = keep or plan.settings.cleanup == "success"
         raise
@@ -54,9 +54,14 @@ def run(plan: Plan, listener: Listener) -> Outcome:
 class _Run:
     """One run in a context."""
 
-    def __init__(self, plan: Plan, listener: Listener, spark: Session) -> None:
-        self.plan, self.listener, self.spark = plan, listener, spark
+    def __init__(self, plan: Plan, listener: Listener, spark: Session, outcome: Outcome) -> None:
+        self.plan, self.listener, self.spark, self.outcome = plan, listener, spark, outcome
         self.context = spark.context
+        outcome.details = {
+            "application": self.context.applicationId,
+            "master": self.context.master,
+            "python": self.context.pythonExec,
+        }
         self.partitions = plan.settings.reducers or self._partitions()
         self.memory = megabytes(self.context.getConf().get("spark.python.worker.memory", "512m"))
         self.stage = -1
@@ -65,7 +70,7 @@ class _Run:
         """As many as tasks can run at once; more where each would get too much."""
         return max(self.context.defaultParallelism, -(-self.plan.bytes // REDUCED))
 
-    def outcome(self) -> Outcome:
+    def through(self) -> None:
         """Run it to its end."""
         shipped = self._ship()
         running = Background(lambda: self._collect(shipped))
@@ -79,10 +84,9 @@ class _Run:
         finally:
             self._cancel(running)
         reports = [report for result in results for report in result]
-        outcome = self._outcome(reports)
-        self._tidy({part.name for part in outcome.parts})
+        self._gather(reports)
+        self._tidy({part.name for part in self.outcome.parts})
         self._progress_if_it_answers()
-        return outcome
 
     def _ship(self) -> Shipped:
         """Send the job, its files, and this package to wherever tasks will run."""
@@ -156,9 +160,9 @@ class _Run:
                 Background(lambda: self.context.cancelJobGroup(self.plan.run)).finished(5)
             running.finished(10)
 
-    def _outcome(self, reports: Sequence[Report]) -> Outcome:
+    def _gather(self, reports: Sequence[Report]) -> None:
         """All reports as one. Raises RecordError where tasks together skipped more than may be."""
-        outcome = Outcome()
+        outcome = self.outcome
         for report in sorted(reports, key=lambda report: report.task.stage):
             for name, amount in report.counters.items():
                 outcome.counters[name] = outcome.counters.get(name, 0) + amount
@@ -171,12 +175,6 @@ class _Run:
                 outcome.parts.append(report.part)
         beyond(outcome.bad, self.plan.settings.skip_bad)
         outcome.parts.sort(key=lambda part: part.of)
-        outcome.details = {
-            "application": self.context.applicationId,
-            "master": self.context.master,
-            "python": self.context.pythonExec,
-        }
-        return outcome
 
     def _tidy(self, names: set[str]) -> None:
         """Remove what attempts left that were repeated, or ran beside the one that counts."""
