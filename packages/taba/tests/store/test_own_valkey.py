@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 import valkey
+from disks import small_disk
 from store_cases import held, ids_of, part
 
 from taba.settings import Settings
 from taba.store import StoreError, open_store
-from taba.store.own import OwnValkey, brought_along
+from taba.store.own import OwnValkey, alongside, brought_along
 from taba.store.places import opened
 
 HOLDER = """
@@ -152,6 +153,26 @@ def test_it_is_started_again_until_it_can(tmp_path, caplog):
     told = [record.getMessage() for record in caplog.records if "starts again" in record.getMessage()]
     assert "was ended by SIGKILL; it starts again in 0 s" in told[0]
     assert re.search(r"ended with code 1 \(.*append only file.*\): see .*; it starts again in 0.5 s", told[1])
+
+
+def test_a_full_disk_is_told_and_it_is_back_with_room(tmp_path, caplog):
+    """It ends where it cannot write; once there is room it goes on, with all that was answered."""
+    with (
+        small_disk(tmp_path / "disk", "8m") as disk,
+        alongside(Settings(data=disk, store="valkey")) as own,
+        contextlib.closing(open_store(own.named_in(Settings(data=disk)))) as store,
+    ):
+        ids_of(store.append([part(0, [b"1"])]))
+        with contextlib.suppress(OSError), (disk / "ballast").open("wb", buffering=0) as ballast:
+            while True:
+                ballast.write(bytes(4096))
+        with pytest.raises(StoreError, match="cannot be reached"):
+            store.append([part(0, [bytes(100_000)])])
+        while own.look() is None and "no room left on its disk" not in caplog.text:
+            time.sleep(0.02)
+        (disk / "ballast").unlink()
+        _look_until(own, lambda: held(store) == [b"1"])
+        ids_of(store.append([part(0, [b"2"])]))
 
 
 def _look_until(own, condition):

@@ -43,6 +43,8 @@ STOP_SECONDS = 30.0
 SOCKET = "socket"
 LONGEST_SOCKET = 100
 """Characters in the path of a unix socket, of which the system takes some 108."""
+FULL_BYTES = 1 << 20
+"""Where a disk has less room, it is no wonder that Valkey ends, and cannot write why."""
 LOOK_SECONDS = 0.25
 """How often a thread looks whether it still runs."""
 _ANSWER_SECONDS = 0.02
@@ -54,8 +56,8 @@ if os.getppid() == int(sys.argv[1]):
 """
 """Becomes the program in the arguments, which the kernel ends, in order, when the process that started it has gone. It
 is a program of its own, because a process with threads must not run Python between fork and exec."""
-_LOGGED = re.compile(r"\d+:\w \d+ \w+ \d+ [\d:.]+ # (.*)")
-"""What Valkey writes into its log about what is wrong."""
+_LOGGED = re.compile(r"\d+:\w \d+ \w+ \d+ [\d:.]+ # (?!WARNING)(.*)")
+"""What Valkey writes into its log about what is wrong, but for advice about the machine."""
 
 
 class OwnValkey:
@@ -138,6 +140,8 @@ class OwnValkey:
         """How it ended, and what it last said was wrong, where it ended by itself."""
         if code < 0:
             return how(code)
+        if shutil.disk_usage(self._folder).free < FULL_BYTES:
+            return f"{how(code)} (there is no room left on its disk)"
         with contextlib.suppress(OSError), self._log.open("rb") as opened:
             opened.seek(self._logged)
             found = _LOGGED.findall(opened.read().decode(errors="replace"))
