@@ -1,5 +1,6 @@
 """A run on Hadoop: what travels is packed, the jobs follow one another, and their output becomes the run's parts."""
 
+import re
 import shutil
 import sys
 import tempfile
@@ -7,18 +8,19 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from mrjerb import signals
 from mrjerb.engines import Listener
-from mrjerb.engines.hadoop import unwritten
 from mrjerb.engines.hadoop.client import Client
 from mrjerb.engines.hadoop.command import Command, environment_command
+from mrjerb.engines.hadoop.delivery import MADE, REPORTS, read_back
 from mrjerb.engines.hadoop.inputs import Inputs, inputs_of
 from mrjerb.engines.hadoop.places import Places, as_uri
-from mrjerb.engines.hadoop.reports import KEYS, PLACES, TASK, by_task, read_place
 from mrjerb.engines.hadoop.said import Said
-from mrjerb.engines.hadoop.shipping import FOLDER, PYTHON, name_of, pack, places_of_files, source_of_plan
+from mrjerb.engines.hadoop.shipping import FOLDER, PYTHON, pack, source_of_plan
 from mrjerb.engines.hadoop.streaming import (
     Shipment,
     StreamingJob,
@@ -26,14 +28,16 @@ from mrjerb.engines.hadoop.streaming import (
     hadoop_settings,
     java_partitioner,
     jobs_of,
+    written_aside,
 )
 from mrjerb.engines.hadoop.tasks import Task
 from mrjerb.engines.local.processes import Janitor
+from mrjerb.engines.reporting import outcome_of
+from mrjerb.engines.shipping import name_of_file
 from mrjerb.errors import EngineError, MrjerbError, UnsupportedError
 from mrjerb.inputs.files import is_url
 from mrjerb.outputs.parts import ending
-from mrjerb.outputs.protocols import PROTOCOLS
-from mrjerb.plan import Group, Outcome, PartFile, Plan, TaskReport
+from mrjerb.plan import Outcome, PartFile, Plan
 
 ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".jar")
 CLUSTER_PYTHON: Final = "python3"
@@ -41,18 +45,16 @@ CLUSTER_PYTHON: Final = "python3"
 
 def run(plan: Plan, listener: Listener) -> Outcome:
     """Run a plan; nothing of ours is left on the cluster or here, whatever happens."""
-    if plan.output_format not in PROTOCOLS:
-        raise UnsupportedError(unwritten(plan.output_format))
     _check_partitioner(plan)
     settings = plan.settings
     command = environment_command(settings)
     own = tempfile.mkdtemp(prefix="mrjerb-")
-    janitor = Janitor([own])
+    janitor = Janitor([own, plan.staging] if settings.cleanup == "always" else [own])  # it leaves URLs alone
     failed = True
     running: _Run | None = None
     try:
         places = Places(command, _generic(hadoop_settings(settings)))
-        running = _Run(plan, listener, command, places, own, Client(command, own, janitor, plan.name))
+        running = _Run(plan, listener, command, places, own, janitor)
         outcome = running.through()
         failed = False
     finally:
@@ -105,20 +107,23 @@ class _Run:
     command: Command
     places: Places
     own: str
-    client: Client
+    janitor: Janitor
     work: str = ""
 
     def __post_init__(self) -> None:
+        self.client = Client(self.command, self.own, self.janitor, self.plan.name)
         self.reducers = self.plan.settings.reducers or 1
-        self.outcome = Outcome()
+        self.details: dict[str, Any] = {}
 
     def through(self) -> Outcome:
         """From the plan to its parts."""
         plan = self.plan
         if not plan.splits and len(plan.stages) == 1:
-            return self.outcome  # nothing to read, and no reduce that has to begin and end all the same
+            return Outcome()  # nothing to read, and no reduce that has to begin and end all the same
         default = self.places.default()
         self.work = self._work(default)
+        if plan.settings.cleanup == "always":
+            self.janitor.will("files", self.places.removal([self.work, plan.staging]))
         self.places.make(self.work)
         inputs = inputs_of(plan, self.places, self.work, self.own)
         shipment = self._shipment(inputs, default)
@@ -127,10 +132,10 @@ class _Run:
             self.listener.stage(job.name, self._tasks(job), plan.bytes)
             asked = arguments(job, plan, shipment, self.command.jar, self.reducers)
             said = self.client.run(asked, lambda now, job=job: self._told(job, now))
-            self._heard(job, said)
+            self._heard(said)
             if job.number:
                 self.places.remove(jobs[job.number - 1].output)
-        return self.outcome
+        return self._outcome(jobs[-1].output)
 
     def _work(self, default: str) -> str:
         """Where jobs write: beside the output, where Hadoop can; else in its own filesystem."""
@@ -145,15 +150,19 @@ class _Run:
     def _shipment(self, inputs: Inputs, default: str) -> Shipment:
         """Pack what travels."""
         plan, settings = self.plan, self.plan.settings
-        archives = {name_of(one): one.partition("#")[0] for one in settings.archives}
+        archives = {name_of_file(one): one.partition("#")[0] for one in settings.archives}
         task = Task(
             source=source_of_plan(plan),
             reducers=self.reducers,
             partitioner=settings.partitioner,
             java_partitioner=java_partitioner(settings) is not None,
             output_format=plan.output_format,
+            compression=settings.compression,
+            skip_bad=settings.skip_bad,
+            aside=written_aside(plan),
+            settings=_generic(hadoop_settings(settings)),
+            hadoop=self.command.path,
             inputs=inputs.files,
-            files=places_of_files(plan),
             archives={name: name for name in archives},
         )
         bundle = Path(self.own) / f"mrjerb-{plan.run}.zip"
@@ -172,57 +181,42 @@ class _Run:
     def _told(self, job: StreamingJob, said: Said) -> None:
         """How far a job is, as the stages' progress."""
         part = (said.map + said.reduce) / 200 if job.reducer else said.map / 100
-        self.listener.progress(int(self.plan.bytes * part), int(self._tasks(job) * part), self.outcome.counters)
+        self.listener.progress(int(self.plan.bytes * part), int(self._tasks(job) * part), {})
 
     def _tasks(self, job: StreamingJob) -> int:
         """About how many tasks a job has: Hadoop splits inputs as it likes."""
         return (len(self.plan.splits) if job.mapper else self.reducers) + (self.reducers if job.reducer else 0)
 
-    def _heard(self, job: StreamingJob, said: Said) -> None:
-        """A job is over: what its tasks told."""
-        outcome = self.outcome
-        outcome.details.setdefault("jobs", []).append(said.job or "")
+    def _heard(self, said: Said) -> None:
+        """A job is over: its names in Hadoop."""
+        self.details.setdefault("jobs", []).append(said.job or "")
         if said.application is not None:
-            outcome.details.setdefault("applications", []).append(said.application)
-        for name, amount in said.job_counters().items():
-            outcome.counters[name] = outcome.counters.get(name, 0) + amount
-        tasks = by_task(said.counters.get(TASK, {}))
-        outcome.tasks += [_report(stage, at, did) for (stage, at), did in sorted(tasks.items())]
-        for (stage, at), keys in by_task(said.counters.get(KEYS, {})).items():
-            outcome.groups += [Group(stage, key, values, at) for key, values in keys.items()]
-        if job.final:
-            outcome.parts = self._parts(job, said, tasks)
+            self.details.setdefault("applications", []).append(said.application)
 
-    def _parts(
-        self, job: StreamingJob, said: Said, tasks: Mapping[tuple[int, int], Mapping[str, int]]
-    ) -> list[PartFile]:
-        """The last job's files as parts of the output, in the staging folder."""
-        sizes = self.places.sizes(job.output)
-        places = {int(name): read_place(place) for name, place in said.counters.get(PLACES, {}).items()}
-        expected = self.reducers if job.reducer else len(places)
-        if len(sizes) != expected or (not job.reducer and set(map(_number, sizes)) != set(places)):
+    def _outcome(self, output: str) -> Outcome:
+        """What the tasks of all jobs told, which the last job's tasks have handed on; their parts are put into the
+        staging folder. Raises RecordError where they together skipped more than may be."""
+        outcome = outcome_of(read_back(self.places.lines(output, REPORTS)), self.plan.settings.skip_bad)
+        sizes = self.places.sizes(output, MADE if written_aside(self.plan) else "part-*")
+        written = {_number(name): name for name in sizes}
+        if set(written) != {_number(part.name) for part in outcome.parts}:
             raise EngineError(
-                f"Hadoop wrote {len(sizes)} parts into {job.output}, and {expected} tasks have told of one: is that "
-                "folder on a disk that all machines of the cluster share? Give an output of hdfs:// if not"
+                f"Hadoop wrote {len(written)} parts into {output}, and {len(outcome.parts)} tasks have told of one: is "
+                "that folder on a disk that all machines of the cluster share? Give an output of hdfs:// if not"
             )
-        self.places.move(job.output, list(sizes), self.plan.staging)
+        self.places.move(output, list(sizes), self.plan.staging)
+        outcome.parts = [self._part(part, written[_number(part.name)], sizes) for part in outcome.parts]
+        outcome.details = self.details
+        return outcome
+
+    def _part(self, told: PartFile, name: str, sizes: Mapping[str, int]) -> PartFile:
+        """A part as its task told of it, with the name and size that it has."""
         kind = ending(self.plan.output_format, self.plan.settings.compression)
-        parts: list[PartFile] = []
-        for name, size in sizes.items():
-            at = _number(name)
-            if not name.endswith(kind):
-                raise EngineError(f"Hadoop named a part {name}, which does not end with {kind}")
-            of = (at, 0) if job.reducer else places[at]
-            parts.append(PartFile(name, tasks.get((job.last.number, at), {}).get("pairs", 0), size, of))
-        return sorted(parts, key=lambda part: part.of)
-
-
-def _report(stage: int, at: int, did: Mapping[str, int]) -> TaskReport:
-    """What a task did, as its counters say."""
-    seconds = did.get("milliseconds", 0) / 1000
-    return TaskReport(stage, f"task {at}", seconds, did.get("items", 0), did.get("pairs", 0))
+        if not name.endswith(kind):
+            raise EngineError(f"Hadoop named a part {name}, which does not end with {kind}")
+        return msgspec.structs.replace(told, name=name, bytes=sizes[name])
 
 
 def _number(name: str) -> int:
     """The number in a part's name."""
-    return int(name.removeprefix("part-").partition(".")[0])
+    return int(re.match(r"[a-z]+-(\d+)", name)[1])  # type: ignore[index] - all that are listed begin so

@@ -18,9 +18,10 @@ from typing import Any, Final
 import msgspec
 
 from mrjerb.engines import Listener
+from mrjerb.engines.reporting import Report, outcome_of
 from mrjerb.engines.spark.configuration import megabytes
-from mrjerb.engines.spark.exchange import Report, partition
-from mrjerb.engines.spark.failures import beyond, of_spark, of_task
+from mrjerb.engines.spark.exchange import partition
+from mrjerb.engines.spark.failures import of_spark, of_task
 from mrjerb.engines.spark.session import Background, Session, session
 from mrjerb.engines.spark.shipping import Shipped, bundle, package
 from mrjerb.engines.spark.tasks import Mapping, Reducing, Work
@@ -158,19 +159,7 @@ class _Run:
 
     def _outcome(self, reports: Sequence[Report]) -> Outcome:
         """All reports as one. Raises RecordError where tasks together skipped more than may be."""
-        outcome = Outcome()
-        for report in sorted(reports, key=lambda report: report.task.stage):
-            for name, amount in report.counters.items():
-                outcome.counters[name] = outcome.counters.get(name, 0) + amount
-            outcome.bad += report.bad
-            outcome.groups += report.groups
-            outcome.tasks.append(report.task)
-            outcome.spilled += report.spilled
-            outcome.retried += report.failed
-            if report.part is not None:
-                outcome.parts.append(report.part)
-        beyond(outcome.bad, self.plan.settings.skip_bad)
-        outcome.parts.sort(key=lambda part: part.of)
+        outcome = outcome_of(reports, self.plan.settings.skip_bad)
         outcome.details = {
             "application": self.context.applicationId,
             "master": self.context.master,
