@@ -67,11 +67,14 @@ hbase: setup
 demo: setup
 	@$(RUN) taba up --demo
 
+# On two cores, because most tests wait for other processes now and then; `pytest` alone runs them one by one.
+TEST_PROCESSES ?= 2
+TESTS := $(RUN) pytest -n $(TEST_PROCESSES) --dist loadgroup
 test: setup engines
-	$(RUN) pytest
+	$(TESTS)
 
 test-all: setup engines
-	$(RUN) pytest -m ''
+	$(TESTS) -m ''
 
 soak: setup engines
 	TABA_SOAK_MINUTES=$${TABA_SOAK_MINUTES:-30} TABA_SOAK_RESULT=$${TABA_SOAK_RESULT:-soak.json} \

@@ -9,6 +9,7 @@ from hbase_process import own_hbase  # noqa: F401
 
 import eventlog
 from eventlog import Column, Event
+from eventlog.engines import hbase_connections
 
 NOON = datetime(2011, 2, 16, 12, tzinfo=UTC)
 TOLD = 60.0
@@ -25,8 +26,9 @@ def seen(first: int, count: int) -> list[Seen]:
     return [Seen(user=f"u{number % 7}", time=NOON, id=number) for number in range(first, first + count)]
 
 
-def test_servers_die_and_come_back(own_hbase):  # noqa: F811
+def test_servers_die_and_come_back(own_hbase, monkeypatch):  # noqa: F811
     """A write waits for a Thrift server that is away; after kill -9 of all, every answered event is there once."""
+    monkeypatch.setattr(hbase_connections, "TRIES", 8)  # on a busy machine a JVM takes longer to start than 6 s
     own_hbase.start()
     with eventlog.open(f"hbase://{own_hbase.host}:{own_hbase.port}/seen", [Seen]) as log:
         log.write(seen(0, 500))

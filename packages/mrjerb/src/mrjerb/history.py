@@ -62,6 +62,7 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=False):
 
     status: running, succeeded, skipped (the output was there, of the same inputs), failed, interrupted, or died.
     records: what the first stage read. pairs: what was written. parts, tasks, groups, counters: as in `plan.Outcome`.
+    Of a run that failed, counters and tasks are those that were known by then, and there are no parts.
     """
 
     run: str
@@ -93,6 +94,11 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=False):
     settings: dict[str, Any] = {}
     error: Failure | None = None
     process: Process | None = None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it ended before its time: what is known of it is then a part."""
+        return self.status in (FAILED, INTERRUPTED, DIED)
 
     @property
     def began_text(self) -> str:
@@ -181,11 +187,13 @@ class History:
 
 
 def slowest(tasks: Sequence[TaskReport], number: int = TASKS) -> list[TaskReport]:
-    """The tasks that took longest, in the order in which they were."""
+    """The tasks that took longest, in the order in which they were, and those that failed."""
     if len(tasks) <= number:
         return list(tasks)
-    limit = sorted((task.seconds for task in tasks), reverse=True)[number - 1]
-    return [task for task in tasks if task.seconds >= limit][:number]
+    number -= sum(task.failed for task in tasks)
+    limit = sorted((task.seconds for task in tasks if not task.failed), reverse=True)[number - 1]
+    kept = [task for task in tasks if not task.failed and task.seconds >= limit][:number]
+    return kept + [task for task in tasks if task.failed]
 
 
 def _default() -> Path:

@@ -176,7 +176,8 @@ class Launched:
                 staging = _staging(prepared, self.run.run)
             plan = rerun.rest(replace(prepared.plan, staging=staging.folder), staging)
             context_of(job).files.update({name: Path(path) for name, path in plan.files.items()})
-            self.outcome = prepared.engine.run(plan, self.listener)
+            prepared.engine.run(plan, self.listener, self.outcome)
+            self.listener.counted(self.outcome.counters)
             with signals.held(pass_on=False) if settings.output != PRINTED else nullcontext():
                 # It takes moments from here, but where it is printed, and is either done or not.
                 staging.publish(rerun.published(plan, self.outcome, staging, self.run.run))
@@ -204,32 +205,34 @@ class Launched:
         """The output is there: say so, whatever comes."""
         run, outcome = self.run, self.outcome
         self.gathered()
-        run.status, run.seconds = status, time.time() - run.began
-        with suppress(OSError):
-            self.history.keep_bad(run, outcome.bad)
+        run.parts = outcome.parts
+        run.pairs, run.written = sum(part.pairs for part in outcome.parts), sum(part.bytes for part in outcome.parts)
+        run.status = status
         self.over()
 
     def failed(self, error: BaseException) -> None:
-        """Nothing was published: say why."""
+        """Nothing was published: say why, and what is known of what was done."""
+        self.gathered()
         self.run.status = INTERRUPTED if isinstance(error, Interrupted) else FAILED
-        self.run.seconds = time.time() - self.run.began
         self.run.error = failure_of(error)
         self.over()
 
     def over(self) -> None:
         """The run is over, in whichever way."""
+        self.run.seconds = time.time() - self.run.began
+        with suppress(OSError):
+            self.history.keep_bad(self.run, self.outcome.bad)
         self.keep()
         self.history.prune()
         ended(self.listener, self.run)
 
     def gathered(self) -> None:
-        """The outcome becomes the run's."""
+        """What was done becomes the run's, but for the parts, which are there only when they are published."""
         run, outcome = self.run, self.outcome
-        run.counters, run.parts, run.details = dict(sorted(outcome.counters.items())), outcome.parts, outcome.details
+        run.counters, run.details = dict(sorted(outcome.counters.items())), outcome.details
         run.tasks, run.tasks_run = slowest(outcome.tasks), len(outcome.tasks)
         run.groups = sorted(outcome.groups, key=lambda group: (group.stage, -group.values))
         run.records = sum(task.items for task in outcome.tasks if task.stage == 0)
-        run.pairs, run.written = sum(part.pairs for part in outcome.parts), sum(part.bytes for part in outcome.parts)
         run.bad, run.spilled, run.retried = len(outcome.bad), outcome.spilled, outcome.retried
 
     def keep(self) -> None:

@@ -114,7 +114,8 @@ class PartFile(msgspec.Struct, frozen=True):
 
 class TaskReport(msgspec.Struct, frozen=True):
     """What one task did. `of` is `path:start-end`, or the partition; items are records, or groups, whose values are
-    `values`; `began` is in seconds of Unix time, 0 where that is not known."""
+    `values`; `began` is in seconds of Unix time, 0 where that is not known. Of a task that failed it is not known how
+    much it had done: its items, pairs and values are 0."""
 
     stage: int
     of: str
@@ -125,6 +126,7 @@ class TaskReport(msgspec.Struct, frozen=True):
     worker: int = 0
     began: float = 0.0
     values: int = 0
+    failed: bool = False
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -146,7 +148,10 @@ class BadRecord(msgspec.Struct, frozen=True):
 
 @dataclass
 class Outcome:
-    """What an engine did: parts of the output (sorted by `of`), counters, tasks, the largest groups, bad records."""
+    """What an engine did: parts of the output (sorted by `of`), counters, tasks, the largest groups, bad records.
+
+    Of a run that failed it is what was known by then: counters and bad records also of tasks that had not ended.
+    """
 
     parts: list[PartFile] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """A run in Taba: what it counts, while it counts, and how it went. For those whose environment names a Taba.
 
-    mrjerb.JOB.COUNTER                      counter      a counter of the job, as it grows
+    mrjerb.JOB.COUNTER                      counter      a counter of the job, as tasks are done for good
     mrjerb.runs{job,status}                 counter      runs that are over
     mrjerb.seconds{job}                     percentile   how long they took
     mrjerb.bytes{job}, mrjerb.records{job}  counter      what they read
@@ -9,20 +9,19 @@
     mrjerb.failures{job,error}              counter      errors that ended a run, by kind
 
 TABA_AGENT or TABA_SERVER says where to, TABA_DISABLED=1 that not, as for every client of Taba. Without them nothing of
-Taba is loaded. Only the launcher records; what a worker counted comes from the engine, once.
+Taba is loaded. Only the launcher records, and only what is done for good: what a tab has counted can't be taken back,
+and a task that dies is run again.
 """
 
 import os
 import re
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, Final
 
 from mrjerb.engines import Listener
 from mrjerb.history import Run
 
-EVERY: Final = 0.25  # seconds between two looks at the counters: Taba's client sends as often
 _UNFIT_NAME: Final = re.compile(r"[^A-Za-z0-9_.:/-]")
 _UNFIT_TAG: Final = re.compile(r"[{},=\"\\\x00-\x1f\x7f]")
 
@@ -48,46 +47,39 @@ def ended(listener: Listener, run: Run) -> None:
 class Tabs:
     """Passes on what it hears, and records the counters on the way."""
 
-    def __init__(
-        self, listener: Listener, job: str, taba: Any = None, now: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, listener: Listener, job: str, taba: Any = None) -> None:
         if taba is None:
             import taba
-        self._taba, self._now = taba, now
+        self._taba = taba
         self._next, self._job = listener, _tag(job)
         self._told: dict[str, int] = {}
-        self._looked = 0.0
 
     def stage(self, name: str, tasks: int, size: int) -> None:
         self._next.stage(name, tasks, size)
 
     def progress(self, done: int, tasks: int, counters: Mapping[str, int]) -> None:
         self._next.progress(done, tasks, counters)
-        now = self._now()
-        if now - self._looked >= EVERY:
-            self._looked = now
-            self._count(counters)
+
+    def counted(self, counters: Mapping[str, int]) -> None:
+        """Record what the counters have grown by since they were last told."""
+        self._next.counted(counters)
+        for name, amount in counters.items():
+            grown = amount - self._told.get(name, 0)
+            if grown:
+                self._told[name] = amount
+                self._taba.counter(tab_name(self._job, name)).record(grown)
 
     def say(self, message: str) -> None:
         self._next.say(message)
 
     def ended(self, run: Run) -> None:
-        """Record the rest of the counters, and the run."""
-        self._count(run.counters)
+        """Record the run, and with it how it ended."""
         self._add("runs", 1, status=run.status)
         for name, amount in (("bytes", run.bytes), ("records", run.records), ("pairs", run.pairs), ("bad", run.bad)):
             self._add(name, amount if run.parts or name == "bad" else 0)
         self._taba.percentile("mrjerb.seconds", job=self._job).record(run.seconds)
         if run.error is not None:
             self._add("failures", 1, error=_tag(run.error.kind))
-
-    def _count(self, counters: Mapping[str, int]) -> None:
-        """What the counters have grown by since they were last looked at."""
-        for name, amount in counters.items():
-            grown = amount - self._told.get(name, 0)
-            if grown:
-                self._told[name] = amount
-                self._taba.counter(tab_name(self._job, name)).record(grown)
 
     def _add(self, name: str, amount: int, **tags: str) -> None:
         if amount:

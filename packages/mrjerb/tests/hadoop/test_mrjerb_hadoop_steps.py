@@ -168,3 +168,36 @@ def test_a_failing_group_and_a_line_that_can_not_be(folder):
     with pytest.raises(RecordError, match=r"in\.txt:1: .*carriage return"):
         mrjerb.runner.run(job, "in.txt", "out", on="hadoop")
     assert not Path("out").exists()
+
+
+def test_what_is_known_of_a_run_that_failed(folder):
+    """A second job fails in its reduce: counters and tasks of the first are known."""
+    job = write_job(
+        "failing.py",
+        """
+        from mrjerb import Job, Step
+
+
+        class Failing(Job):
+            def steps(self):
+                return [Step(map=self.words, reduce=self.sums), Step(reduce=self.fails)]
+
+            def words(self, line):
+                self.count("lines")
+                yield line, 1
+
+            def sums(self, word, counts):
+                yield "all", sum(counts)
+
+            def fails(self, key, values):
+                raise ValueError("no")
+        """,
+    )
+    Path("in.txt").write_text("a\nb\na\n")
+    with pytest.raises(RecordError) as caught:
+        mrjerb.runner.run(job, "in.txt", "out", on="hadoop")
+    run = caught.value.run
+    assert run.counters == {"lines": 3}
+    assert [(task.stage, task.items) for task in run.tasks if not task.failed] == [(0, 3), (1, 2)]
+    assert len(run.details["jobs"]) == 2
+    assert (run.records, run.parts) == (3, [])

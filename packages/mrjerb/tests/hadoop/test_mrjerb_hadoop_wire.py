@@ -169,6 +169,6 @@ print({line!r})
     try:
         client = client_module.Client(Command(str(program), "streaming.jar"), str(tmp_path), janitor, "job")
         with pytest.raises(RecordError, match="a:1: s"):
-            client.run(["jar"], lambda said: None)
+            client.run(["jar"], Said(), lambda: None)
     finally:
         janitor.close()

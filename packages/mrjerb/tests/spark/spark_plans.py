@@ -11,7 +11,7 @@ from mrjerb.inputs.resolving import resolve
 from mrjerb.inputs.splitting import splits
 from mrjerb.job import record_type
 from mrjerb.loading import load, source_of
-from mrjerb.plan import Plan, Settings
+from mrjerb.plan import Outcome, Plan, Settings
 from mrjerb.stages import stages_of
 
 JOBS = Path(__file__).parent / "spark_jobs.py"
@@ -31,6 +31,9 @@ class Heard:
 
     def progress(self, done, tasks, counters):
         self.done.append((done, tasks))
+
+    def counted(self, counters):
+        pass
 
     def say(self, message):
         self.said.append(message)
@@ -77,14 +80,16 @@ def on_spark(job, inputs, staging, **settings):
     """The output, and all that is told of a run on Spark."""
     plan = plan_of(job, inputs, staging, **settings)
     Spark().check(plan.settings)
-    outcome = Spark().run(plan, Heard())
+    outcome = Outcome()
+    Spark().run(plan, Heard(), outcome)
     return parts_of(plan, outcome), outcome
 
 
 def inline(job, inputs, staging, **settings):
     """The same of the inline engine."""
     plan = plan_of(job, inputs, staging, **settings)
-    outcome = run_inline(plan, Heard())
+    outcome = Outcome()
+    run_inline(plan, Heard(), outcome)
     outcome.parts.sort(key=lambda part: part.of)
     return parts_of(plan, outcome), outcome
 

@@ -11,7 +11,7 @@ from mrjerb import Job, RecordError
 from mrjerb.engines import engine_named
 from mrjerb.engines.spark import Spark
 from mrjerb.errors import InputError, UnsupportedError, UsageError
-from mrjerb.plan import Settings
+from mrjerb.plan import Outcome, Settings
 
 pytestmark = pytest.mark.usefixtures("spark")
 
@@ -206,19 +206,20 @@ def test_a_job_that_has_changed(tmp_path):
 
 
 def test_an_input_that_is_gone(tmp_path):
-    """What executors can't read is the input's error, in its own words."""
+    """What executors can't read is the input's error, in its own words; which application it was stays known."""
     (tmp_path / "in.txt").write_text("a\n")
     plan = plan_of(job_named("Words"), [tmp_path / "in.txt"], tmp_path / "out")
     (tmp_path / "in.txt").unlink()
     with pytest.raises(InputError, match=r"in.txt: can't be read"):
-        Spark().run(plan, Heard())
+        Spark().run(plan, Heard(), outcome := Outcome())
+    assert outcome.details["application"]
 
 
 def test_progress_is_heard(text, tmp_path):
     """Stages by their names, with their tasks; all of them are done at the end."""
     plan = plan_of(job_named("Words"), text, tmp_path / "out", split_size=9000)
     heard = Heard()
-    Spark().run(plan, heard)
+    Spark().run(plan, heard, Outcome())
     assert heard.stages == [("map", len(plan.splits)), ("reduce 1", 3)]
     assert heard.done[-1] == (0, 3)
 

@@ -84,7 +84,7 @@ def history_table(runs: Sequence[Run]) -> str:
 
 def shown_in_full(run: Run) -> str:
     """All that is known of a run, in sections; an empty one is left out."""
-    sections = [_head(run), _failure(run), _section("counters", _counters(run)), _keys(run), _tasks(run), _bad(run)]
+    sections = [_head(run), _failure(run), _section(_counted(run), _counters(run)), _keys(run), _tasks(run), _bad(run)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
@@ -96,8 +96,7 @@ def _head(run: Run) -> str:
         ("began", run.began_text),
         ("took", shown_seconds(run.seconds)),
         ("ran on", run.engine),
-        ("read", f"{counted(run.files, 'file')}, {shown_size(run.bytes)}, {counted(run.records, 'record')}"),
-        ("wrote", f"{counted(len(run.parts), 'part')}, {counted(run.pairs, 'pair')}, {shown_size(run.written)}"),
+        *_done(run),
         ("output", run.output),
         ("spilled", shown_size(run.spilled) if run.spilled else ""),
         ("ran again", counted(run.retried, "task") if run.retried else ""),
@@ -108,12 +107,26 @@ def _head(run: Run) -> str:
     return "\n".join([run.name, *(f"  {name.ljust(width)}  {value}" for name, value in rows if value)])
 
 
+def _done(run: Run) -> list[tuple[str, str]]:
+    """What was read and written; of a run that ended before its time, what is known of it."""
+    reading = f"{counted(run.files, 'file')}, {shown_size(run.bytes)}"
+    if run.unfinished:
+        known = f"; {counted(run.records, 'record')} in tasks that ended" if run.records else ""
+        return [("to be read", reading + known), ("wrote", "nothing was published")]
+    wrote = f"{counted(len(run.parts), 'part')}, {counted(run.pairs, 'pair')}, {shown_size(run.written)}"
+    return [("read", f"{reading}, {counted(run.records, 'record')}"), ("wrote", wrote)]
+
+
 def _failure(run: Run) -> str:
     error = run.error
     if error is None:
         return ""
     lines = [f"{error.where}: {error.message}" if error.where else error.message, error.trace, error.hint]
     return "\n".join(["why it ended", *(f"  {line}" for text in lines for line in text.splitlines())])
+
+
+def _counted(run: Run) -> str:
+    return "counters, as far as known when it ended" if run.unfinished else "counters"
 
 
 def _counters(run: Run) -> list[Sequence[str]]:
@@ -138,18 +151,19 @@ def _place(heavy: Heavy) -> str:
 
 
 def _tasks(run: Run) -> str:
-    slow = sorted(run.tasks, key=lambda task: -task.seconds)[:TASKS]
+    slow = sorted(run.tasks, key=lambda task: (not task.failed, -task.seconds))[:TASKS]
     rows = [
         (
             run.stages[task.stage] if task.stage < len(run.stages) else str(task.stage),
             task.of,
             shown_seconds(task.seconds),
-            counted(task.items, "record" if not task.stage else "key"),
+            "failed" if task.failed else counted(task.items, "record" if not task.stage else "key"),
             f"worker {task.worker}",
         )
         for task in slow
     ]
-    return _section(f"slowest of {counted(run.tasks_run, 'task')}", rows)
+    ended = " that had ended, or failed" if run.unfinished else ""
+    return _section(f"slowest of {counted(run.tasks_run, 'task')}{ended}", rows)
 
 
 def _bad(run: Run) -> str:

@@ -192,6 +192,9 @@ class Said:
     def progress(self, done: int, tasks: int, counters: Mapping[str, int]) -> None:
         """Nothing is said of progress."""
 
+    def counted(self, counters: Mapping[str, int]) -> None:
+        """Nothing is said of counters: `counters()` gives them."""
+
     def say(self, message: str) -> None:
         """Something that a person should know."""
         self.runner.say(message)

@@ -15,7 +15,11 @@ class Listener(Protocol):
         """A stage begins: how many tasks it has, and how much there is to do, in bytes."""
 
     def progress(self, done: int, tasks: int, counters: Mapping[str, int]) -> None:
-        """Bytes of the stage that are done, tasks that are done, and counters so far."""
+        """Bytes of the stage that are done, tasks that are done, and counters so far: also of tasks that still run, and
+        may be run again, so that a counter may go back."""
+
+    def counted(self, counters: Mapping[str, int]) -> None:
+        """Counters of what is done for good: they only grow, and count nothing twice."""
 
     def say(self, message: str) -> None:
         """Something that a person should know, such as a worker that was killed and replaced."""
@@ -27,6 +31,8 @@ class Silent:
     def stage(self, name: str, tasks: int, size: int) -> None: ...
 
     def progress(self, done: int, tasks: int, counters: Mapping[str, int]) -> None: ...
+
+    def counted(self, counters: Mapping[str, int]) -> None: ...
 
     def say(self, message: str) -> None: ...
 
@@ -44,8 +50,9 @@ class Engine(Protocol):
         """What this engine decides where nothing was asked, for `mrjerb plan`: workers, reducers, where it runs."""
         ...
 
-    def run(self, plan: Plan, listener: Listener) -> Outcome:
-        """Run the plan to its end."""
+    def run(self, plan: Plan, listener: Listener, outcome: Outcome) -> None:
+        """Run the plan to its end. The outcome, empty at first, is filled on the way: where it raises, with what is
+        known by then."""
         ...
 
 

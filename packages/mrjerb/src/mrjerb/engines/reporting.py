@@ -1,6 +1,6 @@
-"""What the tasks of a run tell of themselves, on engines whose tasks run elsewhere; and that as an outcome.
+"""What the tasks of a run tell of themselves, on engines whose tasks run elsewhere; gathered into an outcome.
 
-Reports of a stage's tasks go with its output to a task of the next stage, and from there on with that one's own report.
+Reports of a stage's tasks go through the shuffle to a task of the next stage, and from there on with that one's own.
 Of a task that was repeated only one attempt's output is read, whole: so each task is counted once.
 """
 
@@ -27,9 +27,8 @@ class Report(msgspec.Struct, frozen=True):
     part: PartFile | None = None
 
 
-def outcome_of(reports: Iterable[Report], allowed: int) -> Outcome:
-    """All reports as one outcome. Raises RecordError where tasks together skipped more records than `allowed`."""
-    outcome = Outcome()
+def gather(outcome: Outcome, reports: Iterable[Report], allowed: int) -> None:
+    """Add reports to an outcome. Raises RecordError where tasks together skipped more records than `allowed`."""
     for report in sorted(reports, key=lambda report: report.task.stage):
         for name, amount in report.counters.items():
             outcome.counters[name] = outcome.counters.get(name, 0) + amount
@@ -42,7 +41,6 @@ def outcome_of(reports: Iterable[Report], allowed: int) -> Outcome:
             outcome.parts.append(report.part)
     beyond(outcome.bad, allowed)
     outcome.parts.sort(key=lambda part: part.of)
-    return outcome
 
 
 class Largest:

@@ -53,9 +53,10 @@ def gantt(tasks: Sequence[TaskReport], stages: Sequence[str], run_began: float) 
 def _task(task: TaskReport, stages: Sequence[str], x: float, y: float, width: float, height: float) -> str:
     name = stages[task.stage] if task.stage < len(stages) else f"stage {task.stage}"
     items = counted(task.items, "key" if task.stage else "record")
-    title = f"{name}, {task.of}: {shown_seconds(task.seconds)}, {items}, {counted(task.pairs, 'pair')}"
+    did = "failed" if task.failed else f"{items}, {counted(task.pairs, 'pair')}"
+    title = f"{name}, {task.of}: {shown_seconds(task.seconds)}, {did}"
     return (
-        f'<rect class="bar task {colour(task.stage)}" x="{x:.1f}" y="{y}" width="{max(width, THINNEST):.1f}" '
+        f'<rect class="bar task {colour_of(task)}" x="{x:.1f}" y="{y}" width="{max(width, THINNEST):.1f}" '
         f'height="{height}" rx="2"><title>{escape(title)}</title></rect>'
     )
 
@@ -114,6 +115,11 @@ def rows(bars: Sequence[tuple[str, float, str]], stage: int, what: str) -> str:
 def colour(stage: int) -> str:
     """The class of a stage's colour."""
     return f"c{stage % COLOURS}"
+
+
+def colour_of(task: TaskReport) -> str:
+    """The class of a task's colour: of its stage, or of what failed."""
+    return "failed" if task.failed else colour(task.stage)
 
 
 def nice(number: float) -> float:

@@ -6,7 +6,7 @@ from typing import Final
 
 from mrjerb.history import Run
 from mrjerb.plan import BadRecord
-from mrjerb.report.pictures import Bar, colour, columns, gantt, rows
+from mrjerb.report.pictures import Bar, colour, colour_of, columns, gantt, rows
 from mrjerb.sizes import counted, shown_seconds, shown_size
 from mrjerb.skew import heaviest, partition_values
 
@@ -47,14 +47,23 @@ def _tiles(run: Run) -> str:
 
 def _figures(run: Run) -> list[tuple[str, str]]:
     """What was done, in figures; those that are seldom, where there is something to tell."""
-    tiles = [
-        ("read", shown_size(run.bytes)),
-        ("records", f"{run.records:,}"),
-        ("pairs written", f"{run.pairs:,}"),
-        ("written", shown_size(run.written)),
-        ("tasks", f"{run.tasks_run:,}"),
-    ]
-    if run.records and run.seconds:
+    if run.unfinished:
+        failed = sum(task.failed for task in run.tasks)
+        tiles = [
+            ("to be read", shown_size(run.bytes)),
+            ("records in tasks that ended", f"{run.records:,}"),
+            ("tasks that ended", f"{run.tasks_run - failed:,}"),
+            ("that failed", f"{failed:,}"),
+        ]
+    else:
+        tiles = [
+            ("read", shown_size(run.bytes)),
+            ("records", f"{run.records:,}"),
+            ("pairs written", f"{run.pairs:,}"),
+            ("written", shown_size(run.written)),
+            ("tasks", f"{run.tasks_run:,}"),
+        ]
+    if run.records and run.seconds and not run.unfinished:
         tiles.insert(2, ("records a second", f"{run.records / run.seconds:,.0f}"))
     tiles += [("spilled to disk", shown_size(run.spilled))] if run.spilled else []
     tiles += [("bad records", f"{run.bad:,}")] if run.bad else []
@@ -78,6 +87,8 @@ def _tasks_over_time(run: Run) -> str:
         return ""
     legend = "".join(f'<li class="{colour(at)}"><i></i>{escape(name)}</li>' for at, name in enumerate(run.stages))
     note = "Each bar is a task, from its beginning to its end."
+    if any(task.failed for task in run.tasks):
+        legend += '<li class="failed"><i></i>failed</li>'
     if run.tasks_run > len(run.tasks):
         note += f" Of {run.tasks_run:,} the slowest {len(run.tasks):,} are shown."
     return _section("Tasks over time", f'<ul class="legend">{legend}</ul>{picture}', note)
@@ -116,14 +127,14 @@ def _keys(run: Run) -> str:
 
 
 def _slowest(run: Run) -> str:
-    tasks = sorted(run.tasks, key=lambda task: -task.seconds)[:SLOWEST]
+    tasks = sorted(run.tasks, key=lambda task: (not task.failed, -task.seconds))[:SLOWEST]
     cells = [
         (
-            f'<span class="{colour(task.stage)}"><span class="dot"></span></span>{_stage(run, task.stage)}',
+            f'<span class="{colour_of(task)}"><span class="dot"></span></span>{_stage(run, task.stage)}',
             f"<code>{escape(task.of)}</code>",
             shown_seconds(task.seconds),
-            f"{task.items:,}",
-            f"{task.pairs:,}",
+            "failed" if task.failed else f"{task.items:,}",
+            "" if task.failed else f"{task.pairs:,}",
             shown_size(task.bytes) if task.bytes else "",
             str(task.worker),
         )
@@ -131,12 +142,14 @@ def _slowest(run: Run) -> str:
     ]
     heads = ("stage", "of", "took", "records or keys", "pairs", "bytes", "worker")
     title = "Slowest tasks" if run.tasks_run > SLOWEST else "Tasks, the slowest first"
+    title = "Tasks that failed or ended" if run.unfinished else title
     return _section(title, _table(heads, cells, ("name", "", NUMBER, NUMBER, NUMBER, NUMBER, NUMBER))) if cells else ""
 
 
 def _counters(run: Run) -> str:
     cells = [(escape(name), f"{amount:,}") for name, amount in run.counters.items()]
-    return _section("Counters", _table(("counter", "amount"), cells, ("", NUMBER))) if cells else ""
+    note = "As far as known when it ended, tasks that had not ended among them." if run.unfinished else ""
+    return _section("Counters", _table(("counter", "amount"), cells, ("", NUMBER)), note) if cells else ""
 
 
 def _bad(run: Run, bad: Sequence[BadRecord]) -> str:

@@ -45,8 +45,8 @@ class Hadoop:
             "partitioner": java_partitioner(settings) or settings.partitioner or "checksum of the key",
         }
 
-    def run(self, plan: Plan, listener: Listener) -> Outcome:
+    def run(self, plan: Plan, listener: Listener, outcome: Outcome) -> None:
         """Run the plan to its end."""
         from mrjerb.engines.hadoop.running import run
 
-        return run(plan, listener)
+        run(plan, listener, outcome)

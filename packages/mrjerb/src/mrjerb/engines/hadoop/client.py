@@ -29,12 +29,13 @@ class Client:
     def __init__(self, command: Command, folder: str, janitor: Janitor, name: str) -> None:
         self._command, self._folder, self._janitor, self._name = command, folder, janitor, name
 
-    def run(self, arguments: Sequence[str], progress: Callable[[Said], None]) -> Said:
-        """Run a job to its end. Raises the error of its task where it failed, and EngineError where Hadoop did.
+    def run(self, arguments: Sequence[str], said: Said, progress: Callable[[], None]) -> None:
+        """Run a job to its end, and fill `said` on the way. Raises the error of its task where it failed, and
+        EngineError where Hadoop did.
 
         Whatever is raised in the meantime, such as Ctrl-C, ends the job, too.
         """
-        said, will = Said(), None
+        will = None
         process = subprocess.Popen(  # noqa: S603 - the user's own command, without a shell
             [self._command.path, *arguments],
             stdin=subprocess.DEVNULL,
@@ -49,7 +50,7 @@ class Client:
             assert process.stdout is not None
             for line in process.stdout:
                 if said.line(line.decode(errors="replace").rstrip("\n")):
-                    progress(said)
+                    progress()
                 if (kill := self._kill(said)) != will:
                     will = kill
                     self._janitor.will("job", will)
@@ -61,7 +62,6 @@ class Client:
         kill_group(process.pid)  # a task of the local runner's that has outlived it
         if code:
             raise self._failure(said, code)
-        return said
 
     def _end(self, process: "subprocess.Popen[bytes]", said: Said) -> None:
         """End a job that is not over: on the cluster first, then here."""

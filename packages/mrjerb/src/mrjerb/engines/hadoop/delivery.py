@@ -1,8 +1,10 @@
 """Files of a task's own, beside the part that Hadoop writes for it: they are put where Hadoop has told the task to, and
 become part of the job's output when Hadoop commits this attempt at the task, and no other.
 
-    report-00003          a line: base64 of the pickled reports of this task and of those whose output it has read
+    _report-00003         a line: base64 of the pickled reports of this task and of those whose output it has read
     made-00003.parquet    the part, where Hadoop's own can't hold it; the part of its own is then empty
+
+A name that begins with _ is passed over where the next job reads what this one wrote.
 """
 
 import base64
@@ -20,7 +22,7 @@ from mrjerb.errors import EngineError
 
 PLACE: Final = "mapreduce_task_output_dir"
 """The variable that tells the folder of this attempt at the task."""
-REPORTS: Final = "report-*"
+REPORTS: Final = "_report-*"
 MADE: Final = "made-*"
 SHELL: Final = "org.apache.hadoop.fs.FsShell"
 HEAP: Final = "-Xmx128m"
@@ -45,7 +47,7 @@ class Delivery:
 
     def report(self, partition: int, reports: Sequence[Report]) -> None:
         """Write the task's last word."""
-        Path(self.folder, f"report-{partition:05d}").write_text(written(reports))
+        Path(self.folder, f"_report-{partition:05d}").write_text(written(reports))
 
     def send(self) -> None:
         """Have all that is in the folder where Hadoop has told."""

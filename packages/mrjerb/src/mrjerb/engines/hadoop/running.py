@@ -4,11 +4,11 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -32,18 +32,18 @@ from mrjerb.engines.hadoop.streaming import (
 )
 from mrjerb.engines.hadoop.tasks import Task
 from mrjerb.engines.local.processes import Janitor
-from mrjerb.engines.reporting import outcome_of
+from mrjerb.engines.reporting import gather
 from mrjerb.engines.shipping import name_of_file
 from mrjerb.errors import EngineError, MrjerbError, UnsupportedError
 from mrjerb.inputs.files import is_url
 from mrjerb.outputs.parts import ending
-from mrjerb.plan import Outcome, PartFile, Plan
+from mrjerb.plan import Outcome, PartFile, Plan, TaskReport
 
 ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".jar")
 CLUSTER_PYTHON: Final = "python3"
 
 
-def run(plan: Plan, listener: Listener) -> Outcome:
+def run(plan: Plan, listener: Listener, outcome: Outcome) -> None:
     """Run a plan; nothing of ours is left on the cluster or here, whatever happens."""
     _check_partitioner(plan)
     settings = plan.settings
@@ -54,8 +54,8 @@ def run(plan: Plan, listener: Listener) -> Outcome:
     running: _Run | None = None
     try:
         places = Places(command, _generic(hadoop_settings(settings)))
-        running = _Run(plan, listener, command, places, own, janitor)
-        outcome = running.through()
+        running = _Run(plan, listener, outcome, command, places, own, janitor)
+        running.through()
         failed = False
     finally:
         try:
@@ -63,7 +63,6 @@ def run(plan: Plan, listener: Listener) -> Outcome:
         finally:
             shutil.rmtree(own, ignore_errors=True)
             janitor.close()
-    return outcome
 
 
 def _check_partitioner(plan: Plan) -> None:
@@ -104,6 +103,7 @@ class _Run:
 
     plan: Plan
     listener: Listener
+    outcome: Outcome
     command: Command
     places: Places
     own: str
@@ -113,13 +113,12 @@ class _Run:
     def __post_init__(self) -> None:
         self.client = Client(self.command, self.own, self.janitor, self.plan.name)
         self.reducers = self.plan.settings.reducers or 1
-        self.details: dict[str, Any] = {}
 
-    def through(self) -> Outcome:
+    def through(self) -> None:
         """From the plan to its parts."""
         plan = self.plan
         if not plan.splits and len(plan.stages) == 1:
-            return Outcome()  # nothing to read, and no reduce that has to begin and end all the same
+            return  # nothing to read, and no reduce that has to begin and end all the same
         default = self.places.default()
         self.work = self._work(default)
         if plan.settings.cleanup == "always":
@@ -131,11 +130,17 @@ class _Run:
         for job in jobs:
             self.listener.stage(job.name, self._tasks(job), plan.bytes)
             asked = arguments(job, plan, shipment, self.command.jar, self.reducers)
-            said = self.client.run(asked, lambda now, job=job: self._told(job, now))
-            self._heard(said)
+            said = Said()
+            try:
+                self.client.run(asked, said, lambda job=job, said=said: self._told(job, said))
+            except BaseException:
+                self._failed(job, said)
+                raise
+            finally:
+                self._heard(said)
+            self._gather(job)
             if job.number:
                 self.places.remove(jobs[job.number - 1].output)
-        return self._outcome(jobs[-1].output)
 
     def _work(self, default: str) -> str:
         """Where jobs write: beside the output, where Hadoop can; else in its own filesystem."""
@@ -188,26 +193,40 @@ class _Run:
         return (len(self.plan.splits) if job.mapper else self.reducers) + (self.reducers if job.reducer else 0)
 
     def _heard(self, said: Said) -> None:
-        """A job is over: its names in Hadoop."""
-        self.details.setdefault("jobs", []).append(said.job or "")
+        """A job is over, in whichever way: its names in Hadoop."""
+        details = self.outcome.details
+        details.setdefault("jobs", []).append(said.job or "")
         if said.application is not None:
-            self.details.setdefault("applications", []).append(said.application)
+            details.setdefault("applications", []).append(said.application)
 
-    def _outcome(self, output: str) -> Outcome:
-        """What the tasks of all jobs told, which the last job's tasks have handed on; their parts are put into the
-        staging folder. Raises RecordError where they together skipped more than may be."""
-        outcome = outcome_of(read_back(self.places.lines(output, REPORTS)), self.plan.settings.skip_bad)
-        sizes = self.places.sizes(output, MADE if written_aside(self.plan) else "part-*")
+    def _failed(self, job: StreamingJob, said: Said) -> None:
+        """A job has failed: which of its tasks did, where Hadoop has named one."""
+        for attempt in said.failed_attempts[-1:]:
+            stage = job.last if job.mapper is None or "_r_" in attempt else job.mapper
+            self.outcome.tasks.append(TaskReport(stage.number, attempt, 0.0, 0, 0, failed=True))
+
+    def _gather(self, job: StreamingJob) -> None:
+        """What the tasks of a job told, and their parts, if it is the last. Raises RecordError where all tasks together
+        skipped more than may be."""
+        outcome = self.outcome
+        reports = read_back(self.places.lines(job.output, REPORTS))
+        gather(outcome, reports, self.plan.settings.skip_bad)
+        self.listener.counted(outcome.counters)
+        if job.final:
+            outcome.parts = self._parts(job, outcome.parts)
+
+    def _parts(self, job: StreamingJob, told: Sequence[PartFile]) -> list[PartFile]:
+        """The parts that the last job's tasks have told of, put into the staging folder."""
+        sizes = self.places.sizes(job.output, MADE if written_aside(self.plan) else "part-*")
         written = {_number(name): name for name in sizes}
-        if set(written) != {_number(part.name) for part in outcome.parts}:
+        expected = self.reducers if job.reducer else max(1, len(told))
+        if len(written) != expected or set(written) != {_number(part.name) for part in told}:
             raise EngineError(
-                f"Hadoop wrote {len(written)} parts into {output}, and {len(outcome.parts)} tasks have told of one: is "
-                "that folder on a disk that all machines of the cluster share? Give an output of hdfs:// if not"
+                f"Hadoop wrote {len(written)} parts into {job.output}, and {len(told)} tasks have told of one: is that "
+                "folder on a disk that all machines of the cluster share? Give an output of hdfs:// if not"
             )
-        self.places.move(output, list(sizes), self.plan.staging)
-        outcome.parts = [self._part(part, written[_number(part.name)], sizes) for part in outcome.parts]
-        outcome.details = self.details
-        return outcome
+        self.places.move(job.output, list(sizes), self.plan.staging)
+        return [self._part(part, written[_number(part.name)], sizes) for part in told]
 
     def _part(self, told: PartFile, name: str, sizes: Mapping[str, int]) -> PartFile:
         """A part as its task told of it, with the name and size that it has."""

@@ -134,10 +134,11 @@ class _Running:
 
     def _sink(self, output: IO[bytes]) -> Sink:
         step = self.stage.shuffle
-        if step is None:
+        if step is None or self.stage.groups is not None:
             self.delivery = Delivery(self.task.settings, self.task.hadoop)
-            if self.task.aside:
-                return self._part(self.delivery.folder)
+        if step is None and self.delivery and self.task.aside:
+            return self._part(self.delivery.folder)
+        if step is None:
             return Lines(output, encoder(self.task.output_format))
         place = None if self.task.java_partitioner else partition_for(step, self.task.partitioner)
         self.shuffle = shuffle = Shuffle(output, step, place, self.task.reducers)
@@ -191,13 +192,14 @@ class _Running:
             self.items += len(block.records)
 
     def _tell(self) -> None:
-        """Hand on what this task did, and what those told whose output it has read: with its own output."""
+        """Hand on what this task did, and what those told whose output it has read: a map to the reduce behind it, all
+        others beside what they wrote."""
         reports = [*self.before, self._report()]
-        if self.shuffle is not None:
-            self.shuffle.send(reports)
-        elif self.delivery is not None:
+        if self.delivery is not None:
             self.delivery.report(self.partition, reports)
             self.delivery.send()
+        elif self.shuffle is not None:
+            self.shuffle.send(reports)
 
     def _report(self) -> Report:
         """What this task did."""
@@ -208,7 +210,7 @@ class _Running:
             dict(context_of(self.job).counters),
             self.skipped.found,
             self.largest.groups(),
-            part=PartFile(part, pairs, 0, self.of) if self.delivery is not None else None,
+            part=PartFile(part, pairs, 0, self.of) if self.shuffle is None else None,
         )
 
 

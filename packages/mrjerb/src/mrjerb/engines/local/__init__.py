@@ -62,15 +62,16 @@ class Local:
             "memory": f"{(settings.memory or MEMORY) >> 20} MB in all",
         }
 
-    def run(self, plan: Plan, listener: Listener) -> Outcome:
+    def run(self, plan: Plan, listener: Listener, outcome: Outcome) -> None:
         """Run the plan to its end."""
         if plan.settings.debug:
             from mrjerb.engines.local.inline import run_inline
 
-            return run_inline(plan, listener)
+            run_inline(plan, listener, outcome)
+            return
         open_standard_streams()
         with _temporary(plan, listener) as (folder, janitor):
-            return _run(plan, listener, folder, janitor)
+            _run(plan, listener, folder, janitor, outcome)
 
 
 @contextmanager
@@ -103,13 +104,15 @@ def _made_folder(where: str | None) -> str:
         raise EngineError(f"{place}: no folder for temporary files can be made: {error.strerror}; give --tmp") from None
 
 
-def _run(plan: Plan, listener: Listener, folder: str, janitor: Janitor) -> Outcome:
+def _run(plan: Plan, listener: Listener, folder: str, janitor: Janitor, outcome: Outcome) -> None:
     settings = plan.settings
     workers = settings.workers or processors()
     partitions = settings.reducers or (workers if plan.bytes > SMALL else 1)
     memory = share(settings.memory or MEMORY, workers)
     tasks = [Task(at, 0, (at, split.start), split) for at, split in enumerate(plan.splits)]
-    with Pool(plan, listener, janitor, workers=workers, memory=memory, partitions=partitions, folder=folder) as pool:
+    with Pool(
+        plan, listener, janitor, outcome, workers=workers, memory=memory, partitions=partitions, folder=folder
+    ) as pool:
         for stage in plan.stages:
             segments = pool.run(stage.number, tasks)
             used = {segment.path for task in tasks for segment in task.segments}
@@ -120,12 +123,9 @@ def _run(plan: Plan, listener: Listener, folder: str, janitor: Janitor) -> Outco
                 of_partition[segment.partition].append(segment)
             tasks = [Task(at, stage.number + 1, (at, 0), None, of_partition[at]) for at in range(partitions)]
         pool.stop()
-        outcome = pool.outcome
-    outcome.bad = pool.skipped.found
     if outcome.retried:
         _tidy(plan.staging, {part.name for part in outcome.parts})
     outcome.parts.sort(key=lambda part: part.of)
-    return outcome
 
 
 def _tidy(staging: str, names: set[str]) -> None:

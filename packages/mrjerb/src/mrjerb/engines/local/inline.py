@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import Any
 
+import msgspec
+
 from mrjerb.engines import Listener
 from mrjerb.errors import RecordError
 from mrjerb.groups import by_key, groups
@@ -23,12 +25,12 @@ from mrjerb.stages import Stage
 Buckets = dict[int, list[tuple[bytes, list[Any]]]]
 
 
-def run_inline(plan: Plan, listener: Listener) -> Outcome:
+def run_inline(plan: Plan, listener: Listener, outcome: Outcome) -> None:
     """Run a plan in this process. With `debug`, a job that fails is looked at in pdb where a person is there."""
-    outcome = Outcome()
     plan.job.setup()
+    inline = _Inline(plan, listener, outcome)
     try:
-        _Inline(plan, listener, outcome).stages()
+        inline.stages()
     except RecordError as error:
         if plan.settings.debug and error.__cause__ is not None and sys.stdin.isatty():
             print(error, file=sys.stderr)  # noqa: T201 - pdb speaks to the terminal, too
@@ -37,9 +39,9 @@ def run_inline(plan: Plan, listener: Listener) -> Outcome:
             pdb.post_mortem(error.__cause__.__traceback__)
         raise
     finally:
+        inline.ended()
         plan.job.teardown()
-    outcome.counters = dict(context_of(plan.job).counters)
-    return outcome
+        outcome.counters = dict(context_of(plan.job).counters)
 
 
 class _Inline:
@@ -48,6 +50,8 @@ class _Inline:
     def __init__(self, plan: Plan, listener: Listener, outcome: Outcome) -> None:
         self.plan, self.listener, self.outcome = plan, listener, outcome
         self.skipped = Skipped(plan.settings.skip_bad)
+        self.skipped.found = outcome.bad
+        self.running: TaskReport | None = None
         self.reducers = plan.settings.reducers or 1
         self.items = self.values = 0  # of the task that runs
 
@@ -61,7 +65,12 @@ class _Inline:
                     self.write(of, made)
                 else:
                     self.shuffle(stage.shuffle, made, buckets)
-        self.outcome.bad = self.skipped.found
+
+    def ended(self) -> None:
+        """All is over: the task that still ran has failed."""
+        if self.running is not None:
+            seconds = time.time() - self.running.began
+            self.outcome.tasks.append(msgspec.structs.replace(self.running, seconds=seconds))
 
     def mapped(self, stage: Stage) -> Iterator[tuple[tuple[int, int], Iterator[tuple[Any, Any]]]]:
         """The pairs of each split, with the split's place among the inputs."""
@@ -120,10 +129,12 @@ class _Inline:
         """The pairs, and a report of the task when they are over."""
         began, clock, number = time.monotonic(), time.time(), 0
         self.items = self.values = 0
+        self.running = TaskReport(stage.number, of, 0.0, 0, 0, began=clock, failed=True)
         for pair in pairs:
             number += 1
             yield pair
         seconds = time.monotonic() - began
+        self.running = None
         self.outcome.tasks.append(
             TaskReport(stage.number, of, seconds, self.items, number, began=clock, values=self.values)
         )

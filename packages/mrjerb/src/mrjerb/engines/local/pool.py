@@ -12,7 +12,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -28,7 +28,7 @@ from mrjerb.engines.local.runs import Segment
 from mrjerb.engines.local.tasks import Commit, Done, Failed, Flush, Gave, Give, Progress, Stop, Task
 from mrjerb.errors import EngineError, RecordError
 from mrjerb.inputs.splitting import cuttable
-from mrjerb.plan import Outcome, Plan, Split
+from mrjerb.plan import Outcome, Plan, Split, TaskReport
 from mrjerb.running import Skipped
 
 ATTEMPTS: Final = 3
@@ -45,6 +45,10 @@ class Member:
     process: BaseProcess
     pipe: Connection
     running: Task | None = None
+    since: float = 0.0
+    """When it was given the running task, in Unix time."""
+    counters: dict[str, int] = field(default_factory=dict)
+    """What it has counted since its last commit, as it said last."""
     made: list[Task] = field(default_factory=list)
     read: int = 0
     """Bytes of the running task so far."""
@@ -63,6 +67,7 @@ class Pool:
         plan: Plan,
         listener: Listener,
         janitor: Janitor,
+        outcome: Outcome,
         *,
         workers: int,
         memory: int,
@@ -71,8 +76,9 @@ class Pool:
     ) -> None:
         self.plan, self.listener, self.janitor = plan, listener, janitor
         self.workers, self.memory, self.partitions, self.folder = workers, memory, partitions, folder
-        self.outcome = Outcome()
+        self.outcome = outcome
         self.skipped = Skipped(plan.settings.skip_bad)
+        self.skipped.found = outcome.bad
         self.members: list[Member] = []
         self.process = os.getpid()
         self.looked = time.monotonic()
@@ -82,6 +88,8 @@ class Pool:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         with signals.held():
+            if error is not None:
+                self.unfinished()
             for member in self.members:
                 self.end(member)
 
@@ -92,7 +100,7 @@ class Pool:
         while not stage.over:
             stage.hand_out()
             self.turn(stage)
-            self.listener.progress(stage.read, stage.committed, self.outcome.counters)
+            self.listener.progress(stage.read, stage.committed, self.counters())
         return stage.segments
 
     def turn(self, stage: "_Stage") -> None:
@@ -155,6 +163,7 @@ class Pool:
         for task in [member.running] if member.running else member.made:  # it died in it, or in writing them
             task.attempts += 1
             if task.attempts >= ATTEMPTS:
+                self.failed_in(member, task)
                 raise EngineError(
                     f"{task.name}: a worker that read it {how}, {ATTEMPTS} times; the job may take more "
                     "memory than this machine has (try fewer --workers), or ends the process itself"
@@ -176,7 +185,7 @@ class Pool:
             while True:
                 message = member.pipe.recv()
                 if isinstance(message, Failed):
-                    raise message.error
+                    self.fail(member, message)
                 if isinstance(message, Commit):
                     self.gather(message)
                     return
@@ -185,11 +194,35 @@ class Pool:
             self.members.remove(member)
             raise EngineError(f"worker {member.number} {_how(member.process.exitcode)} in the job's teardown") from None
 
+    def counters(self) -> dict[str, int]:
+        """All counters so far, with what workers have not committed."""
+        return _sum(self.outcome.counters, *(member.counters for member in self.members))
+
+    def fail(self, member: Member, message: Failed) -> None:
+        """A worker can't go on. Raises what it says, once its task is known as the one that failed."""
+        member.counters = message.counters
+        self.outcome.bad += message.bad
+        if member.running is not None:
+            self.failed_in(member, member.running)
+        raise message.error
+
+    def failed_in(self, member: Member, task: Task) -> None:
+        """A task has failed, which ends the run."""
+        seconds = time.time() - member.since
+        self.outcome.tasks.append(
+            TaskReport(task.stage, task.name, seconds, 0, 0, task.size, member.number, member.since, failed=True)
+        )
+
+    def unfinished(self) -> None:
+        """The run ends before its time: what is known and not committed is put into the outcome."""
+        self.outcome.counters = self.counters()
+        self.outcome.tasks += [task.report for member in self.members for task in member.made if task.report]
+
     def gather(self, commit: Commit) -> None:
         """What a commit holds becomes part of the outcome."""
         outcome = self.outcome
-        for name, amount in commit.counters.items():
-            outcome.counters[name] = outcome.counters.get(name, 0) + amount
+        outcome.counters = _sum(outcome.counters, commit.counters)
+        self.listener.counted(outcome.counters)
         outcome.parts += commit.parts
         outcome.tasks += commit.reports
         outcome.groups += commit.groups
@@ -222,6 +255,7 @@ class _Stage:
         while self.waiting and (idle or len(pool.members) < pool.workers):
             member = idle.pop() if idle else pool.start()
             member.running, member.read, member.spent = self.waiting.popleft(), 0, False
+            member.since = time.time()
             _tell(member, member.running)
         if self.waiting:
             return
@@ -248,9 +282,11 @@ class _Stage:
         """A worker's word."""
         if isinstance(message, Progress):
             member.read += message.bytes
+            member.counters = message.counters
             self.read += message.bytes
         elif isinstance(message, Done):
             if member.running is not None and member.running.number == message.task:
+                member.running.report = message.report
                 member.made.append(member.running)
                 member.running, member.asked = None, False
         elif isinstance(message, Gave):
@@ -258,7 +294,7 @@ class _Stage:
         elif isinstance(message, Commit):
             self.commit(member, message)
         elif isinstance(message, Failed):
-            raise message.error
+            self.pool.fail(member, message)
 
     def gave(self, member: Member, message: Gave) -> None:
         """A worker has given up the end of its split: that is a task now."""
@@ -290,6 +326,15 @@ class _Stage:
             self.waiting.appendleft(task)
             self.read -= task.size if task is not member.running else member.read
         self.read = max(self.read, 0)
+
+
+def _sum(*counters: Mapping[str, int]) -> dict[str, int]:
+    """Counters added up, name by name."""
+    found: dict[str, int] = {}
+    for some in counters:
+        for name, amount in some.items():
+            found[name] = found.get(name, 0) + amount
+    return found
 
 
 def _cut(split: Split, start: int, end: int) -> Split:

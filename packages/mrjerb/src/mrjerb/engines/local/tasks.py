@@ -16,6 +16,8 @@ class Task:
     split: Split | None = None
     segments: list[Segment] = field(default_factory=list)
     attempts: int = 0
+    report: TaskReport | None = None
+    """What it did, where it has run and is not committed."""
 
     @property
     def size(self) -> int:
@@ -56,9 +58,10 @@ class Gave:
 
 @dataclass(frozen=True)
 class Progress:
-    """From a worker: bytes that it has read since it said so last."""
+    """From a worker: bytes that it has read since it said so last, and what it has counted since its last commit."""
 
     bytes: int
+    counters: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,16 @@ class Done:
     committed at once."""
 
     task: int
+    report: TaskReport
 
 
 @dataclass(frozen=True)
 class Failed:
-    """From a worker: the run can't go on."""
+    """From a worker: the run can't go on; and what it has counted, and skipped, since its last commit."""
 
     error: Exception
+    counters: dict[str, int] = field(default_factory=dict)
+    bad: list[BadRecord] = field(default_factory=list)
 
 
 @dataclass

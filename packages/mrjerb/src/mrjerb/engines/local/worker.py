@@ -54,12 +54,12 @@ def main(plan: Plan, pipe: Connection, number: int, folder: str, memory: int, pa
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(1)  # the launcher is gone
     except MrjerbError as error:
-        pipe.send(Failed(error))
+        worker.failed(error)
     except MemoryError:
-        pipe.send(Failed(EngineError(f"worker {number} has no memory left; give --memory less, or fewer --workers")))
+        worker.failed(EngineError(f"worker {number} has no memory left; give --memory less, or fewer --workers"))
     except BaseException as error:  # whatever it is, the launcher has to hear of it
         found = failure(error, f"worker {number}")
-        pipe.send(Failed(EngineError(str(found))))
+        worker.failed(EngineError(str(found)))
 
 
 def _print_to_stderr() -> None:
@@ -118,15 +118,14 @@ class Worker:
         items, pairs = self.into_table(blocks) if self.stage.shuffle is not None else self.into_part(task, blocks)
         self.commit.tasks.append(task.number)
         seconds = time.monotonic() - began
-        self.commit.reports.append(
-            TaskReport(task.stage, task.name, seconds, items, pairs, task.size, self.number, clock, self.values)
-        )
+        report = TaskReport(task.stage, task.name, seconds, items, pairs, task.size, self.number, clock, self.values)
+        self.commit.reports.append(report)
         self.task = None
         set_path(self.plan.job, None)
         if self.stage.shuffle is None or time.monotonic() - self.began > TOGETHER:
             self.send_commit()
         else:
-            self.pipe.send(Done(task.number))
+            self.pipe.send(Done(task.number, report))
 
     def enter(self, stage: Stage) -> None:
         """Be ready for a stage's tasks."""
@@ -225,7 +224,7 @@ class Worker:
         self.read += read
         now = time.monotonic()
         if now - self.told > TELL:
-            self.pipe.send(Progress(self.read))
+            self.pipe.send(Progress(self.read, context_of(self.plan.job).counters))
             self.read, self.told = 0, now
 
     def send_commit(self, *, flushed: bool = False) -> None:
@@ -237,10 +236,14 @@ class Worker:
         context = context_of(self.plan.job)
         commit.counters, context.counters = context.counters, {}
         commit.bad, self.skipped.found = self.skipped.found, []
-        self.pipe.send(Progress(self.read))
+        self.pipe.send(Progress(self.read, {}))
         self.read = 0
         self.pipe.send(commit)
         self.began = time.monotonic()
+
+    def failed(self, error: Exception) -> None:
+        """The run can't go on: why, and what is known by now."""
+        self.pipe.send(Failed(error, context_of(self.plan.job).counters, self.skipped.found))
 
 
 class _Largest:

@@ -47,13 +47,13 @@ class Spark:
             "python": configuration.python_for(settings) or "as Spark's settings say",
         }
 
-    def run(self, plan: Plan, listener: Listener) -> Outcome:
+    def run(self, plan: Plan, listener: Listener, outcome: Outcome) -> None:
         """Run the plan to its end."""
         from dataclasses import replace
 
         from mrjerb.engines.spark.driver import run
 
-        return run(replace(plan, settings=_full(plan.settings)), listener)
+        run(replace(plan, settings=_full(plan.settings)), listener, outcome)
 
 
 def _full(settings: Settings) -> Settings:

@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from mrjerb.engines import Listener
-from mrjerb.engines.reporting import Report, outcome_of
+from mrjerb.engines.reporting import Report, gather
 from mrjerb.engines.spark.configuration import megabytes
 from mrjerb.engines.spark.exchange import partition
 from mrjerb.engines.spark.failures import of_spark, of_task
@@ -35,13 +35,13 @@ _sent: set[tuple[str, str]] = set()
 """Application and name of packages that executors have been sent."""
 
 
-def run(plan: Plan, listener: Listener) -> Outcome:
+def run(plan: Plan, listener: Listener, outcome: Outcome) -> None:
     """Run a plan. Raises MrjerbError, and leaves no job, process or file behind."""
     folder = tempfile.mkdtemp(prefix="mrjerb-", dir=plan.settings.tmp)
     keep = plan.settings.cleanup == "never"
     try:
         with session(plan, folder) as spark:
-            return _Run(plan, listener, spark).outcome()
+            _Run(plan, listener, spark, outcome).through()
     except MrjerbError:
         keep = keep or plan.settings.cleanup == "success"
         raise
@@ -55,9 +55,14 @@ def run(plan: Plan, listener: Listener) -> Outcome:
 class _Run:
     """One run in a context."""
 
-    def __init__(self, plan: Plan, listener: Listener, spark: Session) -> None:
-        self.plan, self.listener, self.spark = plan, listener, spark
+    def __init__(self, plan: Plan, listener: Listener, spark: Session, outcome: Outcome) -> None:
+        self.plan, self.listener, self.spark, self.outcome = plan, listener, spark, outcome
         self.context = spark.context
+        outcome.details = {
+            "application": self.context.applicationId,
+            "master": self.context.master,
+            "python": self.context.pythonExec,
+        }
         self.partitions = plan.settings.reducers or self._partitions()
         self.memory = megabytes(self.context.getConf().get("spark.python.worker.memory", "512m"))
         self.stage = -1
@@ -66,7 +71,7 @@ class _Run:
         """As many as tasks can run at once; more where each would get too much."""
         return max(self.context.defaultParallelism, -(-self.plan.bytes // REDUCED))
 
-    def outcome(self) -> Outcome:
+    def through(self) -> None:
         """Run it to its end."""
         shipped = self._ship()
         running = Background(lambda: self._collect(shipped))
@@ -80,10 +85,9 @@ class _Run:
         finally:
             self._cancel(running)
         reports = [report for result in results for report in result]
-        outcome = self._outcome(reports)
-        self._tidy({part.name for part in outcome.parts})
+        self._gather(reports)
+        self._tidy({part.name for part in self.outcome.parts})
         self._progress_if_it_answers()
-        return outcome
 
     def _ship(self) -> Shipped:
         """Send the job, its files, and this package to wherever tasks will run."""
@@ -157,15 +161,9 @@ class _Run:
                 Background(lambda: self.context.cancelJobGroup(self.plan.run)).finished(5)
             running.finished(10)
 
-    def _outcome(self, reports: Sequence[Report]) -> Outcome:
+    def _gather(self, reports: Sequence[Report]) -> None:
         """All reports as one. Raises RecordError where tasks together skipped more than may be."""
-        outcome = outcome_of(reports, self.plan.settings.skip_bad)
-        outcome.details = {
-            "application": self.context.applicationId,
-            "master": self.context.master,
-            "python": self.context.pythonExec,
-        }
-        return outcome
+        gather(self.outcome, reports, self.plan.settings.skip_bad)
 
     def _tidy(self, names: set[str]) -> None:
         """Remove what attempts left that were repeated, or ran beside the one that counts."""
