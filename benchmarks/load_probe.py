@@ -19,7 +19,8 @@ QUARTER = 0.25
 PROBE_TAB = "probe.seen"
 PROBE_CLIENT = "probe"
 PROBE_SECONDS = 0.5
-POLL_SECONDS = 0.01
+POLL_SECONDS = 0.04
+"""Each look is a question that costs the server, and which is no part of the load: even so it is a tenth of it."""
 PAUSE_SECONDS = 0.1
 TIMEOUT = 60
 
@@ -75,7 +76,8 @@ class Probe(threading.Thread):
     """A client of one tab whose values rise by one: an event is visible once the tab's maximum reaches it.
 
     Events are recorded at times that fall anywhere in a quarter second and are flushed at its end, as a real
-    client does. A value is asked for once its frame is answered, so a lag is rather too long than too short.
+    client does. A value is asked for once its frame is answered, and every POLL_SECONDS, so a lag is rather too long
+    than too short.
     """
 
     def __init__(self, door: tuple[str, int], address: tuple[str, int], start: float, stop: float) -> None:
@@ -133,9 +135,9 @@ class Probe(threading.Thread):
         self.lags += [(moment, now - moment) for moment in ready]
 
     def _shows(self, value: int) -> bool:
-        answer = msgspec.json.decode(self._asker.get(f"/v1/aggregates?tab={PROBE_TAB}&window=10m"))
+        answer = msgspec.json.decode(self._asker.get(f"/v1/aggregates?tab={PROBE_TAB}&window=1m"))
         shown = answer["tabs"].get(PROBE_TAB)
-        return shown is not None and (shown["10m"]["max"] or 0) >= value
+        return shown is not None and (shown["1m"]["max"] or 0) >= value
 
 
 @dataclass(slots=True)
