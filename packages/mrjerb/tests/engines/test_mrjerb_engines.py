@@ -2,7 +2,7 @@
 
 What is compared: how many parts there are, which pairs are in each, the order of its keys and of the values that have
 one, and the counters. Each engine runs as many jobs as its speed allows in the default tests, and ten times as many in
-the slow ones, or as many as four minutes allow.
+the slow ones, or as many as three minutes allow.
 """
 
 import math
@@ -23,7 +23,7 @@ from mrjerb.engines.local import merging, table
 from mrjerb.engines.local import runs as sorted_runs
 
 STEP = {"map": "spread", "fan": 6, "reduce": "sum", "combine": True, "order": None, "place": None}
-SECONDS = 240.0  # of a search, after which no job is drawn any more
+SECONDS = 180.0  # of a search, after which no job is drawn any more
 EMPTY = ({"input": "text", "keys": ["a"], "steps": [STEP]}, [File("in.txt", b"", [])], 3)
 
 
