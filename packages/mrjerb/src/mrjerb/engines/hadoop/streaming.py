@@ -12,21 +12,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from mrjerb.engines.hadoop.places import seen_by_hadoop
-from mrjerb.engines.hadoop.reports import NAME
 from mrjerb.engines.hadoop.shipping import FOLDER
 from mrjerb.engines.hadoop.tasks import MAP, REDUCE
 from mrjerb.engines.hadoop.wire import PREFIX
 from mrjerb.errors import UsageError
+from mrjerb.outputs.parts import TABLES
 from mrjerb.plan import Plan, Settings
 from mrjerb.stages import Stage
 
 LIBRARY: Final = "org.apache.hadoop.mapred"
-CODECS: Final = {
-    "gzip": "org.apache.hadoop.io.compress.GzipCodec",
-    "zstd": "org.apache.hadoop.io.compress.ZStandardCodec",
-}
-COUNTERS: Final = 100_000
-"""Counters that a job may have: each task tells of itself in a few."""
+GZIP: Final = "org.apache.hadoop.io.compress.GzipCodec"
 OURS: Final = re.compile(
     r"stream\.|textinputformat\.|mapreduce\.partition\.binarypartitioner\.|mapreduce\.job\.reduces$"
 )
@@ -118,6 +113,12 @@ def arguments(job: StreamingJob, plan: Plan, shipment: Shipment, jar: str, reduc
     return found
 
 
+def written_aside(plan: Plan) -> bool:
+    """Whether tasks write the parts themselves: what is no lines, or compressed by a codec that Hadoop has only where
+    its native library has it."""
+    return plan.output_format in TABLES or plan.settings.compression == "zstd"
+
+
 def java_partitioner(settings: Settings) -> str | None:
     """The Java class of `--partitioner`: a name with dots and without a colon."""
     given = settings.partitioner
@@ -153,8 +154,6 @@ def _settings(job: StreamingJob, plan: Plan) -> dict[str, str]:
     part = f" ({job.number + 1} of {job.jobs})" if job.jobs > 1 else ""
     found = {
         "mapreduce.job.name": f"{plan.name}{part}",
-        "mapreduce.job.counters.max": str(COUNTERS),
-        "mapreduce.job.counters.counter.name.max": str(NAME),
     }
     if settings.workers is not None:
         for name in ("job.running.map.limit", "job.running.reduce.limit"):
@@ -165,9 +164,9 @@ def _settings(job: StreamingJob, plan: Plan) -> dict[str, str]:
         found["mapreduce.job.maps"] = str(max(1, -(-plan.bytes // settings.split_size)))
         found["mapreduce.input.fileinputformat.split.minsize"] = str(settings.split_size)
         found["fs.local.block.size"] = str(settings.split_size)  # the local runner goes by this alone
-    if job.final and settings.compression:
+    if job.final and settings.compression and not written_aside(plan):
         found["mapreduce.output.fileoutputformat.compress"] = "true"
-        found["mapreduce.output.fileoutputformat.compress.codec"] = CODECS[settings.compression]
+        found["mapreduce.output.fileoutputformat.compress.codec"] = GZIP
     elif job.final:
         found["mapreduce.output.fileoutputformat.compress"] = "false"
     return found
