@@ -8,15 +8,16 @@ import linecache
 import os
 import pickle
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from operator import length_hint
 from typing import Any, Final, cast
 
 from mrjerb.errors import JobError, MrjerbError, RecordError
 from mrjerb.inputs import Block
 from mrjerb.job import Job, context_of
+from mrjerb.keys import encode
 from mrjerb.plan import BadRecord
-from mrjerb.stages import Function
+from mrjerb.stages import Function, Stage
 
 OWN: Final = os.path.dirname(__file__)  # noqa: PTH120 - as tracebacks name it: a Path would drop a leading ./
 RAW: Final = 2000  # characters of a record, at most, in what is kept of it
@@ -34,6 +35,13 @@ class Skipped:
         if len(self.found) >= self.allowed:
             raise error from cause
         self.found.append(bad)
+
+
+def beyond(bad: Sequence[BadRecord], allowed: int) -> None:
+    """Raises RecordError for the first bad record that is more than may be skipped."""
+    if len(bad) > allowed:
+        one = bad[allowed]
+        raise RecordError(one.where, one.error, _shown(one.raw))
 
 
 def all_or_nothing(function: Function) -> Function:
@@ -78,6 +86,35 @@ def pairs_of(blocks: Iterable[Block], function: Function, skipped: Skipped) -> I
                 break
         if block.bad is not None:
             skipped.add(block.bad, RecordError(block.bad.where, block.bad.error, _shown(block.bad.raw)))
+
+
+def stage_pairs(
+    stage: Stage, wrapped: Callable[[Function], Function], blocks: Iterable[Block], skipped: Skipped
+) -> Generator[tuple[Any, Any], None, None]:
+    """A stage's pairs as `wrapped` makes them of its function's: those before the first item, of each item, after the
+    last."""
+    name = stage.name
+    yield from aside(stage.begin(), f"{name}, before its first item", wrapped)
+    yield from pairs_of(blocks, wrapped(stage.function), skipped)
+    yield from aside(stage.end(), f"{name}, after its last item", wrapped)
+
+
+def aside(
+    pairs: Iterable[tuple[Any, Any]] | None, name: str, wrapped: Callable[[Function], Function]
+) -> Iterator[tuple[Any, Any]]:
+    """Pairs that no record yields, as `wrapped` makes them; `name` is what fails where they do."""
+    block = Block([pairs], lambda _: name, lambda _: "", 0)
+    yield from pairs_of([block], wrapped(lambda item: item), Skipped(0))
+
+
+def keyed(function: Function) -> Function:
+    """The function with its keys encoded: a key that can't be one fails at its record."""
+
+    def encoded(item: Any) -> Iterator[tuple[bytes, Any]]:
+        for key, value in function(item) or ():
+            yield encode(key), value
+
+    return encoded
 
 
 def as_blocks(groups: Iterable[tuple[Any, Iterator[Any]]], name: str) -> Iterator[Block]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from engine_runs import INLINE, run
 
-from mrjerb import JobError, MrjerbError, RecordError, UnsupportedError
+from mrjerb import JobError, MrjerbError, RecordError
 
 JOBS = Path(__file__).with_name("promise_jobs.py")
 
@@ -34,13 +34,6 @@ def failed(name, inputs, engine, **settings):
     return caught.value
 
 
-def refused(inputs, engine):
-    """What an engine can't honour is refused by name, and never ignored."""
-    error = failed("Fails", inputs, engine, skip_bad=1)
-    assert isinstance(error, UnsupportedError)
-    assert "--skip-bad" in str(error)
-
-
 def test_a_record_that_fails_is_named(engine, inputs):
     """The file, the line, the error, and the line of the job that raised it."""
     inputs[1].write_text("a\nb\nbad record\nd\n")
@@ -65,9 +58,6 @@ def test_bad_records_are_kept_aside(engine, inputs):
     """As many as allowed are tolerated: they yield nothing, not even what they yielded before they failed."""
     inputs[0].write_text("a\nbad record 1\nb\n")
     inputs[1].write_text("bad record 2\nbad key\nb\n")
-    if engine == "hadoop":
-        refused(inputs, engine)
-        return
     lines, result = ran("Fails", inputs, engine, skip_bad=3)
     assert sorted(lines) == ["'a'\t1", "'b'\t2"]
     where = {bad.where: bad.raw for bad in result.bad}
@@ -81,9 +71,6 @@ def test_one_bad_record_too_many(engine, inputs):
     """One more than allowed ends the run, though each split had fewer."""
     inputs[0].write_text("a\nbad record 1\nb\n")
     inputs[1].write_text("bad record 2\nb\n")
-    if engine == "hadoop":
-        refused(inputs, engine)
-        return
     assert isinstance(failed("Fails", inputs, engine, skip_bad=1), RecordError)
 
 

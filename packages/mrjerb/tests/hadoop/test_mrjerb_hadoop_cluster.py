@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from hadoop_cluster import cluster
 from hadoop_runs import left_over, parts_of, write_job
+from page_reader import ROOT, blocks, file_of, run
 from test_mrjerb_hadoop_options import wait_for
+from test_mrjerb_hadoop_parts import archive_of_python, bad_lines
 
 import mrjerb.runner
 from mrjerb.errors import OutputError, RecordError
@@ -104,14 +106,60 @@ def test_a_failing_record_on_the_cluster(clustered):
     assert not Path("out").exists()
 
 
-def test_ctrl_c_ends_the_application(clustered):
-    """Ctrl-C while a task runs: YARN has killed the application before the command ends."""
+def test_rows_and_bad_records_of_an_environment(clustered):
+    """Tasks put rows where only Hadoop can, as bytes that are those of here; one of them is run again after it has
+    written some. Bad records and counters come back. The tasks' Python is in an archive that travels."""
+    job, inputs = bad_lines()
+    unlucky = 'os.environ["mapreduce_task_attempt_id"].endswith("_0") and name == "bad" and os.kill(os.getpid(), 9)'
+    end = '        if name == "bad":'
+    there_job = write_job("there.py", "import os\n" + Path(job).read_text().replace(end, f"        {unlucky}\n{end}"))
+    assert "kill" in Path(there_job).read_text()
+    here = mrjerb.runner.run(job, inputs, "here", output_format="csv", skip_bad=3, compression="zstd")
+    archive_of_python("env.tar.gz")
+    output = f"{clustered.hdfs}/rows"
+    asked = {"output_format": "csv", "compression": "zstd", "skip_bad": 3, "python_env": "env.tar.gz"}
+    there = mrjerb.runner.run(there_job, inputs, output, on="hadoop", reducers=len(here.parts), **asked)
+    hadoop("fs", "-get", output, "there")
+    assert parts_of("there") == parts_of("here")
+    assert there.counters == here.counters
+    assert sorted(there.bad, key=str) == sorted(here.bad, key=str)
+    with pytest.raises(RecordError):
+        mrjerb.runner.run(job, inputs, "out", on="hadoop", python_env=PYTHON, output_format="parquet", skip_bad=2)
+    mrjerb.runner.run(job, inputs, "tables", on="hadoop", python_env=PYTHON, output_format="parquet", skip_bad=3)
+    mrjerb.runner.run(job, inputs, "expected", debug=True, output_format="parquet", skip_bad=3)
+    assert parts_of("tables") == parts_of("expected")
+    assert "mrjerb-" not in hadoop("fs", "-ls", "/tmp")
+    assert left_over() == []
+
+
+def test_the_commands_of_the_page(clustered, monkeypatch, folder):
+    """What the guide shows for a cluster does what it says, as it is printed."""
+    monkeypatch.setenv("PATH", f"{os.environ['HADOOP_HOME']}/bin:{os.environ['PATH']}")
+    page = blocks(ROOT / "docs" / "mrjerb-hadoop.md")
+    for language, text in page:
+        if language == "python" and (name := file_of(text)):
+            Path(name).write_text(text)
+    Path("zen.txt").write_text("Beautiful is better\nbetter than ugly\n")
+    archive_of_python("env.tar.gz")
+    [commands] = [text for language, text in page if language == "shell"]
+    written = [line for line in run(commands, folder).splitlines() if line.startswith('"')]
+    assert sorted(written) == ['"beautiful"\t1', '"better"\t2', '"is"\t1', '"than"\t1', '"ugly"\t1']
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_launcher_that_is_ended_ends_the_application(clustered, number):
+    """Ctrl-C while a task runs: YARN has killed the application before the command ends. After kill -9 the janitor has
+    it killed, and removes what lies in HDFS."""
     Path("in.txt").write_text("a\n")
     command = [f"{PYTHON}/bin/mrjerb", "run", write_job("slow.py", SLOW), "in.txt", "-o", "out", "--on", "hadoop"]
-    run = subprocess.Popen([*command, "--python-env", PYTHON], stderr=subprocess.PIPE, text=True)
+    launcher = subprocess.Popen([*command, "--python-env", PYTHON], stderr=subprocess.PIPE, text=True)
     wait_for(lambda: "RUNNING" in hadoop(APPLICATIONS, "application", "-list", "-appStates", "RUNNING"), 600)
-    run.send_signal(signal.SIGINT)
-    _, said = run.communicate(timeout=300)
-    assert run.returncode == 130, said
-    assert "application_" not in hadoop(APPLICATIONS, "application", "-list", "-appStates", "RUNNING,ACCEPTED")
+    launcher.send_signal(number)
+    _, said = launcher.communicate(timeout=300)
+    if number == signal.SIGINT:
+        assert launcher.returncode == 130, said
+        assert "application_" not in hadoop(APPLICATIONS, "application", "-list", "-appStates", "RUNNING,ACCEPTED")
+    living = (APPLICATIONS, "application", "-list", "-appStates", "RUNNING,ACCEPTED")
+    wait_for(lambda: "application_" not in hadoop(*living), 300)
+    wait_for(lambda: "mrjerb-" not in hadoop("fs", "-ls", "/tmp"), 300)
     assert not Path("out").exists()

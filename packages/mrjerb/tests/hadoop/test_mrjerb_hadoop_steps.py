@@ -9,10 +9,9 @@ import pytest
 from hadoop_runs import left_over, parts_of, run_both, write_job
 
 import mrjerb.runner
-from mrjerb.errors import JobError, RecordError
+from mrjerb.errors import RecordError
 
 VISITS = """
-    import names
     from mrjerb import Job, Step
 
 
@@ -47,6 +46,8 @@ VISITS = """
                 before = time
 
         def swap(self, user, gap):
+            import names
+
             yield names.bucket(gap), 1
 
         def begin(self):
@@ -84,7 +85,7 @@ STEMS = """
 
 
 def visits(folder):
-    """A job of three steps that imports a module beside it, its side file, and inputs that Hadoop can't name."""
+    """A job of three steps that imports a module beside it late, its side file, and inputs that Hadoop can't name."""
     chance = random.Random(7)
     Path("names.py").write_text("def bucket(gap):\n    return ('small' if gap < 40 else 'large', gap % 3)\n")
     Path("known.txt").write_text("ann bob cy dieter")
@@ -97,7 +98,7 @@ def visits(folder):
 
 def test_steps_orders_and_partitions(folder):
     """Three jobs of Hadoop's for three steps: values by time, a partition of the job's own, reducers without input that
-    write what comes at their beginning and end, a side file and a module beside the job."""
+    write what comes at their beginning and end, a side file, and a module beside the job that only a map imports."""
     job, inputs = visits(folder)
     _, there = run_both(job, [inputs[0], "[*].ndjson"], reducers=3)
     assert there.counters["partitions begun"] == 3
@@ -164,13 +165,13 @@ def test_a_failing_group_and_a_line_that_can_not_be(folder):
         mrjerb.runner.run(job, "in.txt", "out", on="hadoop")
     assert caught.value.where == "reduce 1, key 'a'"
     job = write_job("returns.py", "output = 'text'\n\ndef map(line):\n    yield line, 'to\\rfro'\n")
-    with pytest.raises(JobError, match="carriage return"):
+    with pytest.raises(RecordError, match=r"in\.txt:1: .*carriage return"):
         mrjerb.runner.run(job, "in.txt", "out", on="hadoop")
     assert not Path("out").exists()
 
 
 def test_what_is_known_of_a_run_that_failed(folder):
-    """A second job fails in its reduce: counters and tasks of the first are known, and what of the second had ended."""
+    """A second job fails in its reduce: counters and tasks of the first are known."""
     job = write_job(
         "failing.py",
         """

@@ -9,20 +9,17 @@ from hypothesis import strategies as st
 
 from mrjerb.engines.hadoop import client as client_module
 from mrjerb.engines.hadoop.command import Command, found_command
-from mrjerb.engines.hadoop.reports import (
-    FAILED,
-    Failure,
-    by_task,
-    failure_line,
-    found_failure,
-    place_of,
-    read_place,
-)
+from mrjerb.engines.hadoop.delivery import read_back, written
+from mrjerb.engines.hadoop.reports import FAILED, Failure, failure_line, found_failure
 from mrjerb.engines.hadoop.said import Said
-from mrjerb.engines.hadoop.wire import MOST, PREFIX, chunks, pickled, prefix, record
+from mrjerb.engines.hadoop.sinks import Shuffle
+from mrjerb.engines.hadoop.wire import MOST, PREFIX, REPORTS, chunks, pickled, prefix, record
 from mrjerb.engines.local.processes import Janitor
+from mrjerb.engines.reporting import Report
 from mrjerb.errors import EngineError, RecordError, UsageError
+from mrjerb.job import Step
 from mrjerb.keys import composite, encode
+from mrjerb.plan import BadRecord, PartFile, TaskReport
 
 any_text = st.text() | st.sampled_from(["\ud800", "\n\r\x85\u2028\0"])
 
@@ -54,12 +51,12 @@ def test_too_many_partitions():
 def test_records_are_read_back(pairs, ordered):
     """Whatever bytes keys and values have; a record without a pair is passed over; values of one key come together."""
     pairs = sorted(pairs, key=lambda pair: encode(pair[0]))
-    written = [record(prefix(0, 1), b"")]
+    records = [record(prefix(0, 1), b"")]
     for key, values in pairs:
         for at, value in enumerate(values):
             sorting = composite(key, at) if ordered else encode(key)
-            written.append(record(prefix(0, 1) + sorting, pickled([value])))
-    found = list(chunks(io.BytesIO(b"".join(written)), ordered=ordered, prefixed=PREFIX))
+            records.append(record(prefix(0, 1) + sorting, pickled([value])))
+    found = list(chunks(io.BytesIO(b"".join(records)), [], ordered=ordered, prefixed=PREFIX))
     flat = [(key, value) for key, values in found for value in values]
     assert flat == [(encode(key), value) for key, values in pairs for value in values]
     assert len(found) == len({key for key, _ in pairs})
@@ -69,7 +66,7 @@ def test_records_that_are_broken_off():
     """A pair that ends too early is an error, not a shorter value."""
     whole = record(prefix(0, 1) + encode("a"), pickled(["value"]))
     with pytest.raises(EngineError, match="broken off"):
-        list(chunks(io.BytesIO(whole[:-1]), ordered=False, prefixed=PREFIX))
+        list(chunks(io.BytesIO(whole[:-1]), [], ordered=False, prefixed=PREFIX))
 
 
 @given(any_text, any_text, any_text)
@@ -93,11 +90,23 @@ def test_a_failure_within_a_log():
     assert found_failure("nothing of ours") is None
 
 
-@given(st.integers(0, 2**19 - 1), st.integers(0, 2**44 - 1))
-def test_places_are_numbers_that_sort(at, start):
-    """A place among the inputs and a byte in it fit Java's long, and come back."""
-    assert place_of(at, start) < 2**63
-    assert read_place(place_of(at, start)) == (at, start)
+@given(st.lists(st.builds(BadRecord, any_text, any_text, any_text)), any_text)
+def test_reports_travel(bad, name):
+    """Through the shuffle, before all pairs, and in a file: whatever a bad record holds, or the name of a counter."""
+    report = Report(
+        TaskReport(1, "task 2", 0.5, 3, 4), {name: 2**70}, bad, [], part=PartFile("part-00002", 4, 0, (2, 0))
+    )
+    sent = io.BytesIO()
+    shuffle = Shuffle(sent, Step(reduce=print), lambda key, partitions: 1, 2)
+    shuffle.take([(prefix(1, 2) + encode("a"), pickled([1]))])
+    shuffle.send([report])
+    found: list[Report] = []
+    assert list(chunks(io.BytesIO(sent.getvalue()), found, ordered=False, prefixed=PREFIX)) == [(encode("a"), [1])]
+    assert min(REPORTS, encode("a")) == REPORTS
+    assert found == [report]
+    line = written([report, report])
+    assert line.isascii()
+    assert read_back([*line.splitlines(), written([])]) == [report, report]
 
 
 SAID = """\
@@ -106,29 +115,16 @@ SAID = """\
 26/11/28 20:00:00 INFO mapreduce.Job: Running job: job_17_0001
 26/11/28 20:00:10 INFO mapreduce.Job:  map 50% reduce 0%
 26/11/28 20:00:11 INFO mapreduce.Job: Task Id : attempt_17_0001_m_000000_0, Status : FAILED
-26/11/28 20:00:12 INFO mapred.Task: Final Counters for attempt_17_0001_m_000000_1: Counters: 1
-	mrjerb
-		lines=7
-26/11/28 20:00:20 INFO mapreduce.Job: Counters: 3
-	File System Counters
-		FILE: Number of bytes read=1
-	mrjerb
-		lines%2C all=20
-		a=b=-3
-	mrjerb.task
-		1/0/pairs=5
 26/11/28 20:00:21 INFO streaming.StreamJob: Output directory: out
 """
 
 
 def test_what_the_command_says():
-    """Ids, progress, failed attempts, and the whole job's counters; not those that a task was told of alone."""
+    """Ids, progress, and failed attempts."""
     said = Said()
     assert [said.line(line) for line in SAID.splitlines()].count(True) == 1
     assert (said.job, said.application, said.map, said.reduce) == ("job_17_0001", "application_17_0001", 50, 0)
     assert said.failed_attempts == ["attempt_17_0001_m_000000_0"]
-    assert said.job_counters() == {"lines, all": 20, "a=b": -3}
-    assert by_task(said.counters["mrjerb.task"]) == {(1, 0): {"pairs": 5}}
 
 
 def test_where_the_command_is_looked_for(tmp_path):

@@ -22,6 +22,11 @@ gone = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"], 
 janitor.started(child.pid)
 janitor.started(gone.pid)
 janitor.ended(gone.pid)
+janitor.will("taken back", ["touch", f"{folder}-not"])
+janitor.will("kept", ["touch", f"{folder}-not"])
+janitor.will("kept", ["sh", "-c", 'test -d "$1" && echo "$2" > "$1-will"', "sh", folder, "done"])
+janitor.will("nowhere", ["/no/such/program"])
+janitor.will("taken back", None)
 print(janitor.pid, child.pid, gone.pid, flush=True)
 if ending == "close":
     janitor.close()
@@ -62,13 +67,16 @@ def launcher(tmp_path):
 
 
 def test_the_janitor_of_a_launcher_that_is_killed(launcher, tmp_path):
-    """It kills what was started, spares a number that has ended since and may be another's, and removes the folder."""
+    """It kills what was started, spares a number that has ended since and may be another's, runs the command that was
+    left, each name's last, and then removes the folder."""
     process, janitor, child, gone = launcher("none")
     process.kill()
     until(lambda: not lives(janitor), "the janitor's end")
     assert not lives(child)
     assert lives(gone)
     assert not (tmp_path / "own").exists()
+    assert (tmp_path / "own-will").read_text() == "done\n"
+    assert not (tmp_path / "own-not").exists()
 
 
 def test_the_janitor_of_a_launcher_that_has_tidied_up(launcher, tmp_path):
@@ -79,6 +87,7 @@ def test_the_janitor_of_a_launcher_that_has_tidied_up(launcher, tmp_path):
     process.wait()
     assert lives(child)
     assert (tmp_path / "own").exists()
+    assert not (tmp_path / "own-will").exists()
 
 
 def test_signals_pass_the_janitor_by(launcher, tmp_path):

@@ -2,10 +2,11 @@
 
 import json
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
-from spark_cluster import cluster_of
+from spark_cluster import HOME, cluster_of
 from spark_processes import QUICK, are_gone, below, ran, started, until
 
 FOLDER = Path(__file__).parent
@@ -68,6 +69,27 @@ def test_an_environment_travels(cluster, folder):
     )
     ran(on_cluster(cluster, "seeing.py", "in.txt", "--python-env", "env.tar.gz"), folder)
     assert pairs(folder) == {"in": "yes"}
+
+
+def own_codec(path):
+    """A jar with a codec of a name that is nowhere else: Spark's own LZ4, renamed."""
+    (core,) = HOME.glob("jars/spark-core_*.jar")
+    with zipfile.ZipFile(core) as archive, zipfile.ZipFile(path, "w") as own:
+        for name in archive.namelist():
+            if name.startswith("org/apache/spark/io/LZ4CompressionCodec"):
+                content = archive.read(name).replace(b"LZ4CompressionCodec", b"OwnCompressionCodec")
+                own.writestr(name.replace("LZ4", "Own"), content)
+    return "org.apache.spark.io.OwnCompressionCodec"
+
+
+def test_jars_travel(cluster, folder):
+    """A class that only the jar of `--jars` has compresses what the executors shuffle; without the jar it is missed."""
+    setting = f"spark.io.compression.codec={own_codec(folder / 'own.jar')}"
+    own = [f"{JOBS}:Words", "in.txt", "--conf", setting]
+    ran(on_cluster(cluster, *own, "--jars", "own.jar"), folder)
+    assert sum(pairs(folder).values()) == len(LINES.split())
+    _, said = ran(on_cluster(cluster, *own, "--overwrite"), folder, code=1)
+    assert "OwnCompressionCodec is not available" in said
 
 
 def test_a_failing_record_is_named_once(cluster, folder):

@@ -3,13 +3,13 @@
 command, places   what of Hadoop is used here      streaming   a run as jobs, and their arguments
 shipping          what travels to the tasks        client      one job, followed and ended
 start, tasks      what runs in a task              lines, wire, sinks   what a task reads and writes
-reports, said     what a task says, and what the command says
+delivery          a task's own files, with its output
+reports, said     what a task says meanwhile, and what the command says
 """
 
 from mrjerb.engines import Listener
 from mrjerb.engines.hadoop.streaming import hadoop_settings, java_partitioner
 from mrjerb.errors import UnsupportedError
-from mrjerb.outputs.protocols import PROTOCOLS
 from mrjerb.plan import Outcome, Plan, Settings
 
 
@@ -22,14 +22,11 @@ class Hadoop:
         """Raises UnsupportedError for what Hadoop Streaming can't do."""
         for flag, given, why in (
             ("--memory", settings.memory, "set what a task may use: --conf mapreduce.map.memory.mb=2048, and …reduce…"),
-            ("--skip-bad", settings.skip_bad, "streaming can't count bad records over all tasks; --on local can"),
             ("--debug", settings.debug, "no person is at its tasks; --on local --debug stops in the job"),
             ("--master", settings.master, "that is Spark's; the cluster is the one that `hadoop` is set up for"),
         ):
             if given:
                 raise UnsupportedError(f"{flag} can't be had with --on hadoop: {why}")
-        if settings.output_format is not None and settings.output_format not in PROTOCOLS:
-            raise UnsupportedError(unwritten(settings.output_format))
         hadoop_settings(settings)
         from mrjerb.engines.hadoop.filesystem import register
 
@@ -53,11 +50,3 @@ class Hadoop:
         from mrjerb.engines.hadoop.running import run
 
         run(plan, listener, outcome)
-
-
-def unwritten(output_format: str) -> str:
-    """Why a format of files can't be had."""
-    return (
-        f"--output-format {output_format} can't be had with --on hadoop: streaming writes lines; choose one of "
-        f"{', '.join(PROTOCOLS)}"
-    )

@@ -35,6 +35,7 @@ class Client:
 
         Whatever is raised in the meantime, such as Ctrl-C, ends the job, too.
         """
+        will = None
         process = subprocess.Popen(  # noqa: S603 - the user's own command, without a shell
             [self._command.path, *arguments],
             stdin=subprocess.DEVNULL,
@@ -50,25 +51,36 @@ class Client:
             for line in process.stdout:
                 if said.line(line.decode(errors="replace").rstrip("\n")):
                     progress()
+                if (kill := self._kill(said)) != will:
+                    will = kill
+                    self._janitor.will("job", will)
             code = process.wait()
         except BaseException:
             self._end(process, said)
             raise
+        self._janitor.will("job", None)
         kill_group(process.pid)  # a task of the local runner's that has outlived it
         if code:
             raise self._failure(said, code)
 
     def _end(self, process: "subprocess.Popen[bytes]", said: Said) -> None:
         """End a job that is not over: on the cluster first, then here."""
-        if said.application is not None and said.job is not None:
+        kill = self._kill(said)
+        if kill is not None:
             with suppress(EngineError, subprocess.TimeoutExpired):
-                self._command.call([KILL, "-kill", said.job], self._folder, timeout=PATIENCE * 6)
+                self._command.call(kill[1:], self._folder, timeout=PATIENCE * 6)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.wait(PATIENCE)
         kill_group(process.pid)
         process.wait()
+
+    def _kill(self, said: Said) -> list[str] | None:
+        """The command that ends a job on a cluster; None where there is none."""
+        if said.application is None or said.job is None:
+            return None
+        return [self._command.path, KILL, "-kill", said.job]
 
     def _failure(self, said: Said, code: int) -> MrjerbError:
         failures = said.failures or self._failures_of_logs(said)

@@ -60,12 +60,28 @@ class Places:
         else:
             shutil.rmtree(place, ignore_errors=True)
 
-    def sizes(self, folder: str) -> dict[str, int]:
+    def removal(self, places: Sequence[str]) -> list[str] | None:
+        """The command that removes those of these folders which only Hadoop can; None where there are none."""
+        urls = [place for place in places if is_url(place)]
+        return [self.command.path, *self._arguments("-rm", "-r", "-f", "-skipTrash", *urls)] if urls else None
+
+    def lines(self, folder: str, pattern: str) -> list[str]:
+        """The lines of all files of a folder, which are ASCII without spaces."""
+        if not is_url(folder):
+            return [line for one in sorted(Path(folder).glob(pattern)) for line in one.read_text().splitlines()]
+        try:
+            return self._call("-cat", f"{folder}/{pattern}").splitlines()
+        except CallError as error:
+            if "No such file" in error.said:
+                return []
+            raise
+
+    def sizes(self, folder: str, pattern: str) -> dict[str, int]:
         """The parts of a folder with their bytes, by name."""
         if not is_url(folder):
-            return {one.name: one.stat().st_size for one in sorted(Path(folder).glob("part-*"))}
+            return {one.name: one.stat().st_size for one in sorted(Path(folder).glob(pattern))}
         try:
-            said = marked(self._call("-stat", f"{MARK}%b %n", f"{folder}/part-*"))
+            said = marked(self._call("-stat", f"{MARK}%b %n", f"{folder}/{pattern}"))
         except CallError as error:
             if "No such file" in error.said:
                 return {}
@@ -96,4 +112,7 @@ class Places:
             shutil.copyfile(path, target)
 
     def _call(self, *arguments: str) -> str:
-        return self.command.call(["fs", *self.settings, *arguments])
+        return self.command.call(self._arguments(*arguments))
+
+    def _arguments(self, *arguments: str) -> list[str]:
+        return ["fs", *self.settings, *arguments]

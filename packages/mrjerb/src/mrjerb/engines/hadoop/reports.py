@@ -1,37 +1,27 @@
 """What a task says to the launcher, by way of Hadoop: lines on standard error.
 
-    reporter:counter:GROUP,NAME,AMOUNT    Hadoop adds these up, over the tasks that succeeded
     reporter:status:TEXT                  shown by Hadoop; tells it that the task is alive
     mrjerb-failed: JSON                   a Failure; found in the job's output or in the logs of its tasks
 
-Groups of counters, beside the job's own in GROUP: what each task did, by the number of its task.
-Names are percent-encoded, for a comma would end one.
+What a task that has succeeded did comes with its output (see `wire` and `delivery`), and not by Hadoop's counters: of
+these a job may have 120, unless the settings of each daemon of the cluster say otherwise.
 """
 
 import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
-from urllib.parse import quote, unquote
 
 import msgspec
 
-from mrjerb.errors import EngineError, InputError, JobError, MrjerbError, RecordError, UsageError
+from mrjerb.errors import EngineError, InputError, JobError, MrjerbError, OutputError, RecordError, UsageError
 
-GROUP: Final = "mrjerb"
-TASK: Final = "mrjerb.task"
-KEYS: Final = "mrjerb.keys"
-PLACES: Final = "mrjerb.places"
 FAILED: Final = "mrjerb-failed: "
-NAME: Final = 255
-"""Characters that a counter's name may have; Hadoop is told so."""
 HEARTBEAT: Final = 20.0
-PLACE_BITS: Final = 44
-"""Bits of a byte's place in a file; what is above them is the file's place among the inputs."""
 
-_KINDS: Final = {kind.__name__: kind for kind in (EngineError, InputError, JobError, UsageError)}
+_KINDS: Final = {kind.__name__: kind for kind in (EngineError, InputError, JobError, OutputError, UsageError)}
 
 
 class Failure(msgspec.Struct, omit_defaults=True):
@@ -70,36 +60,6 @@ def found_failure(line: str) -> Failure | None:
         return msgspec.convert(json.loads(text), Failure)
     except ValueError:
         return None
-
-
-def count(group: str, counters: Mapping[str, int]) -> None:
-    """Add to counters of a group."""
-    for name, amount in counters.items():
-        say(f"reporter:counter:{group},{quote(name, safe=' ')[:NAME]},{amount}")
-
-
-def task_name(stage: int, partition: int, what: str) -> str:
-    """The counter of one task: `1/12/pairs`."""
-    return f"{stage}/{partition}/{what}"
-
-
-def by_task(counters: Mapping[str, int]) -> dict[tuple[int, int], dict[str, int]]:
-    """Counters of tasks: of each stage and task, by name."""
-    found: dict[tuple[int, int], dict[str, int]] = {}
-    for name, amount in counters.items():
-        stage, partition, what = unquote(name).split("/", 2)
-        found.setdefault((int(stage), int(partition)), {})[what] = amount
-    return found
-
-
-def place_of(at: int, start: int) -> int:
-    """An input's place and a byte in it as one number, which sorts alike."""
-    return at << PLACE_BITS | start
-
-
-def read_place(place: int) -> tuple[int, int]:
-    """The input's place and the byte."""
-    return place >> PLACE_BITS, place & ((1 << PLACE_BITS) - 1)
 
 
 def say(line: str) -> None:

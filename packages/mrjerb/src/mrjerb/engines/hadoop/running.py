@@ -1,24 +1,26 @@
 """A run on Hadoop: what travels is packed, the jobs follow one another, and their output becomes the run's parts."""
 
+import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from mrjerb import signals
 from mrjerb.engines import Listener
-from mrjerb.engines.hadoop import unwritten
 from mrjerb.engines.hadoop.client import Client
 from mrjerb.engines.hadoop.command import Command, environment_command
+from mrjerb.engines.hadoop.delivery import MADE, REPORTS, read_back
 from mrjerb.engines.hadoop.inputs import Inputs, inputs_of
 from mrjerb.engines.hadoop.places import Places, as_uri
-from mrjerb.engines.hadoop.reports import KEYS, PLACES, TASK, by_task, read_place
 from mrjerb.engines.hadoop.said import Said
-from mrjerb.engines.hadoop.shipping import FOLDER, PYTHON, name_of, pack, places_of_files, source_of_plan
+from mrjerb.engines.hadoop.shipping import FOLDER, PYTHON, pack, source_of_plan
 from mrjerb.engines.hadoop.streaming import (
     Shipment,
     StreamingJob,
@@ -26,14 +28,16 @@ from mrjerb.engines.hadoop.streaming import (
     hadoop_settings,
     java_partitioner,
     jobs_of,
+    written_aside,
 )
 from mrjerb.engines.hadoop.tasks import Task
 from mrjerb.engines.local.processes import Janitor
+from mrjerb.engines.reporting import gather
+from mrjerb.engines.shipping import name_of_file
 from mrjerb.errors import EngineError, MrjerbError, UnsupportedError
 from mrjerb.inputs.files import is_url
 from mrjerb.outputs.parts import ending
-from mrjerb.outputs.protocols import PROTOCOLS
-from mrjerb.plan import Group, Outcome, PartFile, Plan, TaskReport
+from mrjerb.plan import Outcome, PartFile, Plan, TaskReport
 
 ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".jar")
 CLUSTER_PYTHON: Final = "python3"
@@ -41,18 +45,16 @@ CLUSTER_PYTHON: Final = "python3"
 
 def run(plan: Plan, listener: Listener, outcome: Outcome) -> None:
     """Run a plan; nothing of ours is left on the cluster or here, whatever happens."""
-    if plan.output_format not in PROTOCOLS:
-        raise UnsupportedError(unwritten(plan.output_format))
     _check_partitioner(plan)
     settings = plan.settings
     command = environment_command(settings)
     own = tempfile.mkdtemp(prefix="mrjerb-")
-    janitor = Janitor([own])
+    janitor = Janitor([own, plan.staging] if settings.cleanup == "always" else [own])  # it leaves URLs alone
     failed = True
     running: _Run | None = None
     try:
         places = Places(command, _generic(hadoop_settings(settings)))
-        running = _Run(plan, listener, outcome, command, places, own, Client(command, own, janitor, plan.name))
+        running = _Run(plan, listener, outcome, command, places, own, janitor)
         running.through()
         failed = False
     finally:
@@ -105,10 +107,11 @@ class _Run:
     command: Command
     places: Places
     own: str
-    client: Client
+    janitor: Janitor
     work: str = ""
 
     def __post_init__(self) -> None:
+        self.client = Client(self.command, self.own, self.janitor, self.plan.name)
         self.reducers = self.plan.settings.reducers or 1
 
     def through(self) -> None:
@@ -118,6 +121,8 @@ class _Run:
             return  # nothing to read, and no reduce that has to begin and end all the same
         default = self.places.default()
         self.work = self._work(default)
+        if plan.settings.cleanup == "always":
+            self.janitor.will("files", self.places.removal([self.work, plan.staging]))
         self.places.make(self.work)
         inputs = inputs_of(plan, self.places, self.work, self.own)
         shipment = self._shipment(inputs, default)
@@ -129,12 +134,11 @@ class _Run:
             try:
                 self.client.run(asked, said, lambda job=job, said=said: self._told(job, said))
             except BaseException:
-                self._heard(job, said)  # tasks that have ended
                 self._failed(job, said)
                 raise
-            self._heard(job, said)
-            if job.final:
-                self.outcome.parts = self._parts(job, said)
+            finally:
+                self._heard(said)
+            self._gather(job)
             if job.number:
                 self.places.remove(jobs[job.number - 1].output)
 
@@ -151,15 +155,19 @@ class _Run:
     def _shipment(self, inputs: Inputs, default: str) -> Shipment:
         """Pack what travels."""
         plan, settings = self.plan, self.plan.settings
-        archives = {name_of(one): one.partition("#")[0] for one in settings.archives}
+        archives = {name_of_file(one): one.partition("#")[0] for one in settings.archives}
         task = Task(
             source=source_of_plan(plan),
             reducers=self.reducers,
             partitioner=settings.partitioner,
             java_partitioner=java_partitioner(settings) is not None,
             output_format=plan.output_format,
+            compression=settings.compression,
+            skip_bad=settings.skip_bad,
+            aside=written_aside(plan),
+            settings=_generic(hadoop_settings(settings)),
+            hadoop=self.command.path,
             inputs=inputs.files,
-            files=places_of_files(plan),
             archives={name: name for name in archives},
         )
         bundle = Path(self.own) / f"mrjerb-{plan.run}.zip"
@@ -178,25 +186,18 @@ class _Run:
     def _told(self, job: StreamingJob, said: Said) -> None:
         """How far a job is, as the stages' progress."""
         part = (said.map + said.reduce) / 200 if job.reducer else said.map / 100
-        self.listener.progress(int(self.plan.bytes * part), int(self._tasks(job) * part), self.outcome.counters)
+        self.listener.progress(int(self.plan.bytes * part), int(self._tasks(job) * part), {})
 
     def _tasks(self, job: StreamingJob) -> int:
         """About how many tasks a job has: Hadoop splits inputs as it likes."""
         return (len(self.plan.splits) if job.mapper else self.reducers) + (self.reducers if job.reducer else 0)
 
-    def _heard(self, job: StreamingJob, said: Said) -> None:
-        """A job is over, in whichever way: what its tasks told."""
-        outcome = self.outcome
-        outcome.details.setdefault("jobs", []).append(said.job or "")
+    def _heard(self, said: Said) -> None:
+        """A job is over, in whichever way: its names in Hadoop."""
+        details = self.outcome.details
+        details.setdefault("jobs", []).append(said.job or "")
         if said.application is not None:
-            outcome.details.setdefault("applications", []).append(said.application)
-        for name, amount in said.job_counters().items():
-            outcome.counters[name] = outcome.counters.get(name, 0) + amount
-        self.listener.counted(outcome.counters)
-        tasks = by_task(said.counters.get(TASK, {}))
-        outcome.tasks += [_report(stage, at, did) for (stage, at), did in sorted(tasks.items())]
-        for (stage, at), keys in by_task(said.counters.get(KEYS, {})).items():
-            outcome.groups += [Group(stage, key, values, at) for key, values in keys.items()]
+            details.setdefault("applications", []).append(said.application)
 
     def _failed(self, job: StreamingJob, said: Said) -> None:
         """A job has failed: which of its tasks did, where Hadoop has named one."""
@@ -204,35 +205,37 @@ class _Run:
             stage = job.last if job.mapper is None or "_r_" in attempt else job.mapper
             self.outcome.tasks.append(TaskReport(stage.number, attempt, 0.0, 0, 0, failed=True))
 
-    def _parts(self, job: StreamingJob, said: Said) -> list[PartFile]:
-        """The last job's files as parts of the output, in the staging folder."""
-        tasks = by_task(said.counters.get(TASK, {}))
-        sizes = self.places.sizes(job.output)
-        places = {int(name): read_place(place) for name, place in said.counters.get(PLACES, {}).items()}
-        expected = self.reducers if job.reducer else len(places)
-        if len(sizes) != expected or (not job.reducer and set(map(_number, sizes)) != set(places)):
+    def _gather(self, job: StreamingJob) -> None:
+        """What the tasks of a job told, and their parts, if it is the last. Raises RecordError where all tasks together
+        skipped more than may be."""
+        outcome = self.outcome
+        reports = read_back(self.places.lines(job.output, REPORTS))
+        gather(outcome, reports, self.plan.settings.skip_bad)
+        self.listener.counted(outcome.counters)
+        if job.final:
+            outcome.parts = self._parts(job, outcome.parts)
+
+    def _parts(self, job: StreamingJob, told: Sequence[PartFile]) -> list[PartFile]:
+        """The parts that the last job's tasks have told of, put into the staging folder."""
+        sizes = self.places.sizes(job.output, MADE if written_aside(self.plan) else "part-*")
+        written = {_number(name): name for name in sizes}
+        expected = self.reducers if job.reducer else max(1, len(told))
+        if len(written) != expected or set(written) != {_number(part.name) for part in told}:
             raise EngineError(
-                f"Hadoop wrote {len(sizes)} parts into {job.output}, and {expected} tasks have told of one: is that "
+                f"Hadoop wrote {len(written)} parts into {job.output}, and {len(told)} tasks have told of one: is that "
                 "folder on a disk that all machines of the cluster share? Give an output of hdfs:// if not"
             )
         self.places.move(job.output, list(sizes), self.plan.staging)
+        return [self._part(part, written[_number(part.name)], sizes) for part in told]
+
+    def _part(self, told: PartFile, name: str, sizes: Mapping[str, int]) -> PartFile:
+        """A part as its task told of it, with the name and size that it has."""
         kind = ending(self.plan.output_format, self.plan.settings.compression)
-        parts: list[PartFile] = []
-        for name, size in sizes.items():
-            at = _number(name)
-            if not name.endswith(kind):
-                raise EngineError(f"Hadoop named a part {name}, which does not end with {kind}")
-            of = (at, 0) if job.reducer else places[at]
-            parts.append(PartFile(name, tasks.get((job.last.number, at), {}).get("pairs", 0), size, of))
-        return sorted(parts, key=lambda part: part.of)
-
-
-def _report(stage: int, at: int, did: Mapping[str, int]) -> TaskReport:
-    """What a task did, as its counters say."""
-    seconds = did.get("milliseconds", 0) / 1000
-    return TaskReport(stage, f"task {at}", seconds, did.get("items", 0), did.get("pairs", 0))
+        if not name.endswith(kind):
+            raise EngineError(f"Hadoop named a part {name}, which does not end with {kind}")
+        return msgspec.structs.replace(told, name=name, bytes=sizes[name])
 
 
 def _number(name: str) -> int:
     """The number in a part's name."""
-    return int(name.removeprefix("part-").partition(".")[0])
+    return int(re.match(r"[a-z]+-(\d+)", name)[1])  # type: ignore[index] - all that are listed begin so

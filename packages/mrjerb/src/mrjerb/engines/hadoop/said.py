@@ -1,24 +1,21 @@
-"""What the `hadoop` command says while a job runs, line by line: how far it is, its ids, its counters, its failures.
+"""What the `hadoop` command says while a job runs, line by line: how far it is, its ids, its failures.
 
 … Running job: job_1700000000000_0001
 … Submitted application application_1700000000000_0001
 … map 50% reduce 0%
 … Task Id : attempt_1700000000000_0001_m_000000_0, Status : FAILED
-… Counters: 31                      then a group's name behind one tab, and NAME=AMOUNT behind two
 """
 
 import re
 from collections import deque
 from typing import Final
-from urllib.parse import unquote
 
-from mrjerb.engines.hadoop.reports import GROUP, Failure, found_failure
+from mrjerb.engines.hadoop.reports import Failure, found_failure
 
 _JOB: Final = re.compile(r"Running job: (job_\w+)")
 _APPLICATION: Final = re.compile(r"Submitted application (application_\w+)")
 _PERCENT: Final = re.compile(r"\bmap (\d+)% reduce (\d+)%")
 _TRACKED: Final = re.compile(r"The url to track the job: (\S+)")
-_COUNTERS: Final = re.compile(r"\bJob\b.* Counters: \d+\s*$")
 _ATTEMPT: Final = re.compile(r"Task Id : (attempt_\w+), Status : (\w+)")
 _NOISE: Final = re.compile(r"^\s+at |^\s*\.\.\. \d+ more|^\s*$")
 KEPT: Final = 60
@@ -32,33 +29,19 @@ class Said:
         self.application: str | None = None
         self.url: str | None = None
         self.map = self.reduce = 0
-        self.counters: dict[str, dict[str, int]] = {}
         self.failures: list[Failure] = []
         self.failed_attempts: list[str] = []
         self.last: deque[str] = deque(maxlen=KEPT)
-        self._group: dict[str, int] | None = None
-        self._reading = False
 
     def line(self, line: str) -> bool:
         """Take a line; whether it says how far the job is."""
-        if self._reading and line.startswith("\t"):
-            self._counter(line)
-            return False
-        self._reading = False
         failure = found_failure(line)
         if failure is not None:
             self.failures.append(failure)
             return False
         if not _NOISE.match(line):
             self.last.append(line)
-        if _COUNTERS.search(line):
-            self._reading, self.counters, self._group = True, {}, None
-            return False
         return self._facts(line)
-
-    def job_counters(self) -> dict[str, int]:
-        """The counters of the job's own."""
-        return {unquote(name): amount for name, amount in self.counters.get(GROUP, {}).items()}
 
     def _facts(self, line: str) -> bool:
         if found := _JOB.search(line):
@@ -73,11 +56,3 @@ class Said:
             self.map, self.reduce = int(found[1]), int(found[2])
             return True
         return False
-
-    def _counter(self, line: str) -> None:
-        if not line.startswith("\t\t"):
-            self._group = self.counters.setdefault(line.strip(), {})
-            return
-        name, _, amount = line.strip().rpartition("=")
-        if self._group is not None and amount.lstrip("-").isdigit():
-            self._group[name] = int(amount)

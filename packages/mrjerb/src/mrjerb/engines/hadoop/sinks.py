@@ -1,21 +1,26 @@
-"""Where a task's pairs go: into Hadoop's shuffle, or into the job's output. Both are the task's standard output.
+"""Where a task's pairs go: into Hadoop's shuffle, or into the job's output. Both are the task's standard output; but
+parts that are no lines, or compressed as Hadoop may not know, are files that the task writes itself.
 
-What is to be combined is gathered first, in a bounded memory; the rest is written pair by pair.
+A sink wraps the stage's function, so that all that can go wrong with a pair happens at its record. What is to be
+combined is gathered first, in a bounded memory; the rest is written pair by pair.
 """
 
 import gc
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, Final, Protocol
 
-from mrjerb.engines.hadoop.wire import pickled, prefix, record
-from mrjerb.engines.local.memory import MEGABYTE, Meter, release
+from mrjerb.engines.hadoop.wire import REPORTS, pickled, prefix, record
+from mrjerb.engines.reporting import Report
 from mrjerb.errors import EngineError, JobError
 from mrjerb.job import Step
 from mrjerb.keys import composite, decode, encode
+from mrjerb.memory import MEGABYTE, Meter, release
+from mrjerb.outputs.parts import PartWriter
 from mrjerb.outputs.protocols import Encoder
-from mrjerb.running import Skipped, as_blocks, pairs_of
+from mrjerb.running import Skipped, all_or_nothing, as_blocks, aside, keyed, pairs_of
 from mrjerb.shuffle import Partition
+from mrjerb.stages import Function
 
 GATHER: Final = 96 * MEGABYTE
 """Memory that gathered pairs may take: a container of Hadoop's has 1 GB by default, most of which is Java's."""
@@ -30,6 +35,10 @@ class Sink(Protocol):
 
     pairs: int
 
+    def function(self, function: Function) -> Function:
+        """What makes of an item what `take` takes: two things for each pair."""
+        ...
+
     def take(self, pairs: Pairs) -> None: ...
 
     def close(self) -> None: ...
@@ -42,20 +51,57 @@ class Lines:
         self._file, self._encode = file, encode_pair
         self.pairs = 0
 
+    def function(self, function: Function) -> Function:
+        encode_pair = self._encode
+
+        def lines(item: Any) -> Iterator[tuple[bytes, bytes]]:
+            for key, value in function(item) or ():
+                line = encode_pair(key, value)
+                if b"\r" in line:
+                    raise JobError(
+                        f"key {key!r:.200}: its line holds a carriage return, which Hadoop Streaming would make a "
+                        "line's end; write it with --output-format json, pickle or repr, or with --compress zstd"
+                    )
+                yield line, b"\n"
+
+        return lines
+
     def take(self, pairs: Pairs) -> None:
-        write, encoded = self._file.write, self._encode
-        for key, value in pairs:
-            line = encoded(key, value)
-            if b"\r" in line:
-                raise JobError(
-                    f"key {key!r:.200}: its line holds a carriage return, which Hadoop Streaming would make a line's "
-                    "end; write it with --output-format json, pickle or repr"
-                )
-            write(line + b"\n")
+        write = self._file.write
+        for line, end in pairs:
+            write(line + end)
             self.pairs += 1
 
     def close(self) -> None:
         self._file.flush()
+
+
+class Part:
+    """A part of the output that the task writes itself, in any format, as on the other engines. skips: whether records
+    may fail, and then leave nothing of what they yielded."""
+
+    def __init__(self, part: PartWriter, *, skips: bool) -> None:
+        self._part, self._skips = part, skips
+        self.pairs = 0
+
+    def function(self, function: Function) -> Function:
+        write = self._part.write
+        made = all_or_nothing(function) if self._skips else function
+
+        def written(item: Any) -> Pairs:
+            for key, value in made(item) or ():
+                write(key, value)
+                self.pairs += 1
+            return ()
+
+        return written
+
+    def take(self, pairs: Pairs) -> None:
+        """Have all pairs written: none is left of them."""
+        deque(pairs, maxlen=0)
+
+    def close(self) -> None:
+        self._part.close()
 
 
 class Shuffle:
@@ -66,15 +112,28 @@ class Shuffle:
         self._prefixes = [prefix(at, partitions) for at in range(partitions)] if place else [b""]
         self.pairs = 0
 
+    def function(self, function: Function) -> Function:
+        order, prefix_of = self._step.order, self._prefix_of()
+
+        def sorted_by(item: Any) -> Iterator[tuple[bytes, bytes]]:
+            for key, value in function(item) or ():
+                encoded = encode(key)
+                sorting = composite(key, order(key, value)) if order else encoded
+                yield prefix_of(encoded) + sorting, pickled([value])
+
+        return sorted_by
+
     def take(self, pairs: Pairs) -> None:
         """Write pairs, each as a record."""
-        write, order = self._file.write, self._step.order
-        prefix_of = self._prefix_of()
-        for key, value in pairs:
-            encoded = encode(key)
-            sorting = composite(key, order(key, value)) if order else encoded
-            write(record(prefix_of(encoded) + sorting, pickled([value])))
+        write = self._file.write
+        for sorting, value in pairs:
+            write(record(sorting, value))
             self.pairs += 1
+
+    def send(self, reports: list[Report]) -> None:
+        """Write what tasks tell of themselves, behind all pairs."""
+        self._file.write(record(self._prefixes[0] + REPORTS, pickled(reports)))
+        self._file.flush()
 
     def reach_all(self) -> None:
         """Write a record without a pair to each partition: streaming loses what a reducer without input writes."""
@@ -100,10 +159,13 @@ class Combining:
         self._highest_ground = self._ground + room // 4  # what Python does not give back to the system
         self.pairs = 0
 
+    def function(self, function: Function) -> Function:
+        return keyed(function)
+
     def take(self, pairs: Pairs) -> None:
         left, values = LOOK, self._values
         for key, value in pairs:
-            values[encode(key)].append(value)
+            values[key].append(value)
             self.pairs += 1
             left -= 1
             if not left:
@@ -125,13 +187,15 @@ class Combining:
         self._ground = min(self._meter.held(), self._highest_ground)
 
     def _combined(self, gathered: dict[bytes, list[Any]]) -> Iterator[tuple[Any, Any]]:
-        step = self._step
+        step, sent = self._step, self._shuffle.function
         combine = step.combine
         if combine is None:
             raise EngineError("nothing to combine with")
         if step.combine_begin is not None:
-            yield from step.combine_begin() or ()
+            yield from aside(step.combine_begin(), "combine, begin", sent)
         groups = ((decode(key), iter(gathered.pop(key))) for key in list(gathered))
-        yield from pairs_of(as_blocks(groups, "combine"), lambda group: combine(group[0], group[1]), self._skipped)
+        yield from pairs_of(
+            as_blocks(groups, "combine"), sent(lambda group: combine(group[0], group[1])), self._skipped
+        )
         if step.combine_end is not None:
-            yield from step.combine_end() or ()
+            yield from aside(step.combine_end(), "combine, end", sent)

@@ -12,25 +12,23 @@ from dataclasses import dataclass
 from typing import Final
 
 from mrjerb.engines.hadoop.places import seen_by_hadoop
-from mrjerb.engines.hadoop.reports import NAME
 from mrjerb.engines.hadoop.shipping import FOLDER
 from mrjerb.engines.hadoop.tasks import MAP, REDUCE
 from mrjerb.engines.hadoop.wire import PREFIX
 from mrjerb.errors import UsageError
+from mrjerb.outputs.parts import TABLES
 from mrjerb.plan import Plan, Settings
 from mrjerb.stages import Stage
 
 LIBRARY: Final = "org.apache.hadoop.mapred"
-CODECS: Final = {
-    "gzip": "org.apache.hadoop.io.compress.GzipCodec",
-    "zstd": "org.apache.hadoop.io.compress.ZStandardCodec",
-}
-COUNTERS: Final = 100_000
-"""Counters that a job may have: each task tells of itself in a few."""
+GZIP: Final = "org.apache.hadoop.io.compress.GzipCodec"
 OURS: Final = re.compile(
     r"stream\.|textinputformat\.|mapreduce\.partition\.binarypartitioner\.|mapreduce\.job\.reduces$"
 )
 """Settings on which it depends that pairs arrive as they were sent."""
+
+STEP: Final = re.compile(r"mrjerb\.step\.(\d+)\.")
+"""Before the name of a setting that is for one of several jobs."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,8 @@ def arguments(job: StreamingJob, plan: Plan, shipment: Shipment, jar: str, reduc
     settings = plan.settings
     java = java_partitioner(settings)
     found = ["jar", jar]
-    for name, value in {**_settings(job, plan), **hadoop_settings(settings), **_wire(job, reducers)}.items():
+    asked = {**hadoop_settings(settings), **settings_of_step(settings, job)}
+    for name, value in {**_settings(job, plan), **asked, **_wire(job, reducers)}.items():
         found += ["-D", f"{name}={value}"]
     found += ["-archives", ",".join(shipment.archives)]
     if shipment.jars:
@@ -114,6 +113,12 @@ def arguments(job: StreamingJob, plan: Plan, shipment: Shipment, jar: str, reduc
     return found
 
 
+def written_aside(plan: Plan) -> bool:
+    """Whether tasks write the parts themselves: what is no lines, or compressed by a codec that Hadoop has only where
+    its native library has it."""
+    return plan.output_format in TABLES or plan.settings.compression == "zstd"
+
+
 def java_partitioner(settings: Settings) -> str | None:
     """The Java class of `--partitioner`: a name with dots and without a colon."""
     given = settings.partitioner
@@ -123,9 +128,24 @@ def java_partitioner(settings: Settings) -> str | None:
 def hadoop_settings(settings: Settings) -> dict[str, str]:
     """The settings of `--conf` that are for Hadoop. Raises UsageError for one that is ours to set."""
     for name in settings.conf:
-        if OURS.match(name):
+        if OURS.match(STEP.sub("", name)):
             raise UsageError(f"--conf {name}: mrjerb sets this itself, for pairs to arrive as they were sent")
     return {name: value for name, value in settings.conf.items() if not name.startswith("mrjerb.")}
+
+
+def settings_of_step(settings: Settings, job: StreamingJob) -> dict[str, str]:
+    """The settings of `--conf mrjerb.step.NUMBER.NAME=VALUE` for one job. Raises UsageError where no job has the
+    number, which the first says before it runs."""
+    found: dict[str, str] = {}
+    for name, value in settings.conf.items():
+        step = STEP.match(name)
+        if step is None:
+            continue
+        if not 1 <= int(step[1]) <= job.jobs:
+            raise UsageError(f"--conf {name}: the run has {job.jobs} of Hadoop's jobs, one for each reduce")
+        if int(step[1]) == job.number + 1:
+            found[name[step.end() :]] = value
+    return found
 
 
 def _settings(job: StreamingJob, plan: Plan) -> dict[str, str]:
@@ -134,8 +154,6 @@ def _settings(job: StreamingJob, plan: Plan) -> dict[str, str]:
     part = f" ({job.number + 1} of {job.jobs})" if job.jobs > 1 else ""
     found = {
         "mapreduce.job.name": f"{plan.name}{part}",
-        "mapreduce.job.counters.max": str(COUNTERS),
-        "mapreduce.job.counters.counter.name.max": str(NAME),
     }
     if settings.workers is not None:
         for name in ("job.running.map.limit", "job.running.reduce.limit"):
@@ -146,9 +164,9 @@ def _settings(job: StreamingJob, plan: Plan) -> dict[str, str]:
         found["mapreduce.job.maps"] = str(max(1, -(-plan.bytes // settings.split_size)))
         found["mapreduce.input.fileinputformat.split.minsize"] = str(settings.split_size)
         found["fs.local.block.size"] = str(settings.split_size)  # the local runner goes by this alone
-    if job.final and settings.compression:
+    if job.final and settings.compression and not written_aside(plan):
         found["mapreduce.output.fileoutputformat.compress"] = "true"
-        found["mapreduce.output.fileoutputformat.compress.codec"] = CODECS[settings.compression]
+        found["mapreduce.output.fileoutputformat.compress.codec"] = GZIP
     elif job.final:
         found["mapreduce.output.fileoutputformat.compress"] = "false"
     return found

@@ -5,7 +5,8 @@
     sorting  = keys.encode(key), or keys.composite(key, order)
     value    = pickle of a list of values
 
-A record whose key is only a prefix holds no pair: it is there so that no reducer is without input (see `tasks`).
+A record whose key is only a prefix holds no pair: it is there so that no reducer is without input (see `tasks`). One
+whose key is 00 behind the prefix holds reports of tasks: no encoded key begins so, and they come before all pairs.
 Hadoop sorts by all bytes of the key, as unsigned ones. The prefix is the same for all keys of a partition.
 """
 
@@ -13,12 +14,14 @@ import pickle
 from collections.abc import Iterator
 from typing import IO, Any, Final
 
+from mrjerb.engines.reporting import Report
 from mrjerb.errors import EngineError, UsageError
 from mrjerb.groups import Chunk
 from mrjerb.keys import key_part
 from mrjerb.running import stuck
 
 PREFIX: Final = 3
+REPORTS: Final = b"\0"
 MOST: Final = 961 * 128
 """Partitions that prefixes of bytes below 128 can tell apart."""
 TOGETHER: Final = 1024
@@ -42,8 +45,9 @@ def record(key: bytes, value: bytes) -> bytes:
     return b"%b%b%b%b" % (len(key).to_bytes(4), key, len(value).to_bytes(4), value)
 
 
-def chunks(file: IO[bytes], *, ordered: bool, prefixed: int) -> Iterator[Chunk]:
-    """Sorted records as chunks of encoded keys with values; of those that follow one another, many at once.
+def chunks(file: IO[bytes], reports: list[Report], *, ordered: bool, prefixed: int) -> Iterator[Chunk]:
+    """Sorted records as chunks of encoded keys with values; of those that follow one another, many at once. The reports
+    among them are added to `reports`.
 
     ordered: keys are composites; their values stay in the order that they come in. Raises EngineError for records that
     are broken off.
@@ -51,6 +55,9 @@ def chunks(file: IO[bytes], *, ordered: bool, prefixed: int) -> Iterator[Chunk]:
     held, values, size = b"", [], 0
     for found, value in _records(file):
         if len(found) <= prefixed:
+            continue
+        if found[prefixed:] == REPORTS:
+            reports += pickle.loads(value)  # noqa: S301 - what our own tasks wrote
             continue
         key = key_part(found[prefixed:]) if ordered else found[prefixed:]
         if values and (key != held or len(values) >= TOGETHER or size >= TOGETHER_BYTES):

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from mrjerb import signals
 from mrjerb.engines import Listener
-from mrjerb.engines.local.memory import share
 from mrjerb.engines.local.pool import Pool, processors
 from mrjerb.engines.local.processes import Janitor
 from mrjerb.engines.local.runs import Segment
 from mrjerb.engines.local.tasks import Task
 from mrjerb.errors import EngineError, UnsupportedError, UsageError
+from mrjerb.memory import share
 from mrjerb.plan import MEMORY, Outcome, Plan, Settings
 from mrjerb.streams import open_standard_streams
 

@@ -2,20 +2,25 @@
 
 A worker is killed by the kernel when its launcher dies. The janitor is a small process, forked first, that reads from a
 pipe which only the launcher holds open: it hears which workers there are, and at the pipe's end it kills their process
-groups, with whatever they had started, and removes the run's temporary folders. So a launcher that was killed with -9
-leaves no process and no file.
+groups, with whatever they had started, runs the commands that it was given for this, such as one that ends a job on a
+cluster, and removes the run's temporary folders. So a launcher that was killed with -9 leaves no process and no file.
 """
 
 import contextlib
 import ctypes
+import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Sequence
 from typing import Final
 
 PR_SET_PDEATHSIG: Final = 1
+WILL: Final = b"will "
+COMMAND_SECONDS: Final = 120.0
+"""Seconds that a command may take which the launcher has left."""
 PATIENCE: Final = 10.0
 """Seconds that the janitor waits for killed workers to be gone before it removes their files."""
 
@@ -59,6 +64,10 @@ class Janitor:
         """It was killed with its group, and its number may soon be another's."""
         self._say(b"-%d\n" % pid)
 
+    def will(self, name: str, command: Sequence[str] | None) -> None:
+        """A command to be run where the launcher dies; None, or another of that name, takes it back."""
+        self._say(WILL + json.dumps([name, command]).encode() + b"\n")
+
     def forked(self) -> None:
         """In a forked child: let go of the pipe, whose end must mean that the launcher is gone."""
         os.close(self._pipe)
@@ -84,8 +93,10 @@ def _watch(reading: int, folders: list[str]) -> None:
         said = b""
         while part := os.read(reading, 4096):
             said += part
-        if b"done" not in said:
-            _clean(_living([int(word) for word in said.split()]), folders)
+        words = said.splitlines()
+        if b"done" not in words:
+            pids = [int(word) for word in words if not word.startswith(WILL)]
+            _clean(_living(pids), _last_will(words), folders)
     finally:
         os._exit(0)
 
@@ -101,12 +112,22 @@ def _living(said: Sequence[int]) -> list[int]:
     return list(living)
 
 
-def _clean(workers: list[int], folders: list[str]) -> None:
+def _last_will(words: Sequence[bytes]) -> list[list[str]]:
+    """The commands that were left, and not taken back."""
+    found = dict(json.loads(word.removeprefix(WILL)) for word in words if word.startswith(WILL))
+    return [command for command in found.values() if command]
+
+
+def _clean(workers: list[int], commands: Sequence[Sequence[str]], folders: list[str]) -> None:
     for pid in workers:
         kill_group(pid)
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until and any(_alive(pid) for pid in workers):
         time.sleep(0.02)
+    for command in commands:
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            nowhere = subprocess.DEVNULL
+            subprocess.run(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, timeout=COMMAND_SECONDS, check=False)  # noqa: S603
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):

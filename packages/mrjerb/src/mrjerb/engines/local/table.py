@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from mrjerb.combining import total
-from mrjerb.engines.local.memory import GATHER, Meter, release
 from mrjerb.engines.local.runs import Chunk, RunWriter, Segment
 from mrjerb.groups import by_key, groups
 from mrjerb.job import Pairs, Step
 from mrjerb.keys import composite, decode, encode
+from mrjerb.memory import GATHER, Meter, release
 from mrjerb.running import Skipped, as_blocks, pairs_of
 from mrjerb.shuffle import Partition
 from mrjerb.stages import Function

@@ -17,7 +17,6 @@ from typing import Any, Final
 
 import msgspec
 
-from mrjerb.engines.local.memory import MEGABYTE
 from mrjerb.engines.local.merging import sorted_chunks
 from mrjerb.engines.local.processes import lead_group
 from mrjerb.engines.local.table import Spill, Table, table_of
@@ -28,6 +27,7 @@ from mrjerb.inputs import Block
 from mrjerb.inputs.reading import read
 from mrjerb.job import context_of
 from mrjerb.keys import decode
+from mrjerb.memory import MEGABYTE
 from mrjerb.outputs.parts import PartWriter, open_part
 from mrjerb.plan import Group, PartFile, Plan, TaskReport
 from mrjerb.running import Skipped, all_or_nothing, as_blocks, each, failure, set_path

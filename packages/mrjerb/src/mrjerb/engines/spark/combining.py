@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from mrjerb.job import Step
-from mrjerb.keys import decode, encode
-from mrjerb.running import Skipped, as_blocks, pairs_of
-from mrjerb.stages import Function
+from mrjerb.keys import decode
+from mrjerb.running import Skipped, as_blocks, keyed, pairs_of
 
 PAIRS: Final = 200_000  # that are gathered at most
 LOOK: Final = 1000  # pairs between two looks at the memory
@@ -18,16 +17,6 @@ def used_memory() -> int:
     from pyspark.shuffle import get_used_memory
 
     return get_used_memory()
-
-
-def keyed(function: Function) -> Function:
-    """The function with its keys encoded: a key that can't be one fails at its record."""
-
-    def encoded(item: Any) -> Iterator[tuple[bytes, Any]]:
-        for key, value in function(item) or ():
-            yield encode(key), value
-
-    return encoded
 
 
 class Combining:

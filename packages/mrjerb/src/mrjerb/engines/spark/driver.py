@@ -18,9 +18,10 @@ from typing import Any, Final
 import msgspec
 
 from mrjerb.engines import Listener
+from mrjerb.engines.reporting import Report, gather
 from mrjerb.engines.spark.configuration import megabytes
-from mrjerb.engines.spark.exchange import Report, partition
-from mrjerb.engines.spark.failures import beyond, of_spark, of_task
+from mrjerb.engines.spark.exchange import partition
+from mrjerb.engines.spark.failures import of_spark, of_task
 from mrjerb.engines.spark.session import Background, Session, session
 from mrjerb.engines.spark.shipping import Shipped, bundle, package
 from mrjerb.engines.spark.tasks import Mapping, Reducing, Work
@@ -162,19 +163,7 @@ class _Run:
 
     def _gather(self, reports: Sequence[Report]) -> None:
         """All reports as one. Raises RecordError where tasks together skipped more than may be."""
-        outcome = self.outcome
-        for report in sorted(reports, key=lambda report: report.task.stage):
-            for name, amount in report.counters.items():
-                outcome.counters[name] = outcome.counters.get(name, 0) + amount
-            outcome.bad += report.bad
-            outcome.groups += report.groups
-            outcome.tasks.append(report.task)
-            outcome.spilled += report.spilled
-            outcome.retried += report.failed
-            if report.part is not None:
-                outcome.parts.append(report.part)
-        beyond(outcome.bad, self.plan.settings.skip_bad)
-        outcome.parts.sort(key=lambda part: part.of)
+        gather(self.outcome, reports, self.plan.settings.skip_bad)
 
     def _tidy(self, names: set[str]) -> None:
         """Remove what attempts left that were repeated, or ran beside the one that counts."""

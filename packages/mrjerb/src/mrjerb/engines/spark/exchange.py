@@ -8,8 +8,7 @@
 No encoded key begins with 00, so that reports come before all pairs of their partition. Task and number are last: the
 values of a key, where nothing else sorts them, come in the order of the inputs, whichever task was fetched first.
 
-Reports of a stage's tasks go with its output to the first partition, and from there on with that one's own report. Of a
-map task that was repeated, Spark lets a reader see one attempt's output, whole: so each task is counted once.
+Reports (see `engines.reporting`) go to the first partition.
 """
 
 import pickle
@@ -17,12 +16,10 @@ from collections.abc import Iterable, Iterator
 from struct import Struct
 from typing import Any, Final
 
-import msgspec
-
+from mrjerb.engines.reporting import Report
 from mrjerb.groups import Chunk
 from mrjerb.job import Step
-from mrjerb.keys import composite, decode, encode
-from mrjerb.plan import BadRecord, Group, PartFile, TaskReport
+from mrjerb.keys import composite, encode
 from mrjerb.running import stuck
 from mrjerb.shuffle import partition_for
 from mrjerb.stages import Function
@@ -35,19 +32,6 @@ REPORTS: Final = b"\0"
 RUN: Final = 500  # values of a key that are handed on together
 
 place_of = HEAD.unpack_from
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What one task did, as the driver hears of it when the run is over."""
-
-    task: TaskReport
-    counters: dict[str, int]
-    bad: list[BadRecord]
-    groups: list[Group]
-    spilled: int = 0
-    failed: int = 0
-    """How many attempts at the task failed before this one."""
-    part: PartFile | None = None
 
 
 def partition(sorting: bytes) -> int:
@@ -127,29 +111,3 @@ class Received:
                 last, values = key, []
             values.append(loads(data))
         yield last, values
-
-
-class Largest:
-    """The groups of a partition with the most values."""
-
-    LIMIT: Final = 10
-
-    def __init__(self, stage: int, partition: int) -> None:
-        self._stage, self._partition = stage, partition
-        self._found: list[tuple[int, bytes]] = []
-        self._least = 1
-        self.number = 0
-
-    def told(self, key: bytes, number: int) -> None:
-        """A group is over, and had so many values."""
-        self.number += 1
-        if number > self._least:
-            self._found.append((number, key))
-            if len(self._found) > self.LIMIT:
-                self._found.remove(min(self._found))
-                self._least = min(self._found)[0]
-
-    def groups(self) -> list[Group]:
-        """What is told of them, the largest first."""
-        found = sorted(self._found, reverse=True)
-        return [Group(self._stage, repr(decode(key))[:200], number, self._partition) for number, key in found]

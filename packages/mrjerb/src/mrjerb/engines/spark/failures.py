@@ -5,12 +5,11 @@ line = "mrjerb-error " JSON {"kind": class, "text": its text} | {"kind": "Record
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 from mrjerb import errors
 from mrjerb.errors import EngineError, InputError, MrjerbError, RecordError
-from mrjerb.plan import BadRecord
 
 MARK: Final = "mrjerb-error "
 TOLD: Final = re.compile(re.escape(MARK) + r"(\{.*?\}) end-of-error")
@@ -50,13 +49,6 @@ def told(error: MrjerbError) -> Told:
     else:
         said = {"kind": type(error).__name__, "text": str(error)}
     return Told(f"{MARK}{_ascii(said)} end-of-error")
-
-
-def beyond(bad: Sequence[BadRecord], allowed: int) -> None:
-    """Raises RecordError for the first bad record that is more than may be skipped."""
-    if len(bad) > allowed:
-        one = bad[allowed]
-        raise RecordError(one.where, one.error, f"  {one.raw:.200}" if one.raw else "")
 
 
 def of_task(error: BaseException, at_home: Callable[[str], str], *, here: bool) -> MrjerbError | None:

@@ -1,37 +1,32 @@
 """A job's code and side files travel to the executors, and become a job there.
 
     mrjerb-HASH.zip     this package itself, which executors import from the file
-    mrjerb-RUN.zip      unpacked by Spark wherever it runs:
-        code/           the job's file, and the modules beside it that it imports
-        files/          side files, by their names
+    mrjerb-RUN.zip      code and side files (see `engines.shipping`), unpacked by Spark wherever it runs
 
 A job that has no file, such as a class typed into a notebook, travels by cloudpickle; the classes that were defined
 beside it become known to pickle there, so that its values may be of them.
 """
 
-import ast
 import datetime
 import hashlib
-import re
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
+from mrjerb.engines.shipping import at_home, code_of, import_from, name_of_file, own_files, pack, place_of, side_files
 from mrjerb.engines.spark.pickling import dumps
 from mrjerb.errors import UsageError
 from mrjerb.job import Job, context_of, record_type
 from mrjerb.plan import Plan, Source
 from mrjerb.stages import Stage, stages_of
 
-OWN: Final = Path(__file__).parents[2]
 SCRIPT: Final = "__main__"
 KEPT: Final = (bytes, bytearray, datetime.datetime, datetime.date, datetime.time, datetime.timedelta, Decimal, UUID)
 
@@ -52,8 +47,7 @@ class Shipped:
 
     def at_home(self, text: str) -> str:
         """A text, such as a traceback, with the paths of unpacked code as those on the driver's machine."""
-        unpacked = re.compile(r"[^\s\"]*/" + re.escape(self.bundle) + r"/code/([^\"\n:]+)")
-        return unpacked.sub(lambda found: self.origins.get(found[1], found[0]), text)
+        return at_home(text, self.bundle, self.origins)
 
 
 # On the driver
@@ -61,27 +55,23 @@ class Shipped:
 
 def package(folder: Path) -> Path:
     """This package as a file that Python imports from; named for what is in it."""
-    files = sorted(path for path in OWN.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    files = own_files()
     found = hashlib.blake2b(digest_size=8)
-    for path in files:
-        found.update(str(path.relative_to(OWN)).encode() + b"\0" + path.read_bytes())
+    for place, path in files.items():
+        found.update(place.encode() + b"\0" + path.read_bytes())
     target = folder / f"mrjerb-{found.hexdigest()}.zip"
     with zipfile.ZipFile(target, "w") as archive:
-        for path in files:
-            archive.write(path, Path("mrjerb") / path.relative_to(OWN))
+        pack(archive, files)
     return target
 
 
 def bundle(plan: Plan, folder: Path) -> tuple[Path, Shipped]:
     """The bundle of a run, in a folder, and what executors are told. Raises UsageError for a job that can't travel."""
-    code = _code(plan)
-    places, files = _side_files(plan)
+    code = code_of(plan.source)
+    places, contents = side_files(plan.files)
     target = folder / f"mrjerb-{plan.run}.zip"
     with zipfile.ZipFile(target, "w", strict_timestamps=False) as archive:
-        for name, path in code.items():
-            archive.write(path, f"code/{name}")
-        for name, path in files.items():
-            archive.write(path, name)
+        pack(archive, {f"code/{place}": path for place, path in code.items()} | contents)
         archive.writestr("code/.mrjerb", "")  # Spark unpacks no archive without a file
     shipped = Shipped(
         run=plan.run,
@@ -96,103 +86,11 @@ def bundle(plan: Plan, folder: Path) -> tuple[Path, Shipped]:
     return target, shipped
 
 
-def _side_files(plan: Plan) -> tuple[dict[str, str], dict[str, Path]]:
-    """Side files and folders: where each is within the bundle, by the names that the job asks for; and what is to be
-    put there."""
-    places: dict[str, str] = {}
-    contents: dict[str, Path] = {}
-    for name, given in plan.files.items():
-        path = Path(given)
-        places[name] = f"files/{path.name}"
-        inner = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
-        contents |= {f"files/{one.relative_to(path.parent)}": one for one in inner}
-    return places, contents
-
-
-def name_of_file(given: str) -> str:
-    """What a side file or archive is called: what is behind a `#`, else the last part of its path."""
-    path, _, name = given.partition("#")
-    return name or Path(path).name
-
-
 def _travelling(source: Source) -> Source:
     """A source as it is within the bundle. Its options are without classes of the job's, which are not known there
     when this arrives."""
     options = {name: msgspec.to_builtins(value, builtin_types=KEPT) for name, value in source.options.items()}
-    return msgspec.structs.replace(source, path=_place(source), options=options)
-
-
-def _place(source: Source) -> str:
-    """Where in the bundle's code a job's file lies: as deep as its package is."""
-    path = Path(source.path)
-    return path.relative_to(_root(source)).as_posix()
-
-
-def _root(source: Source) -> Path:
-    """The folder that a job's module is imported from."""
-    path = Path(source.path)
-    depth = source.module.count(".") + (path.name == "__init__.py") if "." in source.module else 0
-    return path.parents[depth]
-
-
-def _code(plan: Plan) -> dict[str, Path]:
-    """The files of code that travel: the job's, and what it imports from its own folder or the current one."""
-    roots = [Path.cwd()] if plan.source is None else [_root(plan.source), Path.cwd()]
-    code = {} if plan.source is None else {_place(plan.source): Path(plan.source.path)}
-    waiting = [name for name in sys.modules if "." not in name]
-    for path in code.values():
-        waiting += _imports(path)
-    if plan.source is not None and "." in plan.source.module:
-        waiting.append(plan.source.module.split(".")[0])
-    seen = {"mrjerb", *sys.stdlib_module_names}
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        for place, path in _beside(name, roots):
-            if place not in code:
-                code[place] = path
-                waiting += _imports(path)
-    return code
-
-
-def _beside(name: str, roots: Iterable[Path]) -> Iterator[tuple[str, Path]]:
-    """The files of a module or package that is in one of the folders, if it is the one that is imported here."""
-    there = sys.modules.get(name)
-    for root in roots:
-        module, folder = root / f"{name}.py", root / name
-        if module.is_file() and _is_from(there, module):
-            yield module.name, module
-            return
-        if (folder / "__init__.py").is_file() and _is_from(there, folder / "__init__.py"):
-            for path in folder.rglob("*"):
-                if path.is_file() and "__pycache__" not in path.parts:
-                    yield path.relative_to(root).as_posix(), path
-            return
-
-
-def _is_from(module: ModuleType | None, path: Path) -> bool:
-    """Whether a module is of this file; one that nobody has imported yet would be."""
-    if module is None:
-        return True
-    own = getattr(module, "__file__", None)
-    return own is not None and Path(own).resolve() == path.resolve()
-
-
-def _imports(path: Path) -> Iterator[str]:
-    """The top-level names that a file of Python imports anywhere in it."""
-    if path.suffix != ".py":
-        return
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (one.name.split(".")[0] for one in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.split(".")[0]
+    return msgspec.structs.replace(source, path=place_of(source), options=options)
 
 
 def _pickled(plan: Plan) -> bytes:
@@ -236,7 +134,7 @@ class _Loaded:
         self._forget((*self._modules, *shipped.modules))
         self._modules = shipped.modules
         self._folders = [str(root / "code"), str(root / "files"), *map(SparkFiles.get, shipped.archives.values())]
-        _import_from(self._folders)
+        import_from(self._folders)
         if shipped.source is None:
             self.job, self.record = _unpickled(shipped.pickled)
             self.stages = stages_of(self.job)
@@ -277,10 +175,3 @@ def _unpickled(pickled: bytes) -> tuple[Job, Any]:
     for name, kind in classes.items():
         setattr(sys.modules[SCRIPT], name, kind)
     return job, record
-
-
-def _import_from(folders: Iterable[str]) -> None:
-    """Let modules be imported from folders: before those that are installed, behind the standard library's own."""
-    installed = (at for at, path in enumerate(sys.path) if path.endswith(("site-packages", "dist-packages")))
-    at = next(installed, len(sys.path))
-    sys.path[at:at] = folders

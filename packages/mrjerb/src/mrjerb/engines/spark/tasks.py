@@ -10,18 +10,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from mrjerb.engines.spark.combining import Combining, keyed
-from mrjerb.engines.spark.exchange import Element, Largest, Received, Report, Sender
-from mrjerb.engines.spark.failures import beyond, told
+from mrjerb.engines.reporting import Largest, Report
+from mrjerb.engines.spark.combining import Combining
+from mrjerb.engines.spark.exchange import Element, Received, Sender
+from mrjerb.engines.spark.failures import told
 from mrjerb.engines.spark.shipping import Shipped, load
 from mrjerb.errors import JobError, MrjerbError
 from mrjerb.groups import by_key, groups
 from mrjerb.inputs import Block
 from mrjerb.inputs.reading import name_of, read
-from mrjerb.job import Pair, Pairs, Step, context_of
+from mrjerb.job import Pair, Step, context_of
 from mrjerb.outputs.parts import PartWriter, open_part
 from mrjerb.plan import PartFile, Split, TaskReport
-from mrjerb.running import Skipped, as_blocks, failure, pairs_of, set_path
+from mrjerb.running import Skipped, as_blocks, aside, beyond, failure, keyed, pairs_of, set_path, stage_pairs
 from mrjerb.stages import Function
 
 PairStream = Generator[tuple[Any, Any], None, None]
@@ -146,15 +147,8 @@ class _Task:
             yield element
 
     def passed(self, wrapped: Callable[[Function], Function], blocks: Iterable[Block]) -> PairStream:
-        """The stage's pairs as `wrapped` makes them: those before the first item, of each item, after the last."""
-        yield from pairs_of(self.around("begin"), wrapped(_itself), Skipped(0))
-        yield from pairs_of(blocks, wrapped(self.stage.function), self.skipped)
-        yield from pairs_of(self.around("end"), wrapped(_itself), Skipped(0))
-
-    def around(self, when: str) -> Iterator[Block]:
-        """What a stage yields before its first item or after its last, as a block of one item."""
-        pairs = self.stage.begin() if when == "begin" else self.stage.end()
-        yield _one(pairs, f"{self.stage.name}, {'before its first' if when == 'begin' else 'after its last'} item")
+        """The stage's pairs as `wrapped` makes them."""
+        return stage_pairs(self.stage, wrapped, blocks, self.skipped)
 
     def sent(self, sender: Sender, blocks: Iterable[Block]) -> Iterator[Element]:
         """The stage's pairs as elements, combined if the step does so."""
@@ -171,7 +165,7 @@ class _Task:
                 found = as_blocks(combining.groups(self.passed(keyed, blocks)), "combine")
                 yield from pairs_of(found, sender.function(combining.function), self.skipped)
             if block is not None:
-                yield from pairs_of([_one(block(), f"combine, {when}")], sender.function(_itself), Skipped(0))
+                yield from aside(block(), f"combine, {when}", sender.function)
 
     def write(self, blocks: Iterable[Block]) -> None:
         """The stage's pairs into a part of the output, under a name that only this attempt has."""
@@ -200,15 +194,6 @@ class _Task:
             failed=_attempt()[1],
             part=self.part,
         )
-
-
-def _itself(pairs: Any) -> Pairs:
-    return pairs
-
-
-def _one(item: Any, name: str) -> Block:
-    """A block of one item, which is no record."""
-    return Block([item], lambda _: name, lambda _: "", 0)
 
 
 def _write(part: PartWriter, pairs: PairStream) -> None:
