@@ -110,4 +110,38 @@ def kinds(names: SimpleNamespace) -> dict:  # noqa: C901 - a job is one thing
                 names.MRStep(mapper=self.last),
             ]
 
-    return {kind.__name__: kind for kind in (Pairs, Sorted, Combined, Tuples, Only, Reduced, Steps)}
+    class Configured(Pairs):
+        """What each part of each step sees of properties, where some steps have their own."""
+
+        JOBCONF = {"my.own": "job", "my.other": "job"}
+
+        def seen(self, part):
+            return part, [names.jobconf_from_env(name) for name in ("my.own", "my.other", "mapreduce.job.queuename")]
+
+        def first(self, _, pair):
+            yield 0, self.seen("mapper 1")
+
+        def told(self, key, values):
+            yield from ((number, value) for number, value in enumerate(values))
+            yield 100, self.seen("reducer")
+
+        def later(self, key, value):
+            yield key, value
+            yield 101, self.seen("mapper 2")
+
+        def steps(self):
+            own = {"my.own": 2, "mapred.job.queue.name": "second"}
+            return [
+                names.MRStep(mapper=self.first, reducer=self.told),
+                names.MRStep(mapper=self.later, reducer=self.told, jobconf=own),
+                names.MRStep(mapper=self.later, jobconf={"my.own": 3}),
+            ]
+
+    class Alone(Configured):
+        """The same of one step."""
+
+        def steps(self):
+            return [names.MRStep(mapper=self.first, reducer=self.told, jobconf={"my.own": "step"})]
+
+    every = (Pairs, Sorted, Combined, Tuples, Only, Reduced, Steps, Configured, Alone)
+    return {kind.__name__: kind for kind in every}

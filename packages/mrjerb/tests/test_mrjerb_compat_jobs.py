@@ -308,7 +308,7 @@ class Shelled(MRJob):
         (OldStyle, "OldStyle.configure_options is not supported: write configure_args"),
         (Sparking, "step 1: SparkStep is not supported"),
         (Stepping, "step 2: SparkStep is not supported"),
-        (Configured, r"step 2: MRStep\(jobconf=…\) is not supported"),
+        (Configured, r"step 2: MRStep\(jobconf={'mapreduce.job.reduces': 1}\) is not supported"),
         (Shelled, "needs a shell for '>'"),
         (MRJob, "has no steps"),
     ],

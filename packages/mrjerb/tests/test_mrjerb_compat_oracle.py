@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
+import mrjob.compat
 import mrjob.job
 import mrjob.protocol
 import mrjob.step
@@ -27,7 +28,7 @@ def names_of(*modules) -> SimpleNamespace:
 
 
 OURS = names_of(compat)
-THEIRS = names_of(mrjob.job, mrjob.protocol, mrjob.step)
+THEIRS = names_of(mrjob.compat, mrjob.job, mrjob.protocol, mrjob.step)
 
 numbers = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
 scalars = (
@@ -76,7 +77,7 @@ def output(job) -> bytes:
             return b"".join(part.read_bytes() for part in parts), runner.counters()
 
 
-def both(name, pairs, protocol):
+def both(name, pairs, protocol, *words):
     """The output and the counters of a job of mrjob's, and of the same job on compat's base."""
     lines = [b"\t".join(json.dumps(one).encode() for one in pair) for pair in pairs]
     if name != "Reduced":
@@ -87,7 +88,7 @@ def both(name, pairs, protocol):
         for names in (THEIRS, OURS):
             kind = kinds(names)[name]
             kind.INTERNAL_PROTOCOL = getattr(names, protocol)
-            found.append(output(kind(["--no-conf", "-q", "--num-cores", "1", path])))
+            found.append(output(kind(["--no-conf", "-q", "--num-cores", "1", *words, path])))
     return found
 
 
@@ -101,6 +102,15 @@ def test_a_job_gives_what_mrjob_gives(name, pairs, protocol):
     (expected, counted), (found, counters) = both(name, pairs, protocol)
     assert found == expected
     assert counters == counted
+
+
+@pytest.mark.parametrize("name", ["Configured", "Alone"])
+@pytest.mark.parametrize("words", [[], ["-D", "my.own=said", "-D", "my.other=said"]], ids=["", "-D"])
+def test_each_step_sees_its_own_properties(name, words):
+    """Those of `MRStep(jobconf=…)` go over the command line's, and these over the job's; none of another step is seen,
+    though the reducer of one and the mapper of the next take turns in one process."""
+    (expected, _), (found, _) = both(name, [(1, 2), (3, 4)], "JSONProtocol", *words)
+    assert found == expected
 
 
 @settings(max_examples=8)

@@ -29,6 +29,15 @@ def test_a_run_says_what_it_wrote(folder):
     assert done.stderr == ""
 
 
+def test_a_job_that_yields_nothing(folder):
+    """Whoever forgets to yield is told so; an empty input is no such thing, nor is an output with pairs."""
+    (folder / "forgot.py").write_text("def map(line):\n    line.upper()\n")
+    (folder / "empty.txt").write_text("")
+    assert "no pair was written" in mrjerb("run", "forgot.py", "one.txt", "-o", "out").stdout
+    for name in ("one.txt", "empty.txt"):
+        assert "no pair was written" not in mrjerb("run", "count.py", name, "-o", "other", "--overwrite").stdout
+
+
 def test_an_output_on_stdout_is_alone_there(folder):
     """`-o -` can be read by a program: what is said of the run stands on stderr, and --json does not fit beside it."""
     done = mrjerb("run", "count.py", "one.txt", "-o", "-", cwd=folder)

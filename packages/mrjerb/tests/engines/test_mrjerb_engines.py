@@ -2,17 +2,20 @@
 
 What is compared: how many parts there are, which pairs are in each, the order of its keys and of the values that have
 one, and the counters. Each engine runs as many jobs as its speed allows in the default tests, and ten times as many in
-the slow ones.
+the slow ones, or as many as three minutes allow.
 """
 
+import math
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from algebra_job import Algebra, packed
 from engine_runs import INLINE, run
-from hypothesis import example, given, settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from oracle import expected
 from programs import File, runs
 
@@ -20,6 +23,7 @@ from mrjerb.engines.local import merging, table
 from mrjerb.engines.local import runs as sorted_runs
 
 STEP = {"map": "spread", "fan": 6, "reduce": "sum", "combine": True, "order": None, "place": None}
+SECONDS = 180.0  # of a search, after which no job is drawn any more
 EMPTY = ({"input": "text", "keys": ["a"], "steps": [STEP]}, [File("in.txt", b"", [])], 3)
 
 
@@ -44,17 +48,27 @@ def agrees(drawn, engine, pieces=None, **asked):
 
 def both(examples):
     """How often hypothesis draws: a few times by default, ten times as often among the slow tests."""
-    slow = pytest.param(examples * 10, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])
+    slow = pytest.param(examples * 10, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])
     return pytest.mark.parametrize("examples", [examples, slow])
 
 
 def search(examples, engine, **asked):
-    @settings(max_examples=examples)
-    @given(runs())
-    @example(EMPTY)
-    def searched(drawn):
-        agrees(drawn, engine, **asked)
+    """Run jobs at random. Once one has failed, hypothesis may take what time it needs to make that small."""
+    until = time.monotonic() + SECONDS
 
+    @settings(max_examples=examples)
+    @given(st.data())
+    def searched(data):
+        nonlocal until
+        if time.monotonic() > until:
+            return  # before anything is drawn, which takes time, too
+        try:
+            agrees(data.draw(runs()), engine, **asked)
+        except BaseException:
+            until = math.inf
+            raise
+
+    agrees(EMPTY, engine, **asked)
     searched()
 
 

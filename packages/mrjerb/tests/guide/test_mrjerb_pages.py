@@ -1,11 +1,14 @@
 """mrjerb's pages are true: they do what they show, in their order; what they quote and link to is there."""
 
 import re
+import shutil
 import textwrap
 
 import pytest
+from mrjob_runs import published
 from page_reader import EXAMPLES, ROOT, blocks, file_of, follow, run
 
+MRJOB = ROOT / "docs" / "mrjerb-mrjob.md"
 GUIDE = ROOT / "docs" / "mrjerb.md"
 GALLERY = ROOT / "docs" / "mrjerb-gallery.md"
 README = ROOT / "packages" / "mrjerb" / "README.md"
@@ -18,6 +21,15 @@ def test_a_page_is_true(tmp_path, page, least):
     folder = tmp_path / "reader"
     folder.mkdir()
     assert follow(page, folder) >= least
+
+
+def test_the_page_on_mrjob_is_true(tmp_path):
+    """Its commands, in a folder with the jobs that mrjob publishes, as they are."""
+    folder = tmp_path / "reader"
+    folder.mkdir()
+    for job in published().glob("mr_*.py"):
+        shutil.copy(job, folder)
+    assert follow(MRJOB, folder) >= 9
 
 
 def test_the_readme_is_true(tmp_path):
@@ -40,7 +52,7 @@ def test_the_gallery_quotes_its_programs():
     assert [name for name in programs if f"examples/mrjerb/{name}" not in page] == []
 
 
-@pytest.mark.parametrize("page", [GUIDE, GALLERY, README], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [GUIDE, GALLERY, MRJOB, README], ids=lambda page: page.stem)
 def test_links_lead_somewhere(page):
     """Each link to a file finds it, and each to a heading finds that."""
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):

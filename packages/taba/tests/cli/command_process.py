@@ -75,10 +75,11 @@ class Serving:
         return self.process.returncode, told
 
 
-def start(home: Path, command: str, *arguments: object, **variables: str) -> Serving:
-    """Start `taba up` or `taba agent` on a free port, and wait until it listens."""
+def start(home: Path, command: str, *arguments: object, before: str = "", **variables: str) -> Serving:
+    """Start `taba up` or `taba agent` on a free port, and wait until it listens; `before` is Python that runs first."""
+    python, switch, code = COMMAND
     process = subprocess.Popen(
-        [*COMMAND, command, "--port", "0", "--json", *map(str, arguments)],
+        [python, switch, f"{before}\n{code}", command, "--port", "0", "--json", *map(str, arguments)],
         env=environment(home) | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -22,7 +22,7 @@ from engines import EngineServer, shared
 from live_reader import LiveReader
 from server_process import is_read
 
-from taba.server.workers import LONGEST_PAUSE, pause
+from taba.again import LONGEST_PAUSE, pause
 
 
 @contextlib.contextmanager

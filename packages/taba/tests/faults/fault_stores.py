@@ -15,7 +15,6 @@ import contextlib
 import os
 import random
 import signal
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -25,7 +24,18 @@ from pathlib import Path
 from typing import Any
 
 import valkey
-from engines import EngineCluster, EngineServer, await_that, cli, free_port, identity, migrate, program, slots_of
+from engines import (
+    EngineCluster,
+    EngineServer,
+    await_that,
+    cli,
+    free_port,
+    identity,
+    migrate,
+    named_by,
+    sentinel,
+    slots_of,
+)
 
 WHOLE_SECONDS = 60.0
 """How long a Cluster may take until all is well again."""
@@ -245,26 +255,6 @@ class Sentinel(Sqlite):
             process.wait(60)
         for server in self.servers:
             server.close()
-
-
-def sentinel(folder: Path, port: int, master: int) -> tuple[subprocess.Popen[bytes], int]:
-    """A Sentinel that looks after the master there."""
-    folder.mkdir()
-    file = folder / "sentinel.conf"
-    file.write_text(
-        f"port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor main 127.0.0.1 {master} 2\n"
-        "sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n"
-    )
-    with (folder / "sentinel.log").open("ab") as log:
-        return subprocess.Popen([program("redis"), str(file), "--sentinel"], stdout=log, stderr=log), port
-
-
-def named_by(sentinel: int) -> int | None:
-    """The port of the master that a Sentinel names; None while it does not answer."""
-    with valkey.Valkey("127.0.0.1", sentinel) as asked, contextlib.suppress(valkey.exceptions.ConnectionError):
-        told = asked.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main")
-        return int(told[1]) if told else None
-    return None
 
 
 STORES: dict[str, Callable[[Path], Sqlite]] = {

@@ -9,6 +9,7 @@ from store_cases import SHARDS, frame_entry, framed, held, ids_of, new_chunk, pa
 from taba.store import StoreError, StoreFullError
 from taba.store.address import parse
 from taba.store.engine import Safety
+from taba.store.protocol import TabsLostError
 from taba.store.redis import RedisStore
 
 
@@ -28,6 +29,18 @@ def test_without_memory_room_can_be_made(engine, kind):
         assert store.accounts() == []
         server.client.config_set("maxmemory", "0")
         ids_of(store.append([part(0, [b"yes"])]))
+
+
+def test_functions_that_cannot_be_loaded_again(engine):
+    """Lost while there is no memory: it is told what keeps them from coming back, and they are back once there is."""
+    server = engine()
+    with contextlib.closing(RedisStore(parse(server.url), SHARDS)) as store:
+        server.client.execute_command("FUNCTION", "FLUSH")
+        server.client.config_set("maxmemory", "100kb")
+        with pytest.raises(StoreFullError, match="maxmemory"):
+            store.append([part(0, [b"x"])])
+        server.client.config_set("maxmemory", "0")
+        ids_of(store.append([part(0, [b"x"])]))
 
 
 def test_too_few_replicas_for_the_engine(engine):
@@ -50,3 +63,17 @@ def test_an_engine_that_cannot_wait_for_disks(engine):
         RedisStore(parse(engine().url), SHARDS, safety=safety)
     with contextlib.closing(RedisStore(parse(engine("other", "valkey").url), SHARDS, safety=safety)) as store:
         ids_of(store.append([part(0, [b"x"])]))
+
+
+def test_a_store_that_was_emptied_and_made_anew_otherwise(engine):
+    """A server that still works with the old number of shards writes nothing to places that nobody would read."""
+    server = engine()
+    with contextlib.closing(RedisStore(parse(server.url), SHARDS)) as store:
+        ids_of(store.append([part(0, [b"x"], tabs=[("a", "counter")])]))
+        server.client.flushall()
+        with contextlib.closing(RedisStore(parse(server.url), 2 * SHARDS)) as other:
+            with pytest.raises(TabsLostError):
+                store.tabs(at_least=1)
+            with pytest.raises(StoreError, match=f"anew with {2 * SHARDS} shards, .* with {SHARDS}: restart it"):
+                store.append([part(0, [b"y"])])
+            assert held(other) == []

@@ -1,6 +1,8 @@
 """A Valkey server of our own: it keeps what was answered, ends with whoever started it, and is nobody else's."""
 
+import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,11 +11,13 @@ from pathlib import Path
 
 import pytest
 import valkey
+from disks import small_disk
 from store_cases import held, ids_of, part
 
 from taba.settings import Settings
 from taba.store import StoreError, open_store
-from taba.store.own import OwnValkey, brought_along
+from taba.store.own import OwnValkey, alongside, brought_along
+from taba.store.places import opened
 
 HOLDER = """
 import sys, time
@@ -82,6 +86,24 @@ def test_it_ends_with_whoever_started_it(tmp_path):
         own.stop()
 
 
+@pytest.mark.parametrize("name", ["short", "d" * 100])
+def test_one_that_runs_is_read_all_the_same(tmp_path, name):
+    """A backup and a check need no stop; what needs the folder for itself is told that it is in use."""
+    folder = tmp_path / name
+    with (
+        brought_along(Settings(data=folder, store="valkey")) as running,
+        contextlib.closing(open_store(running)) as store,
+    ):
+        ids_of(store.append([part(0, [b"1"])]))
+        for place in (str(folder), f"valkey:{folder}"):
+            with opened(place) as house:
+                assert [info.rows for info in house.chunks(0)] == [1]
+            with pytest.raises(StoreError, match="is in use by a server"), opened(place, alone=True):
+                pass
+    with opened(str(folder)) as house:
+        assert [info.rows for info in house.chunks(0)] == [1]
+
+
 def _runs(pid):
     status = Path(f"/proc/{pid}/stat")
     for _ in range(1500):
@@ -96,5 +118,69 @@ def test_what_keeps_it_from_starting_is_told(tmp_path):
     OwnValkey(tmp_path).stop()
     for file in (tmp_path / "valkey" / "appendonlydir").iterdir():
         file.write_bytes(b"nonsense")
-    with pytest.raises(StoreError, match=r"ended with code 1: see .*valkey\.log"):
+    with pytest.raises(StoreError, match=r"ended with code 1 \(.*AOF manifest.*\): see .*valkey\.log"):
         OwnValkey(tmp_path)
+
+
+def test_it_is_started_again_until_it_can(tmp_path, caplog):
+    """After it was killed it is started at once; where it cannot read its data, after pauses that grow, and the log
+    says why; once it can, all is there again."""
+    own = OwnValkey(tmp_path)
+    try:
+        with contextlib.closing(open_store(own.named_in(Settings(data=tmp_path)))) as store:
+            ids_of(store.append([part(0, [b"1"], [("s", 1)], [("a", "counter")])]))
+            assert own.look() is None
+            files = list((tmp_path / "valkey" / "appendonlydir").glob("*.incr.aof"))
+            kept = [file.read_bytes() for file in files]
+            for file in files:
+                file.write_bytes(b"nonsense")
+            own._process.kill()
+            own._process.wait()
+            pauses = []
+            while len(pauses) < 3:
+                # None: it has just been started, and is about to end.
+                if seconds := own.look():
+                    pauses.append(seconds)
+                    time.sleep(seconds)
+                time.sleep(0.02)
+            assert 0.4 < pauses[0] <= 0.5
+            assert 0.9 < pauses[1] <= 1
+            for file, content in zip(files, kept, strict=True):
+                file.write_bytes(content)
+            _look_until(own, lambda: held(store) == [b"1"])
+    finally:
+        own.stop()
+    told = [record.getMessage() for record in caplog.records if "starts again" in record.getMessage()]
+    assert "was ended by SIGKILL; it starts again in 0 s" in told[0]
+    assert re.search(r"ended with code 1 \(.*append only file.*\): see .*; it starts again in 0.5 s", told[1])
+
+
+def test_a_full_disk_is_told_and_it_is_back_with_room(tmp_path, caplog):
+    """It ends where it cannot write; once there is room it goes on, with all that was answered."""
+    with (
+        small_disk(tmp_path / "disk", "8m") as disk,
+        alongside(Settings(data=disk, store="valkey")) as own,
+        contextlib.closing(open_store(own.named_in(Settings(data=disk)))) as store,
+    ):
+        ids_of(store.append([part(0, [b"1"])]))
+        with contextlib.suppress(OSError), (disk / "ballast").open("wb", buffering=0) as ballast:
+            while True:
+                ballast.write(bytes(4096))
+        with pytest.raises(StoreError, match="cannot be reached"):
+            store.append([part(0, [bytes(100_000)])])
+        while own.look() is None and "no room left on its disk" not in caplog.text:
+            time.sleep(0.02)
+        (disk / "ballast").unlink()
+        _look_until(own, lambda: held(store) == [b"1"])
+        ids_of(store.append([part(0, [b"2"])]))
+
+
+def _look_until(own, condition):
+    deadline = time.monotonic() + 60
+    while True:
+        own.look()
+        with contextlib.suppress(StoreError):
+            if condition():
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

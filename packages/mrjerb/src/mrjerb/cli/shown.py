@@ -17,6 +17,8 @@ WIDEST: Final = 60
 def shown_run(run: Run) -> str:
     """What a run that is over comes to: what was written, its counters, keys that outweigh others."""
     lines = [_written(run)]
+    if run.records and not run.pairs and run.parts:
+        lines.append("no pair was written: if that is not as it should be, see whether map and reduce yield")
     if run.bad:
         lines.append(f"tolerated {counted(run.bad, 'bad record')}, kept in {run.bad_file}")
     if run.retried:

@@ -18,7 +18,7 @@ import msgspec
 
 from mrjerb.compat import arguments
 from mrjerb.compat.job import MRJob
-from mrjerb.compat.jobconf import INPUT, Running, all_names, tell, variable_of
+from mrjerb.compat.jobconf import INPUT, Running, all_names, new_name, tell, variable_of
 from mrjerb.errors import JobError
 
 FILE, ARCHIVE, DIRECTORY, PYTHON = "file", "archive", "directory", "zip file"
@@ -151,10 +151,27 @@ def environment_of(job: MRJob, properties: Mapping[str, Any]) -> dict[str, str]:
 
 
 def properties_of(job: MRJob) -> dict[str, Any]:
-    """A job's properties: its own, its only step's, and those of the command line, which have the last word."""
+    """A job's properties: its own, those of the command line, and its only step's, which have the last word."""
     steps = list(job.steps())
     of_step = steps[0].parts.get("jobconf") or {} if len(steps) == 1 else {}
-    return {**job.jobconf(), **of_step, **(job.options.jobconf or {})}
+    return {**job.jobconf(), **(job.options.jobconf or {}), **of_step}
+
+
+def properties_of_steps(job: MRJob) -> list[dict[str, Any]]:
+    """Of each of several steps the properties that it has of its own, by their new names; else nothing."""
+    steps = list(job.steps())
+    if len(steps) == 1:
+        return [{}]
+    return [{new_name(key): value for key, value in (step.parts.get("jobconf") or {}).items()} for step in steps]
+
+
+def environment_of_steps(job: MRJob) -> list[dict[str, str | None]]:
+    """What the environment says to each step, of all properties that any step has of its own."""
+    own = properties_of_steps(job)
+    common = {new_name(key): value for key, value in properties_of(job).items()}
+    names = sorted({name for one in own for name in one})
+    every = [{**common, **one} for one in own]
+    return [{name: text(one[name]) if name in one else None for name in names} for one in every]
 
 
 def text(value: Any) -> str:

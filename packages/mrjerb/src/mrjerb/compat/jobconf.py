@@ -84,9 +84,14 @@ OF_TASKS: Final = frozenset(
 """What Hadoop says to each task, and other engines have not."""
 
 
+def new_name(variable: str) -> str:
+    """A property's name as Hadoop has it today."""
+    return RENAMED.get(variable, variable)
+
+
 def all_names(variable: str) -> list[str]:
     """A property's names: itself, and those that mean the same."""
-    new = RENAMED.get(variable, variable)
+    new = new_name(variable)
     return sorted({variable, new, *(old for old, found in RENAMED.items() if found == new)})
 
 

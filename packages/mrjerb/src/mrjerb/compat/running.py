@@ -21,7 +21,7 @@ from mrjerb.compat import conf, folder
 from mrjerb.compat.job import MRJob
 from mrjerb.compat.jobconf import jobconf_from_dict
 from mrjerb.compat.said import HEARD, unheard
-from mrjerb.compat.steps import StepFailedException
+from mrjerb.compat.steps import REDUCER, StepFailedException
 from mrjerb.compat.translated import counters_of, job_class, launch_of
 from mrjerb.errors import Interrupted, MrjerbError, RecordError, UnsupportedError, UsageError
 from mrjerb.running import failure, own_trace
@@ -44,7 +44,8 @@ class Runner:
         self.output = job.options.output_dir
         self._folder = Path(tempfile.mkdtemp(prefix="mrjerb-compat-"))
         self._result: Result | None = None
-        for line in unheard(job, self.alias, self.properties):
+        of_steps = {name: value for one in folder.properties_of_steps(job) for name, value in one.items()}
+        for line in unheard(job, self.alias, {**self.properties, **of_steps}):
             self.say(line)
 
     def say(self, line: str) -> None:
@@ -138,6 +139,9 @@ class Runner:
         options = self.job.options
         own = {"mrjerb.hadoop": options.hadoop_bin, "mrjerb.streaming.jar": options.hadoop_streaming_jar}
         said = {key: value for key, value in self.properties.items() if key not in HEARD}
+        for number, properties in enumerate(folder.properties_of_steps(self.job)):
+            at = job_of_step(self.translated.launch.steps, number)
+            said |= {f"mrjerb.step.{at}.{key}": value for key, value in properties.items()}
         return {key: folder.text(value) for key, value in {**said, **own}.items() if value is not None}
 
     def _listener(self) -> Any:
@@ -198,6 +202,12 @@ class Said:
     def say(self, message: str) -> None:
         """Something that a person should know."""
         self.runner.say(message)
+
+
+def job_of_step(steps: list[dict[str, Any]], number: int) -> int:
+    """Which of Hadoop's jobs, from 1, a step's reducer runs in; of one without, the job that its mapper runs in."""
+    reducers = [REDUCER in step for step in steps]
+    return max(1, min(1 + sum(reducers[:number]), sum(reducers)))
 
 
 SUBMIT: Final = {

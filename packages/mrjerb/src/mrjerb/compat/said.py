@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from mrjerb.compat.commands import programs_of, words_of
 from mrjerb.compat.job import MRJob
+from mrjerb.compat.jobconf import jobconf_from_dict
 from mrjerb.compat.steps import COMBINER, KINDS, REDUCER, MRStep, OtherStep
 from mrjerb.errors import JobError, UnsupportedError
 
@@ -28,6 +29,7 @@ OLD: Final = {
 }
 """Names of mrjob before 0.5, which mrjob 0.7 ignores in silence, and what stands for them."""
 
+REDUCERS: Final = "mapreduce.job.reduces"
 OWN: Final = {
     "map_pairs": "write mapper()",
     "combine_pairs": "write combiner()",
@@ -49,17 +51,11 @@ def check(job: MRJob) -> None:
     steps = list(job.steps())
     if not steps:
         raise JobError(f"{kind.__name__} has no steps: write mapper(), reducer() or steps()")
-    conf = next((number for number, step in enumerate(steps) if getattr(step, "parts", {}).get("jobconf")), None)
-    if conf is not None and len(steps) > 1:
-        raise UnsupportedError(
-            f"{kind.__name__}, step {conf + 1}: MRStep(jobconf=…) is not supported in a job of several steps, "
-            "which all run with the same properties: set JOBCONF"
-        )
     for number, step in enumerate(steps):
-        _check_step(kind.__name__, number, step)
+        _check_step(kind.__name__, number, step, several=len(steps) > 1)
 
 
-def _check_step(name: str, number: int, step: Any) -> None:
+def _check_step(name: str, number: int, step: Any, *, several: bool) -> None:
     where = f"{name}, step {number + 1}"
     if isinstance(step, OtherStep):
         advice = "give it to spark-submit" if step.kind.startswith("spark") else "give it to `hadoop jar`"
@@ -68,6 +64,11 @@ def _check_step(name: str, number: int, step: Any) -> None:
         )
     if not isinstance(step, MRStep):
         raise JobError(f"{where} is a {type(step).__name__}, not an MRStep")
+    if several and (reducers := jobconf_from_dict(step.parts.get("jobconf") or {}, REDUCERS)) is not None:
+        raise UnsupportedError(
+            f"{where}: MRStep(jobconf={{'{REDUCERS}': {reducers}}}) is not supported in a job of several steps, "
+            "all of which have as many reducers: set JOBCONF"
+        )
     if step.has(COMBINER) and not step.has(REDUCER):
         raise UnsupportedError(f"{where}: a combiner without a reducer is not supported: make the combiner the reducer")
     if step.parts.get("mapper_raw") and number:

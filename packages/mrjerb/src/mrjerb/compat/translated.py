@@ -17,6 +17,7 @@ import msgspec
 
 from mrjerb.compat import folder
 from mrjerb.compat.job import MRJob
+from mrjerb.compat.jobconf import tell, variable_of
 from mrjerb.compat.pairs import Key, Value, without_keys
 from mrjerb.compat.said import check
 from mrjerb.compat.steps import COMBINER, MAPPER, REDUCER
@@ -36,6 +37,8 @@ class Launch(msgspec.Struct, frozen=True):
     sort_values: bool
     uploads: list[folder.Upload]
     environment: dict[str, str]
+    of_steps: list[dict[str, str | None]] = []
+    """What the environment says to each step, where some have properties of their own."""
 
 
 class Translated(Job):
@@ -58,6 +61,8 @@ class Translated(Job):
         self.moves = bool(self.files)  # pyright: ignore[reportAttributeAccessIssue]
         self.parts: list[Part] = []
         self.place = folder.Place(self.launch.uploads, self.launch.environment)
+        self.of_steps = [dict(properties) for properties in self.launch.of_steps]
+        self._before: dict[str, str | None] = {}
         self._path: str | None = None
 
     def made_with(self) -> dict[str, Any]:
@@ -67,11 +72,18 @@ class Translated(Job):
     def setup(self) -> None:
         """The folder and the environment that tasks run in."""
         self.place.enter(context_of(self).files)
+        self._before = {name: os.environ.get(variable_of(name)) for one in self.of_steps for name in one}
+        own = {value for one in self.launch.of_steps for value in one.values()}
+        for properties in self.of_steps:  # what Hadoop says by itself stays, where it is not another step's
+            properties.update(
+                {name: now for name, now in self._before.items() if not properties[name] and now not in own}
+            )
 
     def teardown(self) -> None:
         """Leave that folder, and end the programs that still run."""
         for part in self.parts:
             part.close()
+        tell(self._before)
         self.place.leave()
 
     def steps(self) -> Sequence[Step]:
@@ -91,7 +103,10 @@ class Translated(Job):
         if REDUCER in said:
             reducer = self._part(Reducer, at, said, output=last)
             parts |= {"reduce": reducer.group, "reduce_begin": reducer.begin, "reduce_end": reducer.end}
-            parts |= {"order": by_bytes if self.launch.sort_values else None}
+        if any(self.of_steps):
+            parts = {name: within(self.of_steps[at], part) for name, part in parts.items()}
+        if REDUCER in said and self.launch.sort_values:
+            parts |= {"order": by_bytes}
         return Step(**parts)
 
     def _part(self, kind: type[Any], at: int, said: dict[str, Any], *, output: bool) -> Any:
@@ -135,7 +150,27 @@ def launch_of(job: MRJob) -> Launch:
     environment = folder.environment_of(job, folder.properties_of(job))
     steps = [step.description(at) for at, step in enumerate(job.steps())]
     ordered = bool(job.sort_values()) or without_keys(job.internal_protocol().write)  # one group, in the lines' order
-    return Launch(folder.task_args(job, uploads), steps, ordered, uploads, environment)
+    return Launch(
+        folder.task_args(job, uploads), steps, ordered, uploads, environment, folder.environment_of_steps(job)
+    )
+
+
+def within(properties: Mapping[str, str | None], part: Callable[..., Pairs]) -> Callable[..., Pairs]:
+    """A part of a step, to which the environment says the step's properties whenever it goes on: the reducer of one
+    step and the mapper of the next take turns in one process."""
+
+    def told(*arguments: Any) -> Pairs:
+        tell(properties)
+        pairs = iter(part(*arguments))
+        while True:
+            tell(properties)
+            try:
+                pair = next(pairs)
+            except StopIteration:
+                return
+            yield pair
+
+    return told
 
 
 def by_bytes(_key: Key, value: Value) -> Value:

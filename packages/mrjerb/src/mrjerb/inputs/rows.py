@@ -22,6 +22,7 @@ from mrjerb.inputs.chunks import Chunk, chunks, first_lines, name_of
 from mrjerb.inputs.files import opened
 from mrjerb.inputs.formats import TSV
 from mrjerb.plan import BadRecord, Split
+from mrjerb.sizes import counted
 
 LARGEST_CELL: Final = 16 << 20  # characters; a longer one is most likely a quote that is not closed
 RAW: Final = 2000
@@ -187,7 +188,7 @@ def _at(asked: Callable[[int], str], numbers: Sequence[int]) -> Callable[[int], 
 def _checked(rows: list[list[str]], width: int, damaged: bool) -> list[list[str]]:
     """The rows, where each has the header's cells and is text. Raises ValueError."""
     for number in set(map(len, rows)) - {width}:
-        raise ValueError(f"has {number} cells, and the header has {width}")
+        raise ValueError(f"has {counted(number, 'cell')}, and the header has {width}")
     if damaged:
         try:
             for row in rows:

@@ -24,7 +24,7 @@ from taba.locks.protection import protection
 from taba.locks.tls import certificate
 from taba.server.workers import Workers
 from taba.settings import taken
-from taba.store.own import brought_along
+from taba.store.own import alongside
 from taba.store.protocol import StoreError
 
 log = logging.getLogger(__name__)
@@ -54,9 +54,11 @@ def server(config_file: flags.File = None, json: Json = False, **given: Any) -> 
             _tell(where, workers.pids, settings, json)
             serving.notify("READY=1")
 
-        with brought_along(settings) as served:
-            running.settings = served
-            workers.run(ready, lambda: serving.notify("STOPPING=1"))
+        with alongside(settings) as own:
+            if own is not None:
+                running.settings = own.named_in(settings)
+            look = own.look if own is not None else lambda: None
+            workers.run(ready, lambda: serving.notify("STOPPING=1"), look)
     except (StartError, StoreError) as error:
         raise Failure(str(error)) from None
 
@@ -92,8 +94,8 @@ class _Running:
         self.settings = taken(self.settings, fresh)
         return True
 
-    def serve(self, listening: socket.socket, ready: Callable[[], None]) -> None:
-        """In a worker: serve. Raises StartError."""
+    def serve(self, listening: socket.socket, serves: Callable[[], None]) -> None:
+        """In a worker: serve, and call `serves` again and again. Raises StartError."""
         serving.start_logging(self.settings.log_level, worker=True)
         # systemd hears of the parent, which is the service to it.
         os.environ.pop("NOTIFY_SOCKET", None)
@@ -108,7 +110,7 @@ class _Running:
             return msgspec.structs.replace(fresh, workers=self.settings.workers)
 
         try:
-            serve(self.settings, lambda _: ready(), again, listening)
+            serve(self.settings, lambda _: serves(), again, listening, alive=serves)
         except StoreError as error:
             raise StartError(str(error)) from error
 

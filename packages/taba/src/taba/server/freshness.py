@@ -62,7 +62,7 @@ class Freshness:
             # All that is known now was written before.
             entries, self._version = self._store.tabs(self._version, self._catalogue.tabs)
         except TabsLostError as error:
-            log.warning("%s", error)
+            log.error("%s", error)  # noqa: TRY400 (the text says it all)
             entries, version = self._store.tabs()
             self._write_again({entry.tab for entry in entries})
             self._version = version

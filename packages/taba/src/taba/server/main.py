@@ -42,11 +42,13 @@ def serve(
     reload: Callable[[], Settings] | None = None,
     listening: socket.socket | None = None,
     inside: Callable[[str, str], None] | None = None,
+    alive: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; `ready` is called with the URL once requests are taken.
 
     `listening` is a socket that listens already, in the place of one of our own. `inside` is called before `ready`, for
     what runs in this process and sends to the server: with a URL that no certificate stands before, and a token.
+    `alive` is called every SWEEP_SECONDS from then on, by what takes requests up.
 
     At SIGHUP the server takes the settings that `reload` gives; where that raises a ConfigError, the old ones hold.
     Raises StartError, and StoreError where the data cannot be used.
@@ -80,7 +82,7 @@ def serve(
             inside(url(aside) if aside else where, service.gate.keys.inner())
         ready(where)
 
-    _Server(config, begun, service, shown, aside).run(sockets=[listening])
+    _Server(config, begun, alive, service, shown, aside).run(sockets=[listening])
 
 
 def _note_ended(service: Service, cause: str) -> None:
@@ -115,6 +117,7 @@ class _Server(uvicorn.Server):
         self,
         config: uvicorn.Config,
         ready: Callable[[], None],
+        alive: Callable[[], None],
         service: Service,
         certificate: Certificate | None,
         aside: socket.socket | None,
@@ -122,6 +125,7 @@ class _Server(uvicorn.Server):
         """`aside` is a socket for this process alone, without TLS."""
         super().__init__(config)
         self._ready = ready
+        self._alive = alive
         self._service = service
         self._certificate = certificate
         self._aside = aside
@@ -154,7 +158,7 @@ class _Server(uvicorn.Server):
         return made(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     async def _sweep(self) -> None:
-        """Every now and then: end what takes too long, and take what has changed on the disk."""
+        """Every now and then: say so, end what takes too long, and take what has changed on the disk."""
         loop = asyncio.get_running_loop()
         before = loop.time()
         while True:
@@ -164,6 +168,7 @@ class _Server(uvicorn.Server):
                 if isinstance(connection, Connection):
                     connection.sweep(now, now - before)
             before = now
+            self._alive()
             self._service.gate.tidy()
             if self._certificate is not None:
                 self._certificate.look()

@@ -8,8 +8,10 @@ of a single socket, the worker that is awake, or was started first, takes all th
 parent's too, so what waits for a worker that died is the next one's. Where that one cannot start, the socket is
 closed, and the other workers get what comes.
 
-A worker tells by a pipe that it serves ("+"), or why it cannot ("-" and the reason). Another pipe, to which nobody
-writes, comes to its end in the workers when the parent does.
+A worker tells by a pipe that it serves ("+"), again and again, or why it cannot ("-" and the reason). One that served
+and is silent for too long hangs: it is ended, and another starts. Only time in which the parent itself ran is counted,
+so a pause of the whole machine ends nobody. Another pipe, to which nobody writes, comes to its end in the workers when
+the parent does.
 """
 
 from __future__ import annotations
@@ -23,43 +25,41 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 
+from taba.again import Again, how
 from taba.listening import StartError
 
 log = logging.getLogger(__name__)
 
-LONGEST_PAUSE = 30.0
-STEADY_SECONDS = 60.0
-"""After a worker that served for so long, the next one's failures are counted from the first."""
+HANG_SECONDS = 15.0
+"""How long a worker may be silent. What answers questions are threads, which do not keep it from telling."""
+LOOK_SECONDS = 1.0
 FAILED = 1
 ENDING = (signal.SIGTERM, signal.SIGINT)
 HEARD = (*ENDING, signal.SIGHUP, signal.SIGCHLD)
 SERVES, CANNOT = b"+", b"-"
 
 Work = Callable[[socket.socket, Callable[[], None]], None]
-"""What a worker does until SIGTERM, with a listening socket and what it has to call once it serves. Raises StartError
-where it cannot."""
-
-
-def pause(failures: int) -> float:
-    """Seconds until the next worker starts where so many have died in a row, from 1."""
-    return 0.0 if failures <= 1 else min(LONGEST_PAUSE, 0.5 * 2.0 ** min(failures - 2, 10))
+"""What a worker does until SIGTERM, with a listening socket and what it has to call once it serves, and every second or
+so from then on. Raises StartError where it cannot."""
+Look = Callable[[], float | None]
+"""Called whenever a process has ended, and after as many seconds as it says, if any."""
 
 
 @dataclass(slots=True)
 class _Place:
-    """A place for a worker: the process in it, if any (`pid`), and how those before it did. Times are monotonic."""
+    """A place for a worker: the process in it, if any (`pid`), and how those before it did."""
 
     listening: socket.socket | None = None
     pid: int = 0
     ear: int = -1
     """Our end of its pipe; -1 once it has told all."""
     word: bytes = b""
-    begun: float = 0.0
-    failures: int = 0
-    due: float = 0.0
+    silent: float = 0.0
+    """For how many seconds nothing was heard of it while it should have told that it serves."""
+    again: Again = field(default_factory=Again)
 
     @property
     def serves(self) -> bool:
@@ -68,8 +68,10 @@ class _Place:
     def hear(self) -> None:
         """Take in what the worker tells."""
         part = os.read(self.ear, 4096)
-        self.word += part
-        if not part or self.word == SERVES:
+        self.silent = 0.0
+        if self.word != SERVES:
+            self.word = SERVES if part.startswith(SERVES) else self.word + part
+        if not part:
             self.deafen()
 
     def deafen(self) -> None:
@@ -94,7 +96,7 @@ class Workers:
         self._listen = listen
         self._work = work
         self._reload = reload
-        self._reloaded = 0.0
+        self._reloaded = self._looked = 0.0
         self._ready = self._ending = False
 
     @property
@@ -102,8 +104,9 @@ class Workers:
         """The processes that run."""
         return [place.pid for place in self._places if place.pid]
 
-    def run(self, ready: Callable[[], None], ending: Callable[[], None]) -> None:
+    def run(self, ready: Callable[[], None], ending: Callable[[], None], look: Look = lambda: None) -> None:
         """Serve until SIGTERM or SIGINT; `ready` is called once all workers serve, `ending` once they are to end.
+        `look` is for what else runs beside them.
 
         The first worker serves before the others start, because it may have to make the store. Raises StartError where
         one cannot serve before all do; later that is told in the log, and it is tried again.
@@ -112,13 +115,14 @@ class Workers:
             try:
                 while not self._ending or self.pids:
                     for place in self._vacant():
-                        if place.due <= time.monotonic():
+                        if place.again.due <= time.monotonic():
                             self._start(place)
-                    self._wait()
+                    self._wait(look())
                     # First, because whoever ends us may have ended the workers too.
                     for number in self._signals():
                         self._act(number, ending)
                     self._reap()
+                    self._end_the_silent()
                     if not self._ready and all(place.serves for place in self._places):
                         self._ready = True
                         ready()
@@ -173,7 +177,8 @@ class Workers:
             os.close(ear)
             self._failed(place, f"cannot be started: {error.strerror}", place.pid)
         else:
-            place.pid, place.ear, place.word, place.begun = pid, ear, b"", time.monotonic()
+            place.pid, place.ear, place.word, place.silent = pid, ear, b"", 0.0
+            place.again.begun = time.monotonic()
         finally:
             os.close(mouth)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
@@ -195,6 +200,7 @@ class Workers:
                 if place.listening is not listening:
                     place.close()
             threading.Thread(target=_end_with, args=(self._life[0],), daemon=True).start()
+            os.set_blocking(mouth, False)
             self._work(listening, lambda: _tell(mouth, SERVES))
             code = 0
         except StartError as error:
@@ -208,16 +214,17 @@ class Workers:
             sys.stderr.flush()
             os._exit(code)
 
-    def _wait(self) -> None:
-        """Until a signal comes, a worker tells something, or one is due."""
-        dues = [place.due for place in self._vacant()]
-        seconds = max(min(dues) - time.monotonic(), 0) if dues else None
+    def _wait(self, most: float | None) -> None:
+        """Until a signal comes, a worker tells something, or one is due; for so many seconds at most."""
+        now = time.monotonic()
+        dues = [place.again.due - now for place in self._vacant()]
+        seconds = max(min([*dues, LOOK_SECONDS, *([] if most is None else [most])]), 0)
         ears = [place.ear for place in self._places if place.ear >= 0]
         readable, _, _ = select.select([self._woken[0], *ears], [], [], seconds)
         for place in self._places:
             if place.ear in readable:
                 place.hear()
-                if place.serves and place.begun < self._reloaded:
+                if place.serves and place.again.begun < self._reloaded:
                     os.kill(place.pid, signal.SIGHUP)
 
     def _reap(self) -> None:
@@ -231,17 +238,26 @@ class Workers:
             place.pid = 0
             if not self._ending:
                 reason = place.word.removeprefix(CANNOT).decode() if place.word != SERVES else ""
-                self._failed(place, reason or _how(os.waitstatus_to_exitcode(status)), pid)
+                self._failed(place, reason or how(os.waitstatus_to_exitcode(status)), pid)
+
+    def _end_the_silent(self) -> None:
+        """End the workers that hang. Time in which we did not run ourselves does not count."""
+        now = time.monotonic()
+        passed, self._looked = min(now - self._looked, 2 * LOOK_SECONDS), now
+        for place in self._places:
+            if not place.serves:
+                continue
+            place.silent += passed
+            if place.silent > HANG_SECONDS:
+                log.error("worker %d hangs: it has told nothing for %g s, and is ended", place.pid, HANG_SECONDS)
+                os.kill(place.pid, signal.SIGKILL)
+                place.silent = 0.0
 
     def _failed(self, place: _Place, why: str, pid: int) -> None:
         """Have another worker started; where not all have served yet, give up."""
         if not self._ready:
             raise StartError(why if place.word.startswith(CANNOT) else f"a worker {why}")
-        now = time.monotonic()
-        steady = place.word == SERVES and now - place.begun > STEADY_SECONDS
-        place.failures = 1 if steady else place.failures + 1
-        seconds = pause(place.failures)
-        place.due = now + seconds
+        seconds = place.again.failed(well=place.word == SERVES)
         if seconds:
             place.close()
         told = f"did not start: {why}" if place.word.startswith(CANNOT) else why
@@ -282,16 +298,12 @@ class Workers:
 
 
 def _tell(mouth: int, word: bytes) -> None:
-    os.write(mouth, word)
-    os.close(mouth)
+    # Where the parent does not read, or has gone, there is nobody to tell.
+    with suppress(BlockingIOError, BrokenPipeError):
+        os.write(mouth, word)
 
 
 def _end_with(life: int) -> None:
     """End in order once the parent has gone."""
     os.read(life, 1)
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _how(code: int) -> str:
-    """How a process ended, in words that follow its name."""
-    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"

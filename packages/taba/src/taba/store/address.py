@@ -11,6 +11,10 @@
     before the hosts    USER:PASSWORD@      percent-encoded; the user may be left out
     at the end          ?prefix=WORD        begins every key; "taba" unless told otherwise
                         &ca=FILE            with TLS: who signed the server's certificate
+                        &names=any          with `ca`: its certificate may have any name
+                        &cert=FILE&key=FILE with TLS: what is shown to an engine that wants a certificate
+                        &sentinel_user=USER&sentinel_password=PASSWORD
+                                            what the Sentinels themselves ask for, percent-encoded
 
 `valkey://` and `valkeys://`, alone and with `+unix`, `+cluster` and `+sentinel`, mean the same as `redis://` and
 `rediss://`.
@@ -21,7 +25,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 SQLITE, VALKEY = "sqlite", "valkey"
 EXAMPLE = "sqlite, valkey, redis://HOST:PORT, redis+cluster://HOST:PORT,… or redis+sentinel://HOST:PORT,…/NAME"
@@ -33,6 +37,9 @@ _SCHEME = re.compile(r"(redis|valkey)(s?)(?:\+(unix|cluster|sentinel))?")
 _PORTS = {"single": 6379, "cluster": 6379, "sentinel": 26379}
 _CREDENTIALS = re.compile(r"[^/?#@\[\]]*")
 _PARTS = re.compile(r"(?P<hosts>[^/?#]*)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?")
+_OF_TLS = ("ca", "names", "cert", "key")
+_OF_SENTINELS = ("sentinel_user", "sentinel_password")
+_SECRET = f"{_OF_SENTINELS[1]}="
 _PREFIX = re.compile(r"[A-Za-z0-9_.:/-]{1,100}")
 
 
@@ -55,6 +62,12 @@ class Address:
     name: str = ""
     prefix: str = "taba"
     ca: str | None = None
+    any_name: bool = False
+    """Whether a certificate that `ca` signed may have any name."""
+    cert: str | None = None
+    key: str | None = None
+    sentinel_user: str | None = None
+    sentinel_password: str | None = None
 
 
 def parse(text: str) -> Address:
@@ -69,7 +82,7 @@ def parse(text: str) -> Address:
         raise AddressError(f"{_shown(text)!r}: in user and password, and wherever else there is an @, {ENCODED}")
     user, _, password = credentials.partition(":")
     kind: Kind = found[3] or "single"  # type: ignore[assignment] (the expression has no other)
-    options = _options(text, parts["query"] or "", tls=bool(found[2]))
+    options = _options(text, parts["query"] or "", kind, tls=bool(found[2]))
     path = [unquote(part) for part in (parts["path"] or "").split("/") if part]
     return Address(
         kind,
@@ -82,6 +95,11 @@ def parse(text: str) -> Address:
         database=_database(text, path, kind),
         prefix=options.get("prefix", "taba"),
         ca=options.get("ca"),
+        any_name="names" in options,
+        cert=options.get("cert"),
+        key=options.get("key"),
+        sentinel_user=options.get("sentinel_user") or None,
+        sentinel_password=options.get("sentinel_password") or None,
     )
 
 
@@ -100,13 +118,22 @@ def _name(text: str, path: list[str], kind: Kind) -> str:
     return path.pop(0)
 
 
-def _options(text: str, query: str, *, tls: bool) -> dict[str, str]:
-    options = dict(parse_qsl(query, keep_blank_values=True))
-    strange = options.keys() - ({"prefix", "ca"} if tls else {"prefix"})
+def _options(text: str, query: str, kind: Kind, *, tls: bool) -> dict[str, str]:
+    # A + is one: nothing here has spaces.
+    pairs = (part.partition("=") for part in query.split("&") if part)
+    options = {name: unquote(value) for name, _, value in pairs}
+    there = ["prefix", *(_OF_TLS if tls else ()), *(_OF_SENTINELS if kind == "sentinel" else ())]
+    strange = options.keys() - set(there)
     if strange:
-        raise AddressError(f"{_shown(text)!r}: {min(strange)} is no option: there are prefix, and ca with TLS")
+        # Behind a password that is not percent-encoded it may be the rest of that.
+        which = "one" if _SECRET in query else min(strange)
+        raise AddressError(f"{_shown(text)!r}: {which} is no option here: expected {', '.join(there)}")
     if not _PREFIX.fullmatch(options.get("prefix", "taba")):
         raise AddressError(f"{_shown(text)!r}: the prefix has letters, digits and any of _ . : / - in it")
+    if options.get("names", "any") != "any" or ("names" in options and not options.get("ca")):
+        raise AddressError(f"{_shown(text)!r}: names is any, or left out; and any is safe only with ca=FILE")
+    if ("cert" in options) != ("key" in options):
+        raise AddressError(f"{_shown(text)!r}: cert and key go together")
     return options
 
 
@@ -139,7 +166,10 @@ def _database(text: str, path: list[str], kind: str) -> int:
 
 
 def _shown(text: str) -> str:
-    """The address without its password, also where it is none."""
+    """The address without its passwords, also where it is none."""
+    text, secret, _ = text.partition(_SECRET)
+    if secret:
+        return f"{_shown(text)}{secret}…"
     before, at, after = text.rpartition("@")
     if not at:
         return text

@@ -19,7 +19,7 @@ from valkey import exceptions
 from valkey.exceptions import ValkeyError
 
 from taba.store.address import Address
-from taba.store.masters import Masters, masters_of
+from taba.store.masters import UNNAMED, Masters, masters_of
 from taba.store.protocol import StoreError
 from taba.store.trouble import UnsafeError, known, passes, told
 
@@ -159,7 +159,8 @@ class Engine:
         """The answer, from the master that a moving slot is on its way to where the first one says so."""
         if type(answer) is not exceptions.AskError:
             return answer
-        master = self._nodes.at(answer.host or first.get_connection_kwargs()["host"], answer.port)
+        host = first.get_connection_kwargs()["host"] if answer.host in ("", UNNAMED.decode()) else answer.host
+        master = self._nodes.at(host, answer.port)
         return self._send(master, [("ASKING",), command.arguments], writes)[1]
 
     def _send(self, master: valkey.Valkey, commands: Sequence[tuple[Any, ...]], writes: bool) -> list[Any]:
@@ -178,6 +179,8 @@ class Engine:
         if "unknown command" in str(waited):
             lacking = exceptions.DataError(f"it has no {waits[0]}, which store_fsync needs: Redis 7.2 or Valkey has it")
             return [lacking] * len(answers)
+        if isinstance(waited, exceptions.NoPermissionError):
+            return [waited] * len(answers)
         if isinstance(waited, Exception) or not self.safety.held(waited):
             unsafe = UnsafeError(f"{waits[0]} answered {waited}")
             return [answer if isinstance(answer, Exception) else unsafe for answer in answers]
@@ -188,18 +191,25 @@ class Engine:
         if isinstance(error, exceptions.MovedError) and self.address.kind != "cluster":
             raise StoreError(f"{self.address.shown} is a node of a Cluster: write redis+cluster://HOST:PORT")
         missing = isinstance(error, exceptions.ResponseError) and "unction not found" in str(error)
-        if missing:
-            self._load_again()
-        elif passes(error):
+        if missing and (unloaded := self._load_again()) is not None:
+            error, missing = unloaded, False
+        if passes(error):
             # Also where it is too late for this command: the next one shall find the masters.
             with suppress(ValkeyError, OSError):
                 self._nodes.moved(error)
         if late or not (missing or passes(error)):
             raise told(self.address.shown, error) from error
 
-    def _load_again(self) -> None:
-        """Load the functions into those masters that can be reached; of the others the next try tells."""
-        with suppress(ValkeyError, OSError):
-            for master in self._nodes.masters():
-                with suppress(ValkeyError, OSError):
-                    master.execute_command(*self._loading)
+    def _load_again(self) -> Exception | None:
+        """Load the functions into those masters that take them; why another one does not."""
+        failed = None
+        try:
+            masters = self._nodes.masters()
+        except (ValkeyError, OSError) as error:
+            return known(error)
+        for master in masters:
+            try:
+                master.execute_command(*self._loading)
+            except (ValkeyError, OSError) as error:
+                failed = known(error)
+        return failed

@@ -3,6 +3,10 @@
 -- The store's writes, each of which is one function on the keys of one shard: all of it or nothing. A function checks
 -- everything before it writes anything, and is right when it is called again because its answer was lost.
 --
+-- A command that the user may not call, or that the engine does not have, breaks a function off in the middle. So what
+-- counts is written last, by a command that has been called before or by the same for all of it, and what takes things
+-- away is called before on what is not there.
+--
 --   taba1_append    KEYS receipts types tabs chunks body*    ARGV now receipts accounted tabs (id info body)*
 --                   receipts = [source, first, last, …]      ascending by last
 --                   accounted = [source, row, …]             what all shards have seen that it concerns, by accounts
@@ -15,6 +19,8 @@
 --                   "ok" | "refused" receipts | "changed" source*      accounts that are not as in `before`
 --   taba1_forget    KEYS receipts                            ARGV before source*       how many were dropped
 --   taba1_drop      KEYS accounts heard                      ARGV (source before)*     how many were dropped
+--   taba1_lacking   KEYS receipts                            ARGV command*             those, and of the functions' own, that
+--                                                            the user may not call on the key
 --
 -- Lists travel as MessagePack. A row of receipts is
 --
@@ -223,9 +229,14 @@ local function new_chunks(key, args, from)
   return nil
 end
 
-local function write_chunks(key, bodies, first_body, args, from)
+local function write_bodies(bodies, first_body, args, from)
   for place = from, #args, 3 do
     redis.call("SET", bodies[first_body + (place - from) / 3], args[place + 2])
+  end
+end
+
+local function write_infos(key, args, from)
+  for place = from, #args, 3 do
     redis.call("HSET", key, args[place], args[place + 1])
   end
 end
@@ -241,9 +252,10 @@ local function append(keys, args)
   if #refused > 0 or #taken > 0 then
     return { "refused", cmsgpack.pack(refused), cmsgpack.pack(taken) }
   end
-  set(keys[1], seen, args[1])
   add_tabs(keys[2], keys[3], tabs)
-  write_chunks(keys[4], keys, 5, args, 5)
+  write_bodies(keys, 5, args, 5)
+  set(keys[1], seen, args[1])
+  write_infos(keys[4], args, 5)
   return { "ok" }
 end
 
@@ -258,11 +270,16 @@ local function replace(keys, args)
       return { "gone" }
     end
   end
+  redis.call("HDEL", keys[1], "")
+  for place = count + 2, #keys do
+    redis.call("UNLINK", keys[place])
+  end
+  write_bodies(keys, count + 2, args, count + 2)
+  write_infos(keys[1], args, count + 2)
   for place = 2, count + 1 do
     redis.call("HDEL", keys[1], args[place])
     redis.call("UNLINK", keys[place])
   end
-  write_chunks(keys[1], keys, count + 2, args, count + 2)
   return { "ok" }
 end
 
@@ -287,14 +304,14 @@ local function count(keys, args)
   if #changed > 1 then
     return changed
   end
-  set(keys[2], seen, args[1])
   local rows, heard = {}, {}
   for place = 3, #args, 3 do
     rows[#rows + 1], rows[#rows + 2] = args[place], args[place + 2]
     heard[#heard + 1], heard[#heard + 2] = args[1], args[place]
   end
-  with_all("HSET", keys[1], rows)
   with_all("ZADD", keys[3], heard)
+  set(keys[2], seen, args[1])
+  with_all("HSET", keys[1], rows)
   return { "ok" }
 end
 
@@ -313,11 +330,27 @@ local function drop(keys, args)
   local dropped = 0
   for place = 1, #args, 2 do
     if token(redis.call("HGET", keys[1], args[place])) == args[place + 1] then
-      dropped = dropped + redis.call("HDEL", keys[1], args[place])
       redis.call("ZREM", keys[2], args[place])
+      dropped = dropped + redis.call("HDEL", keys[1], args[place])
     end
   end
   return dropped
+end
+
+local OWN = { "HDEL", "HEXISTS", "HGET", "HMGET", "HSET", "SET", "TIME", "UNLINK", "ZADD", "ZREM", "ZREVRANGE" }
+
+local function lacking(keys, args)
+  local found = {}
+  for _, commands in ipairs({ OWN, args }) do
+    for _, command in ipairs(commands) do
+      -- Some take one key, some more, some a field: this does for all of them.
+      local told, may = pcall(redis.acl_check_cmd, command, keys[1], keys[1], keys[1])
+      if not (told and may) then
+        table.insert(found, command)
+      end
+    end
+  end
+  return found
 end
 
 -- What makes room is done also where there is none.
@@ -330,3 +363,4 @@ register("taba1_replace", replace, "allow-oom")
 register("taba1_count", count)
 register("taba1_forget", forget, "allow-oom")
 register("taba1_drop", drop, "allow-oom")
+register("taba1_lacking", lacking, "no-writes")

@@ -9,22 +9,20 @@ from __future__ import annotations
 import random
 import threading
 from binascii import crc_hqx
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import valkey
 from valkey import exceptions
-from valkey.backoff import NoBackoff
 from valkey.exceptions import ValkeyError
-from valkey.retry import Retry
-from valkey.sentinel import Sentinel
 
 from taba.store.address import Address
+from taba.store.connections import client, sentinels_client, socket_client
 from taba.store.trouble import UncoveredError
 
 SLOTS = 16384
-CONNECT_SECONDS = 2.0
-ANSWER_SECONDS = 2.0
-"""How long an engine may be silent. Writes are tried for longer, and reach the master that follows one that hangs."""
+UNNAMED = b"?"
+"""What a node is called that is to be called by its hostname, and has none."""
 ASK_SECONDS = 1.0
 """The same, where a node is asked for where the slots are: there are others to ask."""
 
@@ -67,15 +65,11 @@ class _Single:
 
     def __init__(self, address: Address) -> None:
         if address.kind == "sentinel":
-            asked = Sentinel(
-                list(address.hosts), socket_timeout=CONNECT_SECONDS, socket_connect_timeout=CONNECT_SECONDS
-            )
-            self._master = asked.master_for(address.name, **_options(address))
+            self._master = sentinels_client(address)
         elif address.kind == "unix":
-            self._master = valkey.Valkey(unix_socket_path=address.name, **_options(address))
+            self._master = socket_client(address)
         else:
-            ((host, port),) = address.hosts
-            self._master = valkey.Valkey(host, port, **_options(address))
+            self._master = client(address, *address.hosts[0])
 
     def of(self, key: str) -> valkey.Valkey:
         del key
@@ -118,7 +112,7 @@ class _Cluster:
     def at(self, host: str, port: int) -> valkey.Valkey:
         with self._changing:
             if (host, port) not in self._clients:
-                self._clients[host, port] = valkey.Valkey(host, port, **_options(self._address))
+                self._clients[host, port] = client(self._address, host, port)
             return self._clients[host, port]
 
     def masters(self) -> list[valkey.Valkey]:
@@ -150,25 +144,32 @@ class _Cluster:
 
     def _asked(self, host: str, port: int) -> list[_Range]:
         """Where the slots are, as a node knows it."""
-        options = _options(self._address)
-        options["socket_connect_timeout"] = options["socket_timeout"] = ASK_SECONDS
-        with valkey.Valkey(host, port, **options) as client:
-            return _ranges(client.execute_command("CLUSTER", "SLOTS"), host)
+        with client(self._address, host, port, seconds=ASK_SECONDS) as asked:
+            return _ranges(asked.execute_command("CLUSTER", "SLOTS"), host)
 
     def _forget(self, nodes: set[Node]) -> None:
         """End the connections to nodes that are no longer there."""
         with self._changing:
             gone = [self._clients.pop(node) for node in nodes if node in self._clients]
-        for client in gone:
-            client.close()
+        for one in gone:
+            one.close()
 
 
 def _ranges(rows: Any, asked: str) -> list[_Range]:
-    """What CLUSTER SLOTS answers. A node that is not said by name has the one by which it was asked."""
+    """What CLUSTER SLOTS answers, asked for at the host `asked`."""
     return [
-        (int(first), int(last), [((node[0] or b"").decode() or asked, int(node[1])) for node in nodes])
-        for first, last, *nodes in rows
+        (int(first), int(last), [(_host(node, asked), int(node[1])) for node in nodes]) for first, last, *nodes in rows
     ]
+
+
+def _host(node: Sequence[Any], asked: str) -> str:
+    """A node's host. One that is not said by name has the one by which it was asked; one that should be said by name,
+    and has none, is known by its address all the same."""
+    host, _, _, *more = node
+    if host == UNNAMED:
+        named = dict(zip(more[0][::2], more[0][1::2], strict=True)) if more else {}
+        host = named.get(b"ip")
+    return (host or b"").decode() or asked
 
 
 def _nodes(ranges: list[_Range]) -> set[Node]:
@@ -186,18 +187,3 @@ def slot_of(key: str) -> int:
     end = key.find("}", begin + 1) if begin >= 0 else -1
     hashed = key[begin + 1 : end] if end > begin + 1 else key
     return crc_hqx(hashed.encode(), 0) % SLOTS
-
-
-def _options(address: Address) -> dict[str, Any]:
-    more: dict[str, Any] = {"ssl": True, "ssl_ca_certs": address.ca} if address.tls else {}
-    if address.kind != "unix":
-        more["socket_keepalive"] = True
-    return more | {
-        "db": address.database,
-        "username": address.user,
-        "password": address.password,
-        "socket_connect_timeout": CONNECT_SECONDS,
-        "socket_timeout": ANSWER_SECONDS,
-        "retry": Retry(NoBackoff(), 0),
-        "client_name": "taba",
-    }

@@ -53,21 +53,32 @@ def opened(place: str, shards: int = 0, *, alone: bool = False) -> Iterator[Hous
     if place.startswith(_OWN) or ((folder / "valkey").is_dir() and not (folder / "taba.db").exists()):
         if not shards and not (folder / "valkey").is_dir():
             raise StoreError(f"there is no Taba store in {folder}: {folder / 'valkey'} is missing")
-        from taba.store.own import OwnValkey
-
-        server = OwnValkey(folder)
-        try:
-            with _engine(server.url, shards) as house:
-                house.where = shown(place)
-                yield house
-        finally:
-            server.stop()
+        with _own(folder, to_read=not alone and not shards) as url, _engine(url, shards) as house:
+            house.where = shown(place)
+            yield house
         return
     house = SqliteHouse(folder, shards, alone=alone)
     try:
         yield house
     finally:
         house.close()
+
+
+@contextmanager
+def _own(folder: Path, *, to_read: bool) -> Iterator[str]:
+    """The address of a Valkey on a folder; to read, that of a server that has it in use will do."""
+    from taba.store.own import OwnValkey, running
+
+    if url := running(folder):
+        if not to_read:
+            raise StoreError(f"the data directory {folder} is in use by a server: stop it, or name another directory")
+        yield url
+        return
+    server = OwnValkey(folder)
+    try:
+        yield server.url
+    finally:
+        server.stop()
 
 
 @contextmanager

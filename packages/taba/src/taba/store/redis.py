@@ -20,6 +20,7 @@ all shards have it. It is worked out here and written on the condition that nobo
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -51,6 +52,8 @@ from taba.store.protocol import (
 )
 from taba.store.redis_accounts import TOKEN, RedisAccounts, call, packed, seen_by, seen_of
 
+log = logging.getLogger(__name__)
+
 SCHEMA = 1
 LIBRARY = Path(__file__).with_name("functions.lua")
 WRITE_SECONDS = 5.0
@@ -60,6 +63,8 @@ READ_SECONDS = 1.0
 SECTIONS = 128
 """Parts of all slots that shards are spread over."""
 SCANNED = 1000
+CALLED = ("GET", "HGETALL", "HLEN", "HSCAN", "ZCARD", "ZRANGEBYSCORE")
+"""What is asked of a shard's keys without a function."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
@@ -86,14 +91,16 @@ class RedisStore:
         self._clock = clock
         self._last_id = 0
         self._numbering = threading.Lock()
+        self._other: StoreError | None = None
         self.engine = Engine(address, LIBRARY.read_text(), safety or Safety())
         try:
             self.engine.load(WRITE_SECONDS)
             self.shards = self._prepared(shards)
+            self._tags = [f"{self._prefix}:{{{tag_of(shard, self.shards)}}}:" for shard in range(self.shards)]
+            self._check_rights()
         except BaseException:
             self.close()
             raise
-        self._tags = [f"{self._prefix}:{{{tag_of(shard, self.shards)}}}:" for shard in range(self.shards)]
         self._accounts = RedisAccounts(self._tags, self._read_to_write, self._write, clock, self.where)
 
     def append(self, appends: Sequence[Append], entries: Sequence[Entry] = ()) -> list[list[int] | Refusal]:
@@ -170,9 +177,10 @@ class RedisStore:
         answers = self._read(asked)
         found, counts = answers[::2], answers[1::2]
         if sum(counts) < at_least:
-            self._prepared(self.shards)  # it may have lost all
+            self._remade()
             raise TabsLostError(
-                f"{self.where} has {sum(counts)} tabs, and had {at_least}: what it lost is written again"
+                f"{self.where} has {sum(counts)} tabs, and had {at_least}: it was emptied, or is back without its "
+                "newest data. What that counted is gone, and what comes now is counted; lost tabs are listed again"
             )
         version = [int(rows[-1]) if rows else of for rows, of in zip(found, known, strict=True)]
         members = (member.decode() for rows in found for member in rows[::2])
@@ -233,11 +241,21 @@ class RedisStore:
                 ids.append(self._last_id)
             return ids
 
+    def _remade(self) -> None:
+        """Make it anew where all is lost, unless somebody else was faster and has made it otherwise."""
+        shards = self._prepared(self.shards)
+        if shards != self.shards:
+            self._other = StoreError(
+                f"{self.where} was made anew with {shards} shards, and this server works with {self.shards}: restart it"
+            )
+
     def _prepared(self, shards: int) -> int:
         """Check that it is a store of this version, or make it; the number of its shards."""
         meta = f"{self._prefix}:meta"
         for field, value in (("schema", SCHEMA), ("shards", shards)):
-            self.engine.run([Command(meta, ("HSETNX", meta, field, value))], WRITE_SECONDS, writes=True)
+            made = self.engine.run([Command(meta, ("HSETNX", meta, field, value))], WRITE_SECONDS, writes=True)
+            if made == [1] and field == "shards":
+                log.info("%s: there was no store yet, and now there is one, with %d shards", self.where, shards)
         (found,) = self.engine.run([Command(meta, ("HGETALL", meta))], READ_SECONDS)
         if int(found[b"schema"]) > SCHEMA:
             raise StoreError(
@@ -248,7 +266,19 @@ class RedisStore:
             raise unfinished(self.where, found[b"copy"].decode())
         return int(found[b"shards"])
 
+    def _check_rights(self) -> None:
+        """Whether the user may do what is done with the keys. Raises StoreError."""
+        asked = [call("taba1_lacking", [key + "receipts"], *CALLED) for key in self._tags]
+        lacking = {command.decode().lower() for found in self.engine.run(asked, WRITE_SECONDS) for command in found}
+        if lacking:
+            raise StoreError(
+                f"{self.where} does not let this user do what is needed: give it "
+                f"{' '.join(f'+{command}' for command in sorted(lacking))}, for the keys ~{self._prefix}:*"
+            )
+
     def _write(self, commands: Sequence[Command]) -> list[Any]:
+        if self._other is not None:
+            raise self._other
         return self.engine.run(commands, WRITE_SECONDS, writes=True)
 
     def _read_to_write(self, asked: Sequence[tuple[Any, ...]]) -> list[Any]:

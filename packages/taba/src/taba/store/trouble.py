@@ -22,6 +22,22 @@ class UnwritableError(ValkeyError):
     """An engine refuses writes because it cannot put them on its disk."""
 
 
+class CertificateError(ValkeyError):
+    """A file of a certificate or a key cannot be used."""
+
+
+class UntrustedError(exceptions.ConnectionError):
+    """A server's certificate is not to be trusted."""
+
+
+class HandshakeError(exceptions.ConnectionError):
+    """A server does not answer as one that speaks TLS."""
+
+
+class SentinelError(ValkeyError):
+    """Sentinels do not let us ask, or do not know the master."""
+
+
 _CODES: dict[str, type[Exception]] = {
     "MOVED": exceptions.MovedError,
     "ASK": exceptions.AskError,
@@ -53,9 +69,12 @@ _LASTING = (exceptions.AuthenticationError, exceptions.AuthorizationError, excep
 _SLOTS = (exceptions.ClusterDownError, exceptions.MasterDownError, UncoveredError)
 _MOVING = (exceptions.TryAgainError, exceptions.AskError, exceptions.MovedError)
 
+_RIGHTS = "does not let this user do what is needed ({}): give it the rights"
+_TRUST = "name who signed it (?ca=FILE), and where no name in it is the one asked for, say &names=any"
+
 _ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (exceptions.AuthenticationError, "refuses the user or the password ({}): set them in the store's address"),
-    (_LASTING, "does not let this user do what is needed ({}): give it the rights"),
+    (_LASTING, _RIGHTS),
     (exceptions.ReadOnlyError, "is a replica and takes no writes: name the master, its Sentinels or the Cluster"),
     (_SLOTS, "is down, or has slots that nobody serves ({}): see CLUSTER INFO"),
     (_MOVING, "has slots on the move ({}): try again"),
@@ -63,9 +82,30 @@ _ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] =
     (exceptions.TimeoutError, "does not answer in time: see whether it hangs or has too much to do"),
     (UnsafeError, "has a write on too few replicas or disks ({}): see whether they are up"),
     (UnwritableError, "cannot write to its disk, and takes no writes until it can ({}): make room there"),
+    (CertificateError, "cannot be spoken to with TLS ({})"),
+    (UntrustedError, f"has a certificate that is not to be trusted ({{}}): {_TRUST}"),
+    (HandshakeError, "does not speak TLS on that port ({}): write redis for rediss, or the port that does"),
+    (SentinelError, "leads to no master ({})"),
     ((exceptions.ConnectionError, OSError), "cannot be reached ({}): see whether it runs there"),
 )
 """The first that fits counts; {} is the engine's or the system's own text."""
+
+_LACKS = (
+    "lacks a command ({:.120}): Redis from 7.0 and Valkey have all, unless rename-command took one away; Sentinels' "
+    "address is redis+sentinel://HOST:PORT/NAME"
+)
+_SAID = (
+    ("script can't run this command", _RIGHTS),
+    ("ACL failure in script", _RIGHTS),
+    ("unknown command", _LACKS),
+    ("unknown Redis command", _LACKS),
+    ("DB index is out of range", "has no database of that number: see `databases` in its settings"),
+    ("Protocol error", "is neither Redis nor Valkey ({}): see what listens there"),
+    ("certificate required", "wants a certificate of who connects ({}): add &cert=FILE&key=FILE"),
+    ("certificate_required", "wants a certificate of who connects ({}): add &cert=FILE&key=FILE"),
+    ("cluster support disabled", "is no Cluster: write redis://HOST:PORT for a single server"),
+)
+"""What an error says whose kind says less; it counts before the kind."""
 
 
 def known(answer: Any) -> Any:
@@ -89,7 +129,8 @@ def told(where: str, error: Exception) -> StoreError:
         return StoreFullError(f"{where} has no room left on its disk ({text}): make room there")
     if isinstance(error, exceptions.OutOfMemoryError):
         return StoreFullError(f"{where} has no memory left ({text}): give it more (maxmemory), or keep less (tiers)")
-    if "cluster support disabled" in text:
-        return StoreError(f"{where} is no Cluster: write redis://HOST:PORT for a single server")
+    advice = next((advice for words, advice in _SAID if words.casefold() in text.casefold()), "")
+    if advice:
+        return StoreError(f"{where} {advice.format(text)}")
     advice = next((advice for kind, advice in _ADVICE if isinstance(error, kind)), "failed ({}): see its log")
     return StoreError(f"{where} {advice.format(text)}")

@@ -27,6 +27,9 @@ OURS: Final = re.compile(
 )
 """Settings on which it depends that pairs arrive as they were sent."""
 
+STEP: Final = re.compile(r"mrjerb\.step\.(\d+)\.")
+"""Before the name of a setting that is for one of several jobs."""
+
 
 @dataclass(frozen=True)
 class StreamingJob:
@@ -88,7 +91,8 @@ def arguments(job: StreamingJob, plan: Plan, shipment: Shipment, jar: str, reduc
     settings = plan.settings
     java = java_partitioner(settings)
     found = ["jar", jar]
-    for name, value in {**_settings(job, plan), **hadoop_settings(settings), **_wire(job, reducers)}.items():
+    asked = {**hadoop_settings(settings), **settings_of_step(settings, job)}
+    for name, value in {**_settings(job, plan), **asked, **_wire(job, reducers)}.items():
         found += ["-D", f"{name}={value}"]
     found += ["-archives", ",".join(shipment.archives)]
     if shipment.jars:
@@ -124,9 +128,24 @@ def java_partitioner(settings: Settings) -> str | None:
 def hadoop_settings(settings: Settings) -> dict[str, str]:
     """The settings of `--conf` that are for Hadoop. Raises UsageError for one that is ours to set."""
     for name in settings.conf:
-        if OURS.match(name):
+        if OURS.match(STEP.sub("", name)):
             raise UsageError(f"--conf {name}: mrjerb sets this itself, for pairs to arrive as they were sent")
     return {name: value for name, value in settings.conf.items() if not name.startswith("mrjerb.")}
+
+
+def settings_of_step(settings: Settings, job: StreamingJob) -> dict[str, str]:
+    """The settings of `--conf mrjerb.step.NUMBER.NAME=VALUE` for one job. Raises UsageError where no job has the
+    number, which the first says before it runs."""
+    found: dict[str, str] = {}
+    for name, value in settings.conf.items():
+        step = STEP.match(name)
+        if step is None:
+            continue
+        if not 1 <= int(step[1]) <= job.jobs:
+            raise UsageError(f"--conf {name}: the run has {job.jobs} of Hadoop's jobs, one for each reduce")
+        if int(step[1]) == job.number + 1:
+            found[name[step.end() :]] = value
+    return found
 
 
 def _settings(job: StreamingJob, plan: Plan) -> dict[str, str]:

@@ -1,0 +1,160 @@
+"""How engines are reached: TLS, names in the place of numbers, users and passwords, Sentinels' own passwords."""
+
+import contextlib
+import signal
+
+import pytest
+import valkey
+from engines import EngineCluster, await_that, certificates, free_port, identity, named_by, sentinel, slots_of
+from store_cases import SHARDS, held, ids_of, part
+
+from taba.store import StoreError
+from taba.store.address import parse
+from taba.store.masters import slot_of
+from taba.store.redis import RedisStore, tag_of
+
+RIGHTS = (
+    "~taba:*",
+    "+@read",
+    "+@write",
+    "+@connection",
+    "+fcall",
+    "+function|load",
+    "+cluster|slots",
+    "+time",
+    "+info",
+)
+
+
+def files(folder):
+    return f"ca={folder}/ca.crt&cert={folder}/server.crt&key={folder}/server.key"
+
+
+def kept(url, body):
+    """Append to each shard of the store there, and read all again."""
+    with contextlib.closing(RedisStore(parse(url), SHARDS)) as store:
+        for shard in range(store.shards):
+            ids_of(store.append([part(shard, [body])]))
+        assert [held(store, shard) for shard in range(store.shards)] == [[body]] * store.shards
+
+
+def refusal(url):
+    with pytest.raises(StoreError) as told:
+        RedisStore(parse(url), SHARDS).close()
+    return str(told.value)
+
+
+def test_the_name_in_a_certificate_counts(engine, tmp_path):
+    """Whoever has any other certificate of the same authority is not taken for the engine, unless that is said; and an
+    engine that wants a certificate of ours says so."""
+    tls = certificates(tmp_path / "tls", "DNS:localhost")
+    server = engine(tls=tls)
+    there, named = f"rediss://127.0.0.1:{server.port}", f"rediss://localhost:{server.port}"
+    told = refusal(f"{there}?{files(tls)}")
+    assert "is not to be trusted" in told
+    assert "127.0.0.1" in told
+    assert "names=any" in told
+    kept(f"{there}?{files(tls)}&names=any", b"1")
+    kept(f"{named}?{files(tls)}&prefix=named", b"2")
+    assert "wants a certificate of who connects" in refusal(f"{named}?ca={tls}/ca.crt")
+    assert "is not to be trusted" in refusal(f"{named}?{files(tls).partition('&')[2]}")
+    assert f"cannot be spoken to with TLS (ca: {tmp_path}/none: No such file" in refusal(f"{named}?ca={tmp_path}/none")
+    assert "not in PEM format" in refusal(f"{named}?{files(tls)}".replace("server.key", "ca.key"))
+    plain = engine("plain")
+    assert "does not speak TLS on that port" in refusal(f"rediss://localhost:{plain.port}?{files(tls)}")
+
+
+def test_a_cluster_of_names_with_tls_and_a_user(tmp_path):
+    """Nodes that are told by their hostnames are spoken to by these, also after a master was killed, and where a slot
+    is on its way; a node that has no name yet is reached by its number."""
+    tls = certificates(tmp_path / "tls", "DNS:localhost")
+    settings = {"cluster_announce_hostname": "localhost", "cluster_preferred_endpoint_type": "hostname"}
+    cluster = EngineCluster(tmp_path / "cluster", tls=tls, tls_cluster="yes", **settings)
+    with contextlib.closing(cluster):
+        for server in cluster.servers:
+            server.client.execute_command("ACL", "SETUSER", "taba", "on", ">p/w", *RIGHTS)
+        hosts = ",".join(f"localhost:{server.port}" for server in cluster.servers)
+        url = f"rediss+cluster://taba:p%2Fw@{hosts}?{files(tls)}"
+        with contextlib.closing(RedisStore(parse(url), SHARDS)) as store:
+            ids_of(store.append([part(0, [b"1"])]))
+            killed = cluster.masters()[0]
+            killed.kill()
+            for shard in range(store.shards):
+                ids_of(store.append([part(shard, [b"2"])]))
+            assert held(store) == [b"1", b"2"]
+            killed.start()
+            cluster.wait_until_whole()
+        for server in cluster.servers[1:]:
+            server.client.config_set("cluster-announce-hostname", "")
+        kept(f"{url}&prefix=taba:nameless&names=any", b"3")
+        on_its_way(cluster)
+        with contextlib.closing(RedisStore(parse(f"{url}&names=any"), SHARDS)) as store:
+            assert store.bodies(0, [1]) == {}
+
+
+def on_its_way(cluster):
+    """Have the slot of the first shard be between two masters."""
+    slot = slot_of(f"{{{tag_of(0, SHARDS)}}}")
+    (one,) = [master for master in cluster.masters() if slot in slots_of(master)]
+    other = next(master for master in cluster.masters() if master is not one)
+    other.client.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", identity(one))
+    one.client.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", identity(other))
+
+
+SENTINELS = (
+    "requirepass s3nt",
+    "sentinel auth-user main taba",
+    "sentinel auth-pass main p/w",
+    "sentinel sentinel-pass s3nt",
+)
+
+
+def test_sentinels_and_a_master_with_passwords(engine, tmp_path):
+    """Each asks for its own user and password; where one is wrong it is told which; all goes on after a failover."""
+    first = engine("one", repl_diskless_sync_delay="0")
+    second = engine("two", masteruser="taba", masterauth="p/w", replicaof=f"127.0.0.1 {first.port}")
+    for server in (first, second):
+        server.client.execute_command("ACL", "SETUSER", "taba", "on", ">p/w", "~*", "&*", "+@all")
+    ports, processes = [], []
+    for name in "abc":
+        ports.append(free_port(ports))
+        processes.append(sentinel(tmp_path / name, ports[-1], first.port, *SENTINELS)[0])
+    try:
+        await_that(lambda: second.client.role()[3] == b"connected", "it follows")
+        for port in ports:
+            await_that(lambda port=port: _knows_all(port), "a Sentinel knows all there are")
+        where = f"127.0.0.1:{ports[0]},127.0.0.1:{ports[1]},127.0.0.1:{ports[2]}"
+        url = f"redis+sentinel://taba:p%2Fw@{where}/main?sentinel_password=s3nt"
+        for server in (first, second):
+            server.client.execute_command("CONFIG", "SET", "requirepass", "other")
+        for wrong in (url.replace("=s3nt", "=wrong"), url.partition("?")[0]):
+            assert "sentinel_password" in refusal(wrong)
+            assert "wrong" not in refusal(wrong).replace("WRONGPASS", "")
+        assert "knows no master 'mine'; it knows main" in refusal(url.replace("/main", "/mine"))
+        told = refusal(url.replace("p%2Fw", "nope"))
+        assert "refuses the user or the password" in told
+        assert "nope" not in told
+        assert "s3nt" not in told
+        with contextlib.closing(RedisStore(parse(url), SHARDS)) as store:
+            ids_of(store.append([part(0, [b"1"])]))
+            first.signal(signal.SIGSTOP)
+            await_that(lambda: named_by(ports[1], password="s3nt") == second.port, "one follows")
+            await_that(lambda: _appended(store), "it takes what comes")
+            assert held(store) == [b"1", b"2"]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait(60)
+
+
+def _knows_all(port):
+    with valkey.Valkey("127.0.0.1", port, password="s3nt") as asked, contextlib.suppress(valkey.ValkeyError):
+        known = asked.sentinel_masters()["main"]
+        return (known["num-slaves"], known["num-other-sentinels"]) == (1, 2)
+    return False
+
+
+def _appended(store):
+    with contextlib.suppress(StoreError):
+        return ids_of(store.append([part(0, [b"2"], [("s", 1)])]))
+    return None
