@@ -204,12 +204,20 @@ def test_outputs_that_are_refused(s3):
     for output, inputs, words in (
         ("s3://nobucket/out", (), "can't be written"),
         ("s3://bucket", (), "name a folder"),
+        ("hdfs:///", (), "name a folder"),
         ("s3://bucket/file", (), "is a file"),
         ("s3://bucket/x", ("s3://bucket/x/a.txt",), "lies in it"),
         ("nowhere://x/y", (), "nowhere"),
     ):
         with pytest.raises(OutputError, match=words):
             Staging.create(output, "r1", overwrite=True, inputs=inputs)
+
+
+def test_an_output_without_a_host():
+    """`hdfs:///counts` is on the cluster that is set up: its staging folder lies beside it, there."""
+    staging = Staging.create("memory:///counts/", "r1", overwrite=False)
+    assert (staging.output, staging.folder) == ("memory:///counts", "memory:///.counts.mrjerb-r1")
+    staging.discard()
 
 
 class Renaming(MemoryFileSystem):

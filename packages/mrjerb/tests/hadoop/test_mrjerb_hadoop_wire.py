@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mrjerb.engines.hadoop import client as client_module
 from mrjerb.engines.hadoop.command import Command, found_command
 from mrjerb.engines.hadoop.delivery import read_back, written
+from mrjerb.engines.hadoop.inputs import told_by_hadoop
 from mrjerb.engines.hadoop.reports import FAILED, Failure, failure_line, found_failure
 from mrjerb.engines.hadoop.said import Said
 from mrjerb.engines.hadoop.sinks import Shuffle
@@ -125,6 +126,15 @@ def test_what_the_command_says():
     assert [said.line(line) for line in SAID.splitlines()].count(True) == 1
     assert (said.job, said.application, said.map, said.reduce) == ("job_17_0001", "application_17_0001", 50, 0)
     assert said.failed_attempts == ["attempt_17_0001_m_000000_0"]
+
+
+def test_names_that_hadoop_tells():
+    """A task finds its input by the name that Hadoop has for it: with a host, where the URL has none."""
+    cluster = "hdfs://name:8020"
+    assert told_by_hadoop("file:///data/a.txt", cluster) == "file:/data/a.txt"
+    assert told_by_hadoop("hdfs:///data/a.txt", cluster) == "hdfs://name:8020/data/a.txt"
+    assert told_by_hadoop("hdfs://other/data/a.txt", cluster) == "hdfs://other/data/a.txt"
+    assert told_by_hadoop("s3a://bucket/a.txt", "file:///") == "s3a://bucket/a.txt"
 
 
 def test_where_the_command_is_looked_for(tmp_path):

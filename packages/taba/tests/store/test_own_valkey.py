@@ -1,6 +1,7 @@
 """A Valkey server of our own: it keeps what was answered, ends with whoever started it, and is nobody else's."""
 
 import contextlib
+import fcntl
 import os
 import re
 import signal
@@ -71,6 +72,20 @@ def test_one_server_at_a_time(tmp_path, monkeypatch):
             OwnValkey(tmp_path)
     finally:
         own.stop()
+
+
+def test_a_folder_that_is_given_back_while_we_look(tmp_path, monkeypatch):
+    """Whoever had it ends between the two ways in which it is tried: it is ours, and not said to be in use."""
+    with monkeypatch.context() as patched:
+        patched.setattr("taba.store.locks.DirectoryLock._lock", _shared)
+        own = OwnValkey(tmp_path)
+    own.stop()
+
+
+def _shared(lock):
+    """Take the lock as one does who came a moment too early for it alone."""
+    fcntl.flock(lock.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return False
 
 
 def test_it_ends_with_whoever_started_it(tmp_path):

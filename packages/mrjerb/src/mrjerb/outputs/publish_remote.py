@@ -31,10 +31,12 @@ class RemoteStaging(Staging):
     @staticmethod
     def begin(output: str, run: str, *, overwrite: bool, inputs: Sequence[str]) -> "RemoteStaging":
         """See Staging.create."""
-        output = output.rstrip("/")
-        parent, _, name = output.rpartition("/")
-        if parent.endswith((":/", "/")) or not name:
+        scheme, _, place = output.partition("://")
+        host, _, inside = place.rstrip("/").partition("/")  # of hdfs:///counts the host is the cluster's own
+        if not inside:
             raise OutputError(f"{output}: name a folder below the bucket or host")
+        output = f"{scheme}://{host}/{inside}"
+        parent, _, name = output.rpartition("/")
         for one in inputs:
             if one == output or one.startswith(output + "/"):
                 raise OutputError(f"{output}: the input {one} lies in it, and would be replaced; give another output")

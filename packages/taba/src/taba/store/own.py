@@ -67,7 +67,8 @@ class OwnValkey:
         """Start it on what is in the folder; wait until it answers. Raises StoreError."""
         self._folder = data / "valkey"
         self._lock = DirectoryLock(data)
-        if not self._lock.alone:
+        # Who had it alone may have ended between two looks of ours.
+        if not self._lock.alone and not self._lock.alone_again():
             self._lock.close()
             raise StoreError(f"the data directory {data} is in use by another server: stop it, or name another")
         self._elsewhere: tempfile.TemporaryDirectory[str] | None = None

@@ -36,13 +36,14 @@ class Inputs:
     files: Mapping[str, HadoopFile]
 
 
-def inputs_of(plan: Plan, places: Places, work: str, own: str) -> Inputs:
-    """The inputs of a run; splits of ours are written into the folder that jobs share."""
+def inputs_of(plan: Plan, places: Places, work: str, own: str, default: str) -> Inputs:
+    """The inputs of a run; splits of ours are written into the folder that jobs share. default: Hadoop's filesystem for
+    URLs without a host."""
     splits = _reachable(plan.splits, places, work, own)
     if splits and _hadoop_reads(splits):
         names = {seen_by_hadoop(split.path): split for split in splits}
         files = {
-            told_by_hadoop(name): HadoopFile(at, name_of(split), _absolute(split.path), split.format)
+            told_by_hadoop(name, default): HadoopFile(at, name_of(split), _absolute(split.path), split.format)
             for at, (name, split) in enumerate(names.items())
         }
         return Inputs(list(names), lines=True, files=files)
@@ -90,9 +91,14 @@ def _absolute(path: str) -> str:
     return path if is_url(path) else os.path.abspath(path)  # noqa: PTH100 - links stay as they were given
 
 
-def told_by_hadoop(name: str) -> str:
-    """A file's name as Hadoop tells it to a task: `file:/data/a.txt` of `file:///data/a.txt`."""
-    return "file:" + name.removeprefix("file://") if name.startswith("file://") else name
+def told_by_hadoop(name: str, default: str) -> str:
+    """A file's name as Hadoop tells it to a task: `file:/data/a.txt` of `file:///data/a.txt`, and with the host of its
+    default filesystem where a URL has none."""
+    if name.startswith("file://"):
+        return "file:" + name.removeprefix("file://")
+    scheme, _, place = name.partition("://")
+    of_default = place.startswith("/") and default.startswith(f"{scheme}://")
+    return default.rstrip("/") + place if of_default else name
 
 
 def _hadoop_reads(splits: Sequence[Split]) -> bool:

@@ -124,7 +124,7 @@ class _Run:
         if plan.settings.cleanup == "always":
             self.janitor.will("files", self.places.removal([self.work, plan.staging]))
         self.places.make(self.work)
-        inputs = inputs_of(plan, self.places, self.work, self.own)
+        inputs = inputs_of(plan, self.places, self.work, self.own, default)
         shipment = self._shipment(inputs, default)
         jobs = jobs_of(plan, inputs.names, lines=inputs.lines, work=self.work)
         for job in jobs:
