@@ -14,6 +14,8 @@ from typing import Any
 from mrjerb.job import Job, Pairs, Step, checked_steps
 
 Function = Callable[[Any], Pairs]
+NO_PAIRS = (str, bytes, dict, set, frozenset)
+"""What may have two items and is no pair."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Stage:
         """One item's pairs, after all that is in the stage."""
         functions: list[Callable[..., Pairs]] = [step.map for step in self.maps if step.map]
         first = functions.pop(0) if self.groups is None else _of_group(self.groups.reduce)
-        return _chained(first, functions)
+        return _chained(_looked_at(first), [_looked_at(function) for function in functions])
 
     def begin(self) -> Iterator[tuple[Any, Any]]:
         """Pairs that come before the first item of a task."""
@@ -78,6 +80,26 @@ def stages_of(job: Job) -> list[Stage]:
 def _of_group(reduce: Callable[..., Pairs] | None) -> Function:
     assert reduce is not None
     return lambda group: reduce(group[0], group[1])
+
+
+def _looked_at(function: Callable[..., Pairs]) -> Callable[..., Pairs]:
+    """The function, with what its first call that yields anything yields looked at: Python would take a text of two
+    signs apart, or a dictionary of two fields, as a pair. To look at each would cost more than many a map does.
+    """
+    seen = False
+
+    def looked(*item: Any) -> Pairs:
+        return function(*item) if seen else looking(function(*item))
+
+    def looking(pairs: Pairs) -> Iterator[tuple[Any, Any]]:
+        nonlocal seen
+        for pair in pairs or ():
+            if isinstance(pair, NO_PAIRS):
+                raise TypeError(f"map, combine and reduce yield key, value; this one yielded {pair!r:.100}")
+            seen = True
+            yield pair
+
+    return looked
 
 
 def _chained(first: Function, functions: list[Callable[..., Pairs]]) -> Function:
