@@ -26,7 +26,7 @@ def test_what_is_no_pair_is_told(tmp_path, job):
     """It ends the run at its record, with what to yield, and writes no field names or single letters."""
     (tmp_path / "job.py").write_text(job)
     (tmp_path / "in.txt").write_text("a line\n")
-    with pytest.raises(RecordError, match=r"yield key, value"):
+    with pytest.raises(RecordError, match=r"yield pairs \(key, value\), and this one yielded"):
         mrjerb.run(str(tmp_path / "job.py"), [str(tmp_path / "in.txt")], str(tmp_path / "out"), workers=1)
     assert not (tmp_path / "out").exists()
 

@@ -17,7 +17,7 @@ from mrjerb.inputs import Block
 from mrjerb.job import Job, context_of
 from mrjerb.keys import encode
 from mrjerb.plan import BadRecord
-from mrjerb.stages import Function, Stage
+from mrjerb.stages import Function, NoPairError, Stage
 
 OWN: Final = os.path.dirname(__file__)  # noqa: PTH120 - as tracebacks name it: a Path would drop a leading ./
 RAW: Final = 2000  # characters of a record, at most, in what is kept of it
@@ -190,6 +190,8 @@ def _failed(block: Block, records: Iterator[Any], error: BaseException, skipped:
 def _summary(error: BaseException) -> str:
     """One line: the type of an error and its text; what a job most often gets wrong, in words."""
     text = str(error)
+    if isinstance(error, NoPairError):
+        return text
     if isinstance(error, TypeError | ValueError) and ("unpack" in text or "not iterable" in text):
         return f"map, combine and reduce yield pairs (key, value), and this one did not: {text}"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -18,6 +18,10 @@ NO_PAIRS = (str, bytes, dict, set, frozenset)
 """What may have two items and is no pair."""
 
 
+class NoPairError(TypeError):
+    """What was yielded is no pair; the text says so, and needs no type before it."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """What one task does. `groups` is the step whose reduce it begins with (None: it reads the input), `maps` are the
@@ -95,7 +99,9 @@ def _looked_at(function: Callable[..., Pairs]) -> Callable[..., Pairs]:
         nonlocal seen
         for pair in pairs or ():
             if isinstance(pair, NO_PAIRS):
-                raise TypeError(f"map, combine and reduce yield key, value; this one yielded {pair!r:.100}")
+                raise NoPairError(
+                    f"map, combine and reduce yield pairs (key, value), and this one yielded {pair!r:.100}"
+                )
             seen = True
             yield pair
 
