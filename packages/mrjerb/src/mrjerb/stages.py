@@ -88,7 +88,7 @@ def _of_group(reduce: Callable[..., Pairs] | None) -> Function:
 
 def _looked_at(function: Callable[..., Pairs]) -> Callable[..., Pairs]:
     """The function, with what its first call that yields anything yields looked at: Python would take a text of two
-    signs apart, or a dictionary of two fields, as a pair. To look at each would cost more than many a map does.
+    signs apart, or a dictionary of two fields, as a pair. Not all is looked at: each look is a part of the inner loop.
     """
     seen = False
 
