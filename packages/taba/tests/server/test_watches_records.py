@@ -3,11 +3,14 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import msgspec
 import pytest
 
 from taba.server.service import Service
+from taba.server.submissions import JSON, read
 from taba.server.watches.records import STATE, Draft, Records, key_of
-from taba.settings import Settings
+from taba.server.watches.watching import Watching
+from taba.settings import Settings, Watch
 from taba.store.protocol import Append, Receipt
 from taba.watches.machine import Held
 from taba.watches.record import Record
@@ -18,9 +21,9 @@ NOW = 1_800_000_000.0
 
 
 @contextmanager
-def services(folder, store, count):
+def services(folder, store, count, watches=()):
     """So many servers without HTTP on one store."""
-    made = [Service(Settings(data=folder, **store), lambda: NOW) for _ in range(count)]
+    made = [Service(Settings(data=folder, watches=watches, **store), lambda: NOW) for _ in range(count)]
     try:
         yield made
     finally:
@@ -86,3 +89,19 @@ def test_a_writer_whose_clock_is_behind_is_not_overlooked(tmp_path, either_store
         one.freshness.catch_up()
         again = Records(one).read()[KEY]
         assert (again.generation, again.written > NOW) == (2, True)
+
+
+def test_all_servers_tell_the_same_of_a_watch(tmp_path, either_store):
+    """What one has found and written is told by the other before it has looked itself, as long as there is a store."""
+    watch = Watch("w", "count(x) > 0")
+    with services(tmp_path, either_store, 2, (watch,)) as several:
+        first, second = map(Watching, several)
+        events = [{"tab": "x", "type": "counter", "client": "c", "time": NOW - 5, "value": 1.0}]
+        several[0].intake.fold(read(JSON, msgspec.json.encode({"events": events}), {}, None, NOW))
+        assert [told.state for told in second.shown().told] == ["unknown"]
+        first._look()
+        (one,), (other,) = first.shown().told, second.shown().told
+        assert (one.state, one.record) == ("firing", other.record)
+        assert (other.state, other.since) == (one.state, one.since)
+        assert second.last.told[0].state == "unknown"
+    assert second.shown() == second.last

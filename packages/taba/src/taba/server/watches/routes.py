@@ -35,7 +35,7 @@ def routes(service: Service, answering: Answering, watching: Watching) -> list[B
 
         def answer() -> tuple[bytes, str]:
             head = answering.head()
-            look = _matching(watching.last, glob) if rule is None else watching.tried(rule)
+            look = _matching(watching.shown(), glob) if rule is None else watching.tried(rule)
             form = formats.accepted(request.headers.get("accept", ""))
             return written(form, head, look), form
 

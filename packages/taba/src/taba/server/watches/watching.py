@@ -1,7 +1,9 @@
 """Looks at all watches every LOOK_SECONDS, in a thread of its own, and has done what is to be done.
 
 Every server on a store looks, and each change is made by the one whose write the store takes (see `records`). A look
-that fails changes nothing: what fired goes on firing, and the answer of GET /v1/watches says what failed.
+that fails changes nothing: what fired goes on firing, and the answer of GET /v1/watches says what failed. What is told
+of the watches is the last look with the records as they are at that moment, so that it is the same whichever server is
+asked.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from taba import names
 from taba.server.intake import UNFORESEEN
@@ -118,6 +120,17 @@ class Watching:
         record = Record(instances=held)
         told = Told(Watch("", str(rule)), rule, worst(states_of(readings, record)), moment.now, readings, record)
         return Look(moment, moment.now, [told])
+
+    def shown(self) -> Look:
+        """The last look, with what other servers wrote since; without it where the store fails. In any thread."""
+        last = self.last
+        try:
+            self._service.freshness.catch_up()
+            written = Records(self._service).read()
+        except (StoreError, ChunkError):
+            return last
+        now = self._service.clock()
+        return replace(last, told=[_with_record(told, written, now) for told in last.told])
 
     def _run(self) -> None:
         failed = ""
@@ -236,6 +249,16 @@ class Watching:
                 self._records.write(drafts, now)
         except UNFORESEEN as error:
             log.warning("what came of the watches' last actions cannot be written: %s", error)
+
+
+def _with_record(told: Told, written: Mapping[str, Record], now: float) -> Told:
+    """A watch with its record as it was written last."""
+    record = written.get(key_of(told.watch.name, str(told.rule)), told.record)
+    if record.generation <= told.record.generation:
+        return told
+    state = worst(states_of(told.readings, record))
+    since = _since(state, record, told.since if told.state == state else now)
+    return replace(told, state=state, since=since, record=record)
 
 
 def _log(watch: Watch, rule: Rule, before: State, state: State) -> None:
