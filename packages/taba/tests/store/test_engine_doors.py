@@ -2,6 +2,10 @@
 
 import contextlib
 import signal
+import socket
+import ssl
+import struct
+import threading
 
 import pytest
 import valkey
@@ -62,6 +66,34 @@ def test_the_name_in_a_certificate_counts(engine, tmp_path):
     assert "not in PEM format" in refusal(f"{named}?{files(tls)}".replace("server.key", "ca.key"))
     plain = engine("plain")
     assert "does not speak TLS on that port" in refusal(f"rediss://localhost:{plain.port}?{files(tls)}")
+
+
+def test_an_engine_that_ends_the_connection_in_the_place_of_words(tmp_path):
+    """It wants a certificate, and its saying so is lost as the connection is reset: then that is what is suspected."""
+    tls = certificates(tmp_path / "tls", "DNS:localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_cert_chain(tls / "server.crt", tls / "server.key")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    plain, _ = listening.accept()
+                    with context.wrap_socket(plain, server_side=True) as connection:
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        where = f"rediss://localhost:{listening.getsockname()[1]}"
+        try:
+            without, with_one = refusal(f"{where}?ca={tls}/ca.crt"), refusal(f"{where}?{files(tls)}")
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+    assert "wants a certificate of who connects" in without
+    assert "certificate" not in with_one
+    assert "cannot be reached" in with_one
 
 
 def test_a_cluster_of_names_with_tls_and_a_user(tmp_path):

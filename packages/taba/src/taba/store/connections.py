@@ -20,7 +20,7 @@ from valkey.retry import Retry
 from valkey.sentinel import Sentinel, SentinelManagedConnection
 
 from taba.store.address import Address
-from taba.store.trouble import CertificateError, HandshakeError, SentinelError, UntrustedError
+from taba.store.trouble import CertificateError, HandshakeError, SentinelError, UncertifiedError, UntrustedError
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 2.0
@@ -49,6 +49,16 @@ class _Encrypted:
             if isinstance(error, TimeoutError) or "WRONG_VERSION_NUMBER" in str(error):
                 raise HandshakeError(str(error)) from error
             raise
+
+    def on_connect(self) -> None:
+        """Make ourselves known. With TLS 1.3 it is only here that a server refuses who shows no certificate, and where
+        it ends the connection at once its reason may be lost."""
+        try:
+            super().on_connect()  # type: ignore[misc] (the class behind has it)
+        except exceptions.ConnectionError as error:
+            if self._address.cert or type(error) is not exceptions.ConnectionError:
+                raise
+            raise UncertifiedError(str(error)) from error
 
 
 class _EncryptedConnection(_Encrypted, Connection):

@@ -34,6 +34,10 @@ class HandshakeError(exceptions.ConnectionError):
     """A server does not answer as one that speaks TLS."""
 
 
+class UncertifiedError(exceptions.ConnectionError):
+    """A server with TLS ends a connection before its first answer, and we have shown it no certificate."""
+
+
 class SentinelError(ValkeyError):
     """Sentinels do not let us ask, or do not know the master."""
 
@@ -85,6 +89,10 @@ _ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] =
     (CertificateError, "cannot be spoken to with TLS ({})"),
     (UntrustedError, f"has a certificate that is not to be trusted ({{}}): {_TRUST}"),
     (HandshakeError, "does not speak TLS on that port ({}): write redis for rediss, or the port that does"),
+    (
+        UncertifiedError,
+        "broke off before its first answer ({}): if it wants a certificate of who connects, add &cert=FILE&key=FILE",
+    ),
     (SentinelError, "leads to no master ({})"),
     ((exceptions.ConnectionError, OSError), "cannot be reached ({}): see whether it runs there"),
 )
