@@ -48,11 +48,20 @@ def home() -> Path:
     streaming = next(jar for jar in jars if Path(jar).name.startswith("hadoop-streaming"))
     link(HOME / "share" / "hadoop" / "tools" / "lib" / Path(streaming).name, Path(streaming))
     link(HOME / "bin" / "hadoop", Path(__file__).resolve())
-    settings = HOME / "etc" / "hadoop" / "core-site.xml"
-    settings.parent.mkdir(parents=True, exist_ok=True)
-    settings.write_text("<configuration/>\n")
-    settings.with_name("log4j.properties").write_text(LOGGING)
+    settings = HOME / "etc" / "hadoop"
+    write(settings / "core-site.xml", "<configuration/>\n")
+    write(settings / "log4j.properties", LOGGING)
     return HOME
+
+
+def write(place: Path, text: str) -> None:
+    """Have a text at a place, whole at every moment for whoever reads it meanwhile."""
+    if place.exists() and place.read_text() == text:
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    beside = place.with_name(f"{place.name}.{os.getpid()}")
+    beside.write_text(text)
+    beside.replace(place)
 
 
 def link(place: Path, target: Path) -> None:
