@@ -216,11 +216,13 @@ def is_read(connection: socket.socket) -> bool:
     return False
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait until `condition` holds; fail if it does not in time."""
+def wait_until(
+    condition: Callable[[], object], seconds: float = 120.0, otherwise: Callable[[], object] = lambda: ""
+) -> None:
+    """Wait until `condition` holds; fail if it does not in time, with what is there `otherwise`."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"in vain for {seconds} s"
+        assert time.monotonic() < end, f"in vain for {seconds} s {otherwise()}"
         time.sleep(0.02)
 
 
