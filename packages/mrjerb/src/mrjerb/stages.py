@@ -42,7 +42,7 @@ class Stage:
         """One item's pairs, after all that is in the stage."""
         functions: list[Callable[..., Pairs]] = [step.map for step in self.maps if step.map]
         first = functions.pop(0) if self.groups is None else _of_group(self.groups.reduce)
-        return _chained(_looked_at(first), [_looked_at(function) for function in functions])
+        return _chained(_looked_at(first), [_looked_at(function, of_pairs=True) for function in functions])
 
     def begin(self) -> Iterator[tuple[Any, Any]]:
         """Pairs that come before the first item of a task."""
@@ -86,14 +86,18 @@ def _of_group(reduce: Callable[..., Pairs] | None) -> Function:
     return lambda group: reduce(group[0], group[1])
 
 
-def _looked_at(function: Callable[..., Pairs]) -> Callable[..., Pairs]:
-    """The function, with what its first call that yields anything yields looked at: Python would take a text of two
-    signs apart, or a dictionary of two fields, as a pair. Not all is looked at: each look is a part of the inner loop.
+def _looked_at(function: Callable[..., Pairs], *, of_pairs: bool = False) -> Callable[..., Pairs]:
+    """The function of an item, or of a key and a value, with what its first call that yields anything yields looked at:
+    Python would take a text of two signs apart, or a dictionary of two fields, as a pair. Not all is looked at: each
+    look is a part of the inner loop. What has no pairs gives none in place of None.
     """
     seen = False
 
-    def looked(*item: Any) -> Pairs:
-        return function(*item) if seen else looking(function(*item))
+    def of_item(item: Any) -> Pairs:
+        return (function(item) or ()) if seen else looking(function(item))
+
+    def of_pair(key: Any, value: Any) -> Pairs:
+        return (function(key, value) or ()) if seen else looking(function(key, value))
 
     def looking(pairs: Pairs) -> Iterator[tuple[Any, Any]]:
         nonlocal seen
@@ -105,7 +109,7 @@ def _looked_at(function: Callable[..., Pairs]) -> Callable[..., Pairs]:
             seen = True
             yield pair
 
-    return looked
+    return of_pair if of_pairs else of_item
 
 
 def _chained(first: Function, functions: list[Callable[..., Pairs]]) -> Function:

@@ -64,14 +64,14 @@ def reduce(key, values):
     yield key, list(values)
 
 
-@given(st.lists(st.tuples(keys, st.integers()), max_size=40), fullness)
-def test_pairs_come_back_by_key(pairs, full):
-    """Keys of every kind: each once, in its partition, in order, with all of its values."""
+@given(st.lists(st.tuples(keys, st.integers()), max_size=40), fullness, st.integers(1, 5))
+def test_pairs_come_back_by_key(pairs, full, look):
+    """Keys of every kind: each once, in its partition, in order, with all of its values, however often it is looked."""
     step = Step(map=lambda record: record, reduce=reduce)
     expected = {}
     for key, value in pairs:
         expected.setdefault(encode(key), []).append(value)
-    found = made(step, pairs, full)
+    found = made(step, pairs, full, look=look)
     told = {encode(key): sorted(some) for partition in found for key, some in partition}
     assert told == {key: sorted(some) for key, some in expected.items()}
     for number, partition in enumerate(found):

@@ -8,7 +8,8 @@ to us.
 import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from operator import itemgetter
+from itertools import chain
+from operator import itemgetter, length_hint
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -97,7 +98,8 @@ class Spill:
 
 
 class _Looking:
-    """What both tables do: pairs are counted down to the next look at the memory."""
+    """What all tables do: pairs are counted down to the next look at the memory, by marks. A look that fails is taken
+    again."""
 
     def __init__(self, step: Step, spill: Spill, skipped: Skipped) -> None:
         self.step, self.spill, self.skipped = step, spill, skipped
@@ -140,19 +142,18 @@ class Gathered(_Looking):
         values = self.values
 
         def loop(items: Iterator[Any]) -> None:
-            left = self.look
+            pairs, marks, last = _pairs(function, items), _marks(self.look), 1
             try:
-                for item in items:
-                    for key, value in function(item) or ():
-                        kind = type(key)
-                        if kind is not str and kind is not int:
+                while last:
+                    last = 0
+                    for last, (key, value) in zip(marks, pairs, strict=False):  # noqa: B007
+                        if type(key) is not str and type(key) is not int:
                             key = encode(key)  # noqa: PLW2901 - the loop is the hottest there is
                         values[key].append(value)
-                        left -= 1
-                        if not left:
-                            left = self._looked()
+                    if last:
+                        marks = _marks(self._looked())
             finally:
-                self.look = left or 1  # a look that failed is taken again
+                self.look = length_hint(marks) + 1
 
         return loop
 
@@ -216,19 +217,18 @@ class Summed(_Looking):
         values = self.values
 
         def loop(items: Iterator[Any]) -> None:
-            left = self.look
+            pairs, marks, last = _pairs(function, items), _marks(self.look), 1
             try:
-                for item in items:
-                    for key, value in function(item) or ():
-                        kind = type(key)
-                        if kind is not str and kind is not int:
+                while last:
+                    last = 0
+                    for last, (key, value) in zip(marks, pairs, strict=False):  # noqa: B007
+                        if type(key) is not str and type(key) is not int:
                             key = encode(key)  # noqa: PLW2901 - the loop is the hottest there is
                         values[key] += value
-                        left -= 1
-                        if not left:
-                            left = self._looked()
+                    if last:
+                        marks = _marks(self._looked())
             finally:
-                self.look = left or 1  # a look that failed is taken again
+                self.look = length_hint(marks) + 1
 
         return loop
 
@@ -262,17 +262,17 @@ class Ordered(_Looking):
         assert order is not None
 
         def loop(items: Iterator[Any]) -> None:
-            left = self.look
+            pairs, marks, last = _pairs(function, items), _marks(self.look), 1
             try:
-                for item in items:
-                    for key, value in function(item) or ():
+                while last:
+                    last = 0
+                    for last, (key, value) in zip(marks, pairs, strict=False):  # noqa: B007
                         bucket = buckets[spill.partition(encode(key), spill.partitions)]
                         bucket.append((composite(key, order(key, value)), [value]))
-                        left -= 1
-                        if not left:
-                            left = self._looked()
+                    if last:
+                        marks = _marks(self._looked())
             finally:
-                self.look = left or 1  # a look that failed is taken again
+                self.look = length_hint(marks) + 1
 
         return loop
 
@@ -315,6 +315,18 @@ def table_of(step: Step, spill: Spill, skipped: Skipped) -> Table:
     if step.combine is total and step.order is None and not around and not skipped.allowed:
         return Summed(step, spill, skipped)
     return Gathered(step, spill, skipped) if step.order is None else Ordered(step, spill, skipped)
+
+
+def _pairs(function: Function, items: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
+    """The pairs of all items. An item is taken when its first pair is asked for, so that who fails is known."""
+    return chain.from_iterable(map(function, items))  # type: ignore[arg-type] (a stage's function gives no None)
+
+
+def _marks(pairs: int) -> Iterator[int]:
+    """A mark for each of the pairs until the next look; of the last it is 1. To go before pairs in a `zip`, which costs
+    less than a subtraction for each. It takes one mark more than there are pairs, where these end or fail before the
+    look is due."""
+    return iter(bytes(pairs - 1) + b"\1")
 
 
 def _buckets(spill: Spill, gathered: Iterable[tuple[Any, list[Any]]]) -> list[list[Chunk]]:
