@@ -16,7 +16,7 @@ import pytest
 import eventlog
 from eventlog import Column, Event, Parent
 
-TOLD = 60.0
+TOLD = 150.0
 DAY = datetime(2011, 2, 16, tzinfo=UTC)
 PROGRAM = """
 import sys

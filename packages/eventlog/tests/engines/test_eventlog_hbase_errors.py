@@ -120,6 +120,7 @@ def test_a_table_that_a_killed_process_left_closed(hbase):  # noqa: F811
 
 def test_writes_wait_while_the_table_is_flushed(hbase, monkeypatch):  # noqa: F811
     """Who reads or writes while another process has the table closed waits for it, and loses nothing."""
+    monkeypatch.setattr(hbase_connections, "TRIES", 12)  # on a loaded machine it is closed for longer than 6 s
     with opened(hbase, "flushed") as log, opened(hbase, "flushed") as other:
         stop = threading.Event()
         failed: list[BaseException] = []
