@@ -22,9 +22,11 @@ PROGRAM = """
 import sys
 from datetime import UTC, datetime, timedelta
 import eventlog
+import taba
 from test_eventlog_metrics import Clicked, Shown, work
 
 work(sys.argv[1])
+sys.exit(not taba.flush(100))  # the two seconds at a process's end may be too few on a busy machine
 """
 
 
