@@ -5,6 +5,7 @@ skipped, with a warning that pytest prints; under CI they fail.
 """
 
 import atexit
+import contextlib
 import functools
 import os
 import shutil
@@ -28,6 +29,18 @@ def require_hbase() -> None:
     assert "CI" not in os.environ, lack
     warnings.warn(f"THE TESTS ON HBASE ARE SKIPPED. {lack}", stacklevel=2)
     pytest.skip(lack)
+
+
+def holding(folder: Path, needle: bytes) -> list[Path]:
+    """The files of a folder that hold these bytes. HBase moves and removes files and folders meanwhile; one that
+    vanishes holds nothing."""
+    found = []
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                if needle in Path(place, name).read_bytes():
+                    found.append(Path(place, name))
+    return found
 
 
 @functools.cache

@@ -51,7 +51,7 @@ def _killed(folder: Path, step: int, act: Callable[[Log], Any]) -> bool:
     context.set_forkserver_preload(["eventlog.log", "eventlog.importing", "eventlog.engines.rocks_bulk", "import_help"])
     process = context.Process(target=_act_and_die, args=(folder, step, act))
     process.start()
-    process.join(60)
+    process.join(200)
     assert process.exitcode in (0, -signal.SIGKILL)
     return process.exitcode != 0
 

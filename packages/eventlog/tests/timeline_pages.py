@@ -19,7 +19,7 @@ EVIL = "</script><script>document.title='stolen'</script><img src=x onerror=\"do
 FLIPPED = "a\u202etxt.exe\x00\x1b[31m\u2028'\"&amp;\\"
 HEBREW = "שלום עולם"
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
-SECONDS = 30
+SECONDS = 100
 
 
 class PageView(Event):

@@ -89,7 +89,7 @@ def test_a_signal_ends_a_run_in_good_order(folder, number, code, said):
 
 def test_ctrl_c_at_a_terminal_reaches_all(folder):
     """A terminal interrupts every process of the run, workers too: it ends in the same good order."""
-    process = running(folder)
+    process = running(folder, "--no-progress")  # which a busy machine would have beside the one line
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=100)
     assert process.returncode == 130

@@ -56,7 +56,7 @@ def s3(tmp_path_factory):
 
 def _address(server, errors):
     """Where the server listens, once it answers."""
-    for _ in range(600):
+    for _ in range(1500):
         said = [word for word in errors.read_text().split() if word.startswith("http://127.0.0.1:")]
         if said:
             try:

@@ -97,6 +97,7 @@ def test_a_page_in_a_browser(tmp_path, scheme):
         chromium = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         page = browser.new_page(viewport={"width": 1100, "height": 900}, color_scheme=scheme, bypass_csp=True)
+        page.set_default_timeout(120_000)
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: errors.append(message.text))
         page.goto(file.as_uri())

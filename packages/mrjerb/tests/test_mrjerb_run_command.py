@@ -21,8 +21,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_a_run_says_what_it_wrote(folder):
-    """The output is there; stdout has what was written and the counters; stderr is empty."""
-    done = mrjerb("run", "count.py", "one.txt", "two.txt", "-o", "out")
+    """The output is there; stdout has what was written and the counters; stderr, but for progress, is empty."""
+    done = mrjerb("run", "count.py", "one.txt", "two.txt", "-o", "out", "--no-progress")
     assert pairs(folder / "out") == {"a": 3, "b": 1, "c": 1}
     assert done.stdout.startswith("wrote out: 1 part, 3 pairs, ")
     assert "lines  2" in done.stdout

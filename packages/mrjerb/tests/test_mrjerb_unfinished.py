@@ -11,16 +11,22 @@ import mrjerb as package
 from mrjerb.engines import Silent
 
 FAILING = """
-import time
+import os, time
 from mrjerb import Job
 
 class Failing(Job):
     at: str = "map"
+    beside: bool = False
 
     def map(self, line):
+        if line == "last":
+            open("last", "w").close()
+            time.sleep(1000)
         self.count("lines")
         if self.at == "map" and line == "bad":
-            time.sleep(0.6)  # until others have said what they counted
+            while self.beside and not os.path.exists("last"):
+                time.sleep(0.01)
+            time.sleep(0.6)
             raise ValueError("no")
         yield line, 1
 
@@ -76,13 +82,18 @@ def folder(tmp_path, monkeypatch):
 def failed(*more, code=1):
     """The run as JSON."""
     return json.loads(
-        mrjerb("run", "failing.py", "a.txt", "b.txt", "c.txt", "-o", "out", "--json", *more, code=code).stdout
+        mrjerb("run", "failing.py", "a.txt", "b.txt", "c.txt", *more, "-o", "out", "--json", code=code).stdout
     )
 
 
-@pytest.mark.parametrize("how", [["--workers", "1"], ["--workers", "2"], ["--debug"]], ids=" ".join)
+# Of two workers one fails once the other has a fourth input, which it gets when all that it said before was heard.
+BESIDE = ["d.txt", "--beside", "--workers", "2"]
+
+
+@pytest.mark.parametrize("how", [["--workers", "1"], BESIDE, ["--debug"]], ids=" ".join)
 def test_a_map_that_fails(folder, how):
     """Tasks that ended, the one that failed, and the counters of both; no part is named, for none was published."""
+    (folder / "d.txt").write_text("last\n")
     found = failed(*how)
     tasks = {task["of"]: task for task in found["tasks"]}
     assert {of: task["failed"] for of, task in tasks.items()} == {

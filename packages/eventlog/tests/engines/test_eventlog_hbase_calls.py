@@ -3,14 +3,17 @@
 import gc
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from engine_places import DAY, found, population, shown
 from hbase_process import hbase  # noqa: F401
+from thriftpy2.transport import TSocket
 
 from eventlog import keys
 from eventlog.engines import Counts, Want, connect
@@ -35,15 +38,20 @@ def engine(hbase) -> Iterator[HBase]:  # noqa: F811
 
 @contextmanager
 def interrupted(server) -> Iterator[None]:
-    """Interrupts what runs within, as Ctrl-C does, while the Thrift server holds its answer back."""
+    """Interrupts what runs within, as Ctrl-C does, once it waits for the Thrift server, which holds its answer back."""
+    here = threading.get_ident()
 
     def interrupt() -> None:
-        time.sleep(0.3)
+        until = time.monotonic() + TOLD / 2
+        while sys._current_frames()[here].f_code is not TSocket.read.__code__ and time.monotonic() < until:
+            time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
     # A run in the background (nohup, &) ignores Ctrl-C from its start.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     server.thrift.signal(signal.SIGSTOP)
+    while Path(f"/proc/{server.thrift.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        time.sleep(0.01)
     thread = threading.Thread(target=interrupt)
     try:
         with pytest.raises(KeyboardInterrupt):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hbase_process import ERASING, HBase, require_hbase, shared_hbase
+from hbase_process import ERASING, HBase, holding, require_hbase, shared_hbase
 
 import eventlog
 from eventlog import Column, EngineError, Event, Parent, keys
@@ -25,10 +25,6 @@ class Shown(Event):
 class Clicked(Event, child_of=Shown):
     shown: Parent
     time: datetime
-
-
-def holding(folder: Path, needle: bytes) -> list[Path]:
-    return [file for file in folder.rglob("*") if file.is_file() and needle in file.read_bytes()]
 
 
 @pytest.fixture
@@ -142,7 +138,7 @@ def test_where_regions_are_split(tmp_path, restricted):
     try:
         own.start()
         with eventlog.open(f"hbase://{own.host}:{own.port}/split", [Shown, Clicked]) as log:
-            until = time.monotonic() + 60
+            until = time.monotonic() + 150
             turn = 0
             while len(log.engine.regions()) < 2 and time.monotonic() < until:
                 moments = [NOON + timedelta(hours=turn, seconds=number) for number in range(2000)]

@@ -16,7 +16,7 @@ from eventlog.engines import hbase as hbase_engine
 from eventlog.engines import hbase_connections, hbase_rows
 
 NOON = datetime(2011, 2, 16, 12, tzinfo=UTC)
-TOLD = 60.0
+TOLD = 150.0
 DEAD = r"does not answer \(.*\): start it, or check the address"
 ID = keys.event_id(keys.row("u1", 0, b"12345678"))
 
@@ -96,7 +96,7 @@ def _dying(server, call):
 
 def test_a_disabled_table(hbase):  # noqa: F811
     """Reads, writes, and whoever opens the log are told what to enable, where HBase itself tries for half a minute."""
-    with opened(hbase, "disabled", options="?timeout=1") as log, admin(hbase) as connection:
+    with opened(hbase, "disabled", options="?timeout=5") as log, admin(hbase) as connection:
         log.write(noticed(0, 10))
         connection.disable_table("disabled")
         for act in (lambda: there(log), lambda: log.write(noticed(0, 20)), lambda: log.row(ID)):
@@ -120,6 +120,7 @@ def test_a_table_that_a_killed_process_left_closed(hbase):  # noqa: F811
 
 def test_writes_wait_while_the_table_is_flushed(hbase, monkeypatch):  # noqa: F811
     """Who reads or writes while another process has the table closed waits for it, and loses nothing."""
+    monkeypatch.setattr(hbase_connections, "TRIES", 12)  # on a loaded machine it is closed for longer than 6 s
     with opened(hbase, "flushed") as log, opened(hbase, "flushed") as other:
         stop = threading.Event()
         failed: list[BaseException] = []
@@ -179,7 +180,7 @@ def test_the_region_server_dies_behind_a_living_thrift_server(tmp_path, monkeypa
                 began = time.monotonic()
                 with pytest.raises(EngineError, match="See that its master and its region servers run"):
                     act()
-                assert time.monotonic() - began < 2 * TOLD
+                assert time.monotonic() - began < TOLD
             own.start()
             log.write(noticed(200, 200))
             assert there(log) == list(range(400))

@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[4]
 EXAMPLES = ROOT / "docs" / "examples" / "mrjerb"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND_SECONDS = 200
+PROGRESS = re.compile(r"^(\d+ min )?\d+ s  (map|reduce \d+)  .* tasks?\b.*\n", re.MULTILINE)
+"""A line of a run that takes longer than ten seconds, as any may on a busy machine."""
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -70,7 +72,7 @@ def run(command: str, folder: Path) -> str:
         text=True,
         timeout=COMMAND_SECONDS,
     )
-    output = done.stdout.replace(f"{folder}/", "")
+    output = PROGRESS.sub("", done.stdout.replace(f"{folder}/", ""))
     assert done.returncode == 0, f"$ {command}\n{output}"
     return output
 

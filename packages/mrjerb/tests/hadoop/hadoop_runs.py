@@ -1,5 +1,6 @@
 """Runs on Hadoop and here, to be compared."""
 
+import os
 from pathlib import Path
 from textwrap import dedent
 
@@ -28,5 +29,6 @@ def run_both(job, inputs, **settings):
 
 
 def left_over():
-    """What lies beside the outputs that no run should have left."""
-    return [path for path in Path.cwd().rglob("*") if "mrjerb-" in path.name]
+    """What lies beside the outputs that no run should have left. A folder may vanish meanwhile, which rglob minds."""
+    walked = os.walk(Path.cwd())
+    return [Path(folder, name) for folder, *names in walked for some in names for name in some if "mrjerb-" in name]

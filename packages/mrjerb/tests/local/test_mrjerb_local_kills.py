@@ -24,7 +24,7 @@ def once(name):
     except FileExistsError:
         return False
     os.write(file, b"%d\\n" % os.getpid())
-    time.sleep(100)
+    time.sleep(1000)
     return True
 """
 COUNTED = (
@@ -160,7 +160,7 @@ from mrjerb import Job
 
 class Starts(Job):
     def setup(self):
-        subprocess.Popen(["sleep", "100"])
+        subprocess.Popen(["sleep", "1000"])
 
     def map(self, line):
         once("victim")
@@ -181,7 +181,7 @@ class Starts(Job):
 def test_what_a_worker_had_started_goes_with_the_launcher(world):
     """kill -9 of the launcher, with a worker that has a child: none of them is left, no file, and history knows."""
     world.job(
-        ONCE + "import subprocess\n\ndef map(line):\n    subprocess.Popen(['sleep', '100'])\n    once('victim')\n"
+        ONCE + "import subprocess\n\ndef map(line):\n    subprocess.Popen(['sleep', '1000'])\n    once('victim')\n"
     )
     world.lines(1)
     process = world.start("--workers", "1")
@@ -195,7 +195,7 @@ def test_what_a_worker_had_started_goes_with_the_launcher(world):
 
 def test_a_worker_that_closes_what_it_did_not_open(world):
     """A job that closes all files takes the pipe to the launcher with them: no run that waits for ever."""
-    world.job("import os, time\n\ndef map(line):\n    os.closerange(3, 1000)\n    time.sleep(100)\n    yield 1, 1\n")
+    world.job("import os, time\n\ndef map(line):\n    os.closerange(3, 1000)\n    time.sleep(1000)\n    yield 1, 1\n")
     world.lines(1)
     found = world.run(code=1)
     assert "3 times" in found["error"]["message"]
@@ -211,7 +211,7 @@ def map(line):
     if not os.path.exists("victim") and os.fork() == 0:
         os.setsid()
         Path("child").write_text(f"{os.getpid()}\\n")
-        time.sleep(100)
+        time.sleep(1000)
     if not os.path.exists("victim"):
         while not os.path.exists("child"):
             time.sleep(0.01)

@@ -106,7 +106,7 @@ def test_runs_in_threads_beside_each_other(world):
 def test_what_is_kept_of_a_launcher_that_is_killed(world, cleanup, kept):
     """Temporary files and the unfinished output stay where that was asked; processes never do."""
     world.job(
-        "import time\nfrom pathlib import Path\n\ndef map(line):\n    Path('there').touch()\n    time.sleep(100)\n"
+        "import time\nfrom pathlib import Path\n\ndef map(line):\n    Path('there').touch()\n    time.sleep(1000)\n"
     )
     world.lines(1)
     process = world.start("--cleanup", cleanup)

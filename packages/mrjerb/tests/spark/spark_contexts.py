@@ -34,5 +34,5 @@ def opened(master, folder, **more):
         context.stop()
         gateway.shutdown()
         gateway.proc.stdin.close()
-        gateway.proc.wait(30)
+        gateway.proc.wait(120)
         SparkContext._gateway = SparkContext._jvm = None

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MRJERB = [sys.executable, "-m", "mrjerb.engines.spark.submit"]
-PATIENCE = 120
+PATIENCE = 200
 QUICK = ["--conf", "spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"]
 
 

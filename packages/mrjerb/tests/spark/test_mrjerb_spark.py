@@ -6,10 +6,11 @@ import threading
 
 import pytest
 from spark_plans import Heard, assert_same, inline, job_named, on_spark, plan_of
+from spark_processes import until
 
 from mrjerb import Job, RecordError
 from mrjerb.engines import engine_named
-from mrjerb.engines.spark import Spark
+from mrjerb.engines.spark import Spark, driver
 from mrjerb.errors import InputError, UnsupportedError, UsageError
 from mrjerb.plan import Outcome, Settings
 
@@ -215,10 +216,22 @@ def test_an_input_that_is_gone(tmp_path):
     assert outcome.details["application"]
 
 
-def test_progress_is_heard(text, tmp_path):
+def test_progress_is_heard(text, tmp_path, spark, monkeypatch):
     """Stages by their names, with their tasks; all of them are done at the end."""
     plan = plan_of(job_named("Words"), text, tmp_path / "out", split_size=9000)
     heard = Heard()
+    tracker, tidy = spark.statusTracker(), driver._Run._tidy
+
+    def completed():
+        jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(plan.run)]
+        stages = [tracker.getStageInfo(stage) for job in jobs if job for stage in sorted(job.stageIds)]
+        return [stage.numCompletedTasks for stage in stages if stage]
+
+    def tidy_later(*arguments):
+        until(lambda: completed() == [len(plan.splits), 3], "what Spark says of itself")  # it lags behind the tasks
+        tidy(*arguments)
+
+    monkeypatch.setattr(driver._Run, "_tidy", tidy_later)
     Spark().run(plan, heard, Outcome())
     assert heard.stages == [("map", len(plan.splits)), ("reduce 1", 3)]
     assert heard.done[-1] == (0, 3)

@@ -33,7 +33,8 @@ def folder(tmp_path):
 
 
 def on_cluster(cluster, *arguments):
-    return ["run", *arguments, "-o", "out", "--on", "spark", "--master", cluster.url, "--json", *QUICK, *EXECUTORS]
+    told = ["--json", "--no-progress"]  # a run that takes long would tell of it among the few lines of an error
+    return ["run", *arguments, "-o", "out", "--on", "spark", "--master", cluster.url, *told, *QUICK, *EXECUTORS]
 
 
 def pairs(folder):

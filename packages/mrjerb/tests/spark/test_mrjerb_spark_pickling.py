@@ -64,8 +64,8 @@ print(sorted(mrjerb.run(Lengths, "in.txt", on="spark", workers=2)))
 
 def test_structs_travel():
     """Made in one process and used in another, that has never seen the code."""
-    written = subprocess.run([sys.executable, "-c", WRITES], check=True, capture_output=True, timeout=60).stdout
-    read = subprocess.run([sys.executable, "-c", READS], input=written, check=True, capture_output=True, timeout=60)
+    written = subprocess.run([sys.executable, "-c", WRITES], check=True, capture_output=True, timeout=200).stdout
+    read = subprocess.run([sys.executable, "-c", READS], input=written, check=True, capture_output=True, timeout=200)
     assert read.stdout == b"right\n"
 
 

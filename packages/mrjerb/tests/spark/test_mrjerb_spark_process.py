@@ -42,7 +42,7 @@ def test_a_run_of_its_own(folder):
     arguments = ["run", f"{JOBS}:Words", "in.txt", "-o", "out", "--on", "spark", "--workers", "2", "--json", *QUICK]
     with started([*arguments, "--conf", "spark.sql.shuffle.partitions=7", "--no-progress"], folder) as process:
         pids = until(lambda: below(process.pid), "a JVM")
-        written, said = process.communicate(timeout=120)
+        written, said = process.communicate(timeout=200)
     assert process.returncode == 0, said
     assert said == ""
     result = json.loads(written)
@@ -62,7 +62,7 @@ def test_a_signal_ends_it_all(folder, number):
         until(lambda: any((folder / "marks").iterdir()), "the map")
         pids = below(process.pid)
         process.send_signal(number)
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=200)
     assert process.returncode == 128 + number
     assert "nothing was published" in said
     assert "Traceback" not in said
