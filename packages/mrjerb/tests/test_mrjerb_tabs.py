@@ -26,7 +26,12 @@ def server(tmp_path):
     with log.open("wb") as said:
         process = subprocess.Popen(command, stdout=said, stderr=said, env=os.environ | {"TABA_HOST_METRICS": "0"})
     try:
-        yield until(lambda: re.search(r"http://127\.0\.0\.1:\d+", log.read_text()), "Taba's server")[0]
+        url = until(lambda: re.search(r"http://127\.0\.0\.1:\d+", log.read_text()), "Taba's server")[0]
+        # A program that ends waits two seconds for its answer, and a server's first one takes the longest.
+        event = json.dumps({"client": "first", "events": [{"tab": "first", "value": 1}]}).encode()
+        first = urllib.request.Request(f"{url}/v1/events", event, {"Content-Type": "application/json"})
+        urllib.request.urlopen(first).close()
+        yield url
     finally:
         process.terminate()
         process.wait(SECONDS)
