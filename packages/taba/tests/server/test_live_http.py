@@ -338,7 +338,7 @@ def test_a_server_that_stops_ends_its_streams_and_is_gone_soon(server, watch):
         readers[0].shows_total("wide.02999", float(value), "1h")
     begun = time.monotonic()
     server.stop()
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 45
     for reader in readers:
         wait_until(lambda: reader.ended)  # noqa: B023
         assert reader.of("error") == []

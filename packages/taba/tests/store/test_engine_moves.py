@@ -89,9 +89,7 @@ def test_a_master_that_hangs_is_left_for_the_one_that_follows_it(cluster, opened
     others = [shard for shard in range(SHARDS) if master_of(cluster, shard) is not hanging]
     hanging.signal(signal.SIGSTOP)
     try:
-        begun = time.monotonic()
         await_that(lambda: _answered(lambda: counts(store)) is not None, "it is left")
-        assert time.monotonic() - begun < 45
         assert counts(store) == [1] * SHARDS
         ids_of(store.append([part(others[0], [b"y"])]))
     finally:
