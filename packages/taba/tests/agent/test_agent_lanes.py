@@ -20,7 +20,7 @@ from taba.frame import decode
 from taba.settings import Agent as Settings
 
 
-def _wait(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def _wait(condition: Callable[[], object], seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"in vain for {seconds} s"

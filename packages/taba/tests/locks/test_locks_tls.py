@@ -79,14 +79,16 @@ def test_the_whole_way_over_tls(authority, tmp_path):
     agent.start()
     try:
         assert server.url.startswith("https://")
-        program = "import taba; taba.counter('tls').record(1); assert taba.flush(20)"
+        program = "import taba; taba.counter('tls').record(1); assert taba.flush(60)"
         environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(tmp_path),
             "TABA_AGENT": agent.url,
             "TABA_CA": str(authority.file),
         }
-        ended = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, timeout=60)
+        ended = subprocess.run(
+            [sys.executable, "-c", program], env=environ, capture_output=True, text=True, timeout=120
+        )
         assert (ended.returncode, ended.stderr) == (0, "")
         asking = {"TABA_SERVER": server.url, "TABA_TOKEN": token, "TABA_CA": str(authority.file)}
         with_own = asking | {"TABA_CERT": str(own), "TABA_KEY": str(own_key)}

@@ -98,7 +98,7 @@ class ServerProcess:
             self.stop()
         assert "Traceback" not in self.log(), self.log()
 
-    def settle(self, seconds: float = 60.0) -> None:
+    def settle(self, seconds: float = 120.0) -> None:
         """Wait until the compactor has taken every chunk that is raw now."""
         raw = self._chunks("raw")
         wait_until(lambda: not raw & self._chunks("raw"), seconds)
