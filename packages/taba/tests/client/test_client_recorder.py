@@ -107,7 +107,7 @@ def test_frames_lie_in_quarters_of_a_second_one_after_another(sink, client):
 
 
 def test_an_idle_client_says_once_a_second_that_it_lives(sink, client):
-    sink.wait(lambda: len(sink.frames) > 2)
+    sink.wait(lambda: len(sink.frames) > 4)
     assert client.counter("a").events == []
     headers = [frame.header for frame in sink.frames]
     apart = [later.stop - before.stop for before, later in itertools.pairwise(headers)]
@@ -243,7 +243,7 @@ def test_limits_are_those_given(sink):
     for name in ("b", "c", "d"):
         client.counter(name).record(1)
     assert client.flush(30)
-    client.stop(2)
+    client.stop(30)
     assert sink.counts() == {"a": 10, "b": 1}
     assert sink.drops() == {("a", "flush_limit"): 15, ("taba.client.tab_limit", "tab_limit"): 2}
 
@@ -267,7 +267,7 @@ def test_asyncio_beside(sink, client):
         await asyncio.gather(*tasks)
         return late
 
-    assert asyncio.run(main()) < 4
+    assert asyncio.run(main()) < 8
     sink.closing.set()  # it need hang no longer
     assert client.flush(30)
     assert sink.totals() == {"a": 1000}

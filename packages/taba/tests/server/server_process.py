@@ -88,7 +88,7 @@ class ServerProcess:
 
     def _end(self, how: signal.Signals) -> None:
         self._process.send_signal(how)
-        self._process.wait(60)
+        self._process.wait(120)
         assert self._process.stdout is not None
         self._process.stdout.close()
 
