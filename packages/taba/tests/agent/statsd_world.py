@@ -19,7 +19,7 @@ from server_process import ServerProcess
 TABA = Path(sys.executable).with_name("taba")
 ROOT = Path(__file__).parents[4]
 NODE_FOLDER = Path(__file__).parents[1] / "node"
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 def node() -> str:

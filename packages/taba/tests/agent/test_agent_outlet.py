@@ -38,7 +38,7 @@ def agent(tmp_path):
 
 
 async def all_written(outlet):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not outlet.empty:
             await asyncio.sleep(0.01)
 
@@ -190,7 +190,7 @@ def test_what_a_client_lost_is_told_though_it_says_nothing_more(agent, monkeypat
         assert not told
         assert door._lost.events == 3
         outlet.full = False
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not told:
                 await asyncio.sleep(0.01)
 

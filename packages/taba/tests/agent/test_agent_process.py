@@ -89,7 +89,7 @@ def _agent(folder: Path, sink: Sink | None, *flags: str, config: str = "") -> It
         assert "Traceback" not in agent.log(), agent.log()
 
 
-def _wait(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def _wait(condition: Callable[[], object], seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"in vain for {seconds} s"

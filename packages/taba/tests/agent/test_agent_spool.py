@@ -1,6 +1,5 @@
 """The spool: what was appended is there until it is settled, in memory or on disk."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 from agent_sink import made_frame
 from hypothesis import given
 from hypothesis import strategies as st
+from server_process import wait_until
 from spool_cases import MUCH, Clock, drained, headers, numbers
 
 from taba.agent.held import Held
@@ -224,10 +224,10 @@ def test_while_a_lane_gathers_no_other_takes_a_part_of_it(tmp_path: Path) -> Non
     """Lanes that are free at that moment would each send a small request."""
     spool = Spool(tmp_path, MUCH)
     with ThreadPoolExecutor(2) as lanes:
-        gathering = lanes.submit(spool.take_fresh, 1 << 20, 5, 0.5)
-        time.sleep(0.1)
+        gathering = lanes.submit(spool.take_fresh, 1 << 20, 5, 3)
+        wait_until(lambda: spool._fresh_came._waiters)
         spool.append([made_frame("c", 1)])
-        time.sleep(0.1)
+        wait_until(lambda: spool._gathering)
         beside = lanes.submit(spool.take_fresh, 1 << 20, 0.1)
         spool.append([made_frame("c", 2)])
         assert beside.result() is None

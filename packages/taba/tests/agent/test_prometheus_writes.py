@@ -25,7 +25,7 @@ def taken(server: ServerProcess) -> dict[str, float]:
     return dict(found)
 
 
-def wait_for(server: ServerProcess, wanted: dict[str, float], seconds: float = 60) -> None:
+def wait_for(server: ServerProcess, wanted: dict[str, float], seconds: float = 120) -> None:
     """Wait until the server has just that."""
     try:
         wait_until(lambda: taken(server) == pytest.approx(wanted), seconds)

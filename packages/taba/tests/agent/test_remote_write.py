@@ -61,7 +61,7 @@ class World:
         """Wait until all that was taken is here, and compare."""
         wait_until(lambda: self.agent.status()["spool"]["waiting_bytes"] == 0)
         wait_until(lambda: wanted.keys() <= self.totals(client, of).keys() or not wanted)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while self.totals(client, of) != pytest.approx(dict(wanted)) and time.monotonic() < end:
             time.sleep(0.05)
         assert self.totals(client, of) == pytest.approx(dict(wanted))

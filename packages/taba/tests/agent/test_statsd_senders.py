@@ -115,7 +115,7 @@ def send(there: World, sender: str) -> dict[str, Any]:
     if library == "hot-shots":
         expected = hot_shots(there, way, sender)
     elif library == "datadog":
-        where = {"socket_path": str(there.unix), "socket_timeout": 5} if way == "unixgram" else {}
+        where = {"socket_path": str(there.unix), "socket_timeout": 60} if way == "unixgram" else {}
         where = where or {"host": "127.0.0.1", "port": there.ports["udp"]}
         expected = dog(DogStatsd(constant_tags=[f"env:{sender}"], disable_telemetry=True, **where))
     else:

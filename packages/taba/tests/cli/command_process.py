@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 COMMAND = [sys.executable, "-c", "from taba.cli import main; main()"]
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds for what happens at once on a machine that has time: one that is busy takes far longer."""
 
 
@@ -49,9 +50,14 @@ class Serving:
         return json.loads(ended.stdout)
 
     def count(self, tab: str) -> int:
-        """How many events of a tab there are."""
-        with urlopen(f"{self.url}/v1/aggregates?tab={tab}&window=1d&by=none", timeout=PATIENCE) as answer:
-            tabs = json.load(answer)["tabs"]
+        """How many events of a tab there are; -1 where the store is away, of which workers learn one by one."""
+        try:
+            with urlopen(f"{self.url}/v1/aggregates?tab={tab}&window=1d&by=none", timeout=PATIENCE) as answer:
+                tabs = json.load(answer)["tabs"]
+        except HTTPError as error:
+            if error.code != 503:
+                raise
+            return -1
         return tabs[tab]["1d"]["count"] if tab in tabs else 0
 
     def await_told(self, text: str) -> str:

@@ -133,7 +133,7 @@ def test_a_port_that_is_taken_is_told(tmp_path):
             env=environment(tmp_path),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
     assert (ended.returncode, ended.stdout) == (1, "")
     assert f"taba: cannot listen on 127.0.0.1:{port}: Address already in use" in ended.stderr
@@ -147,7 +147,7 @@ def test_data_that_cannot_be_used_is_told(tmp_path):
         env=environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert ended.returncode == 1
     assert ended.stderr.startswith("taba: ")

@@ -20,8 +20,9 @@ SENDERS = 3
 def valkey_of(serving):
     """The process of the Valkey beside a server, once it is one."""
     for task in Path(f"/proc/{serving.process.pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            with contextlib.suppress(FileNotFoundError):
+        # A thread, or a child, may end meanwhile.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for child in (task / "children").read_text().split():
                 if "valkey-server" in Path(f"/proc/{child}/exe").readlink().name:
                     return int(child)
     return None

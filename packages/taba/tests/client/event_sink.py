@@ -126,7 +126,7 @@ class EventSink:
                     drops[name, reason] += count
         return dict(drops)
 
-    def wait(self, condition: Callable[[], object], seconds: float = 60.0) -> None:
+    def wait(self, condition: Callable[[], object], seconds: float = 120.0) -> None:
         """Wait until `condition` holds; fail the test if it does not in time."""
         end = time.monotonic() + seconds
         while not condition():

@@ -6,9 +6,15 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 
 import pytest
+
+# Of what is to be done at the end this comes last. How long a busy machine takes to end a process is none of ours.
+ENDING = """
+        import atexit, time
+        atexit.register(lambda: print(time.monotonic() - began))
+        import taba
+"""
 
 
 def test_what_was_recorded_is_sent_when_the_program_ends(sink, run):
@@ -27,17 +33,17 @@ def test_a_program_that_ends_by_an_exception_sends_too(sink, run):
 def test_without_a_server_a_program_runs_and_ends_as_it_would(run):
     """One line in the log, and no waiting at the end."""
     ended = run(
-        """
-        import taba, time
+        ENDING
+        + """
         for _ in range(60):
             taba.record("a", 1)
             time.sleep(0.01)
-        print(time.time())
+        began = time.monotonic()
         """,
         TABA_SERVER="http://127.0.0.1:9",
     )
     assert ended.returncode == 0
-    assert time.time() - float(ended.stdout) < 1.5, "the last flush of one that answers may take two seconds"
+    assert float(ended.stdout) < 1.5, "the last flush of one that answers may take two seconds"
     assert ended.stderr.count("\n") == 1
     assert "http://127.0.0.1:9 takes no frames" in ended.stderr
 
@@ -45,9 +51,9 @@ def test_without_a_server_a_program_runs_and_ends_as_it_would(run):
 def test_a_server_that_hangs_does_not_keep_a_program_from_ending(sink, run):
     """The last flush has two seconds."""
     sink.script += ["hang"] * 9
-    ended = run("import taba, time; taba.counter('a').record(1); print(time.time())")
+    ended = run(ENDING + "        taba.counter('a').record(1); began = time.monotonic()")
     assert ended.returncode == 0
-    assert time.time() - float(ended.stdout) < 8, "a request has ten"
+    assert float(ended.stdout) < 8, "a request has ten"
 
 
 def test_a_killed_program_has_sent_all_but_its_last_moments(sink):
@@ -126,7 +132,7 @@ def test_forked_workers_count_each_event_once(sink, run):
     sources = set(sink.accounts())
     assert len({client for client, _ in sources}) == len(sources) == 5
     assert sink.nothing_is_missing()
-    assert {frame.header.sequence for frame in sink.frames if "child" in frame.header.names} == {1}
+    assert {account.sequences[0] for account in sink.accounts().values()} == {1}
 
 
 def test_children_send_by_themselves_though_forked_amid_busy_threads(sink, run):

@@ -4,6 +4,7 @@ import logging
 import time
 
 import pytest
+from engines import free_port
 from event_sink import EventSink
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,16 +153,16 @@ def test_of_frames_sent_together_only_the_bad_ones_are_refused(sink):
 
 def test_after_an_outage_everything_arrives_in_order_and_fast(caplog):
     """No server at first; a hundred frames wait; then one comes up: one line when lost, one when back."""
-    sink = EventSink()
+    sink = EventSink(port=free_port())
     sink.close()
     sender = sender_to(sink)
     for sequence in range(1, 101):
         put(sender, sequence)
         time.sleep(0.002)
-    time.sleep(0.3)
+    sink.wait(lambda: caplog.records)  # it has tried
     back = EventSink(port=sink.port)
     try:
-        back.wait(lambda: len(back.frames) == 100, 20)
+        back.wait(lambda: len(back.frames) == 100)
         assert received(back) == list(range(1, 101))
         assert len(back.requests) < 10
         assert [record.getMessage().split(" (")[0].split(": ")[0] for record in caplog.records] == [
@@ -185,7 +186,7 @@ def test_a_server_that_hangs_is_given_up_in_time_and_tried_again(sink, monkeypat
 
 def test_waiting_frames_are_bounded_and_those_given_up_are_told():
     """However long the outage: memory is bounded, and no number and no event is missing afterwards."""
-    sink = EventSink()
+    sink = EventSink(port=free_port())
     sink.close()
     sender = sender_to(sink, limit=10_000)
     for sequence in range(1, 101):
@@ -209,7 +210,7 @@ def test_nobody_waits_for_a_server_that_was_never_there():
     put(sender, 1)
     started = time.monotonic()
     assert not sender.finish(30, patient=False)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 25
 
 
 def test_a_deadline_holds_whatever_the_server_does(sink):
@@ -218,7 +219,7 @@ def test_a_deadline_holds_whatever_the_server_does(sink):
     put(sender, 1)
     started = time.monotonic()
     assert not sender.finish(0.3, patient=True)
-    assert time.monotonic() - started < 5, "a request has ten seconds"
+    assert time.monotonic() - started < 9, "a request has ten seconds"
 
 
 def test_over_a_unix_socket(tmp_path):

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from engines import free_port
 from server_process import ServerProcess, frame_bytes
 
 TABS = 2_000
@@ -11,19 +12,11 @@ FRAME = "application/vnd.taba.frame"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    server = ServerProcess(tmp_path_factory.mktemp("streams"), port=_free_port())
+    server = ServerProcess(tmp_path_factory.mktemp("streams"), port=free_port())
     names = {f"load.{tab:04d}": [float(tab)] for tab in range(TABS)}
     server.post(frame_bytes("web-1", 1, names, stop=time.time() + 30), FRAME)
     yield server
     server.close()
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_only_the_cards_that_are_seen_exist(look):

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ import time
 from pathlib import Path
 
 from doc_pages import ROOT, Block, Command, commands
+from engines import free_port
 
 START_SECONDS = 60.0
 COMMAND_SECONDS = 60.0
@@ -178,9 +178,7 @@ class Reader:
     def _port(self, shown: str) -> str:
         """The free port that stands for the one that a page shows."""
         if shown not in self._ports:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                self._ports[shown] = str(free.getsockname()[1])
+            self._ports[shown] = str(free_port())
         return self._ports[shown]
 
 

@@ -148,7 +148,7 @@ class CompleteWatch(threading.Thread):
         if len(self.wrong) < 100:
             self.wrong.append(text)
 
-    def await_complete(self, seconds: float = 60) -> None:
+    def await_complete(self, seconds: float = 120) -> None:
         """With all well again, what is recorded from now on is in complete answers, within so many seconds."""
         begun, deadline = int(time.time()), time.monotonic() + seconds
         while not any(second > begun for second in list(self._said)):

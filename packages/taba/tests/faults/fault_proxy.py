@@ -38,14 +38,14 @@ class Wire:
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Do something in the thread, and wait for it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     def close(self) -> None:
         """End all links and the thread."""
         for link in self._links:
             link.refuse()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(20)
+        self._thread.join(60)
         self._loop.close()
 
 

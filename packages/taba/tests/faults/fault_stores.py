@@ -37,7 +37,7 @@ from engines import (
     slots_of,
 )
 
-WHOLE_SECONDS = 60.0
+WHOLE_SECONDS = 120.0
 """How long a Cluster may take until all is well again."""
 
 
@@ -212,7 +212,9 @@ class Sentinel(Sqlite):
         """The master is killed, the replica follows it, and it comes back as that one's replica."""
         one = self.master()
         one.kill()
-        await_that(lambda: any(self._leads(other) for other in self.servers if other.runs), "one follows", 30)
+        await_that(
+            lambda: any(self._leads(other) for other in self.servers if other.runs), "one follows", WHOLE_SECONDS
+        )
         time.sleep(chance.uniform(0, 1))
         one.start()
 
@@ -221,7 +223,7 @@ class Sentinel(Sqlite):
         one = self.master()
         one.signal(signal.SIGSTOP)
         others = [other for other in self.servers if other is not one]
-        await_that(lambda: any(map(self._leads, others)), "one follows", 30)
+        await_that(lambda: any(map(self._leads, others)), "one follows", WHOLE_SECONDS)
         time.sleep(chance.uniform(0, 1))
         one.signal(signal.SIGCONT)
 

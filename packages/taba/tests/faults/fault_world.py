@@ -31,14 +31,14 @@ SERVER = Path(__file__).with_name("fault_server.py")
 CLIENT = Path(__file__).with_name("fault_client.py")
 SHOWN = 4000
 """Characters of a log that a failed test shows."""
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds that a part may take for what it must do in the end."""
 
-_ports = itertools.count(random.SystemRandom().randrange(20_000, 30_000))
+_ports = itertools.count(random.SystemRandom().randrange(30_000, 32_000))
 
 
 def free_port() -> int:
-    """A port that nobody has, outside the range from which the system takes ports by itself."""
+    """A port that nobody has, outside the range from which the system takes ports by itself, and that of engines."""
     for port in _ports:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))

@@ -49,7 +49,7 @@ def link(echo):
 
 
 def connected(link):
-    return socket.create_connection(("127.0.0.1", link.port), timeout=10)
+    return socket.create_connection(("127.0.0.1", link.port), timeout=60)
 
 
 def said(connection, text):
@@ -107,7 +107,7 @@ def test_a_hanging_link_gives_on_later_what_it_took(link, echo):
             connection.recv(1)
         assert echo.heard == b"a"
         link.forward()
-        connection.settimeout(10)
+        connection.settimeout(60)
         assert connection.recv(1) == b"b"
 
 

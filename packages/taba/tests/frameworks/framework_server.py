@@ -29,7 +29,7 @@ COMMANDS = {
 }
 """The servers; the first word is a module unless it is a file."""
 LISTENS = re.compile(r"(?:[Rr]unning on|Listening at:) http://127\.0\.0\.1:(\d+)")
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class FrameworkServer:

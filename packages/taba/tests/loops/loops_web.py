@@ -63,12 +63,6 @@ class Web(Answers):
             return connection.getresponse().read().decode()
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 @contextlib.contextmanager
 def serving(taba_server: ServerProcess, client: str, command: list[str], port: int, folder: Path = HERE):
     variables = os.environ | {"TABA_SERVER": taba_server.url, "TABA_CLIENT": f"{client}-{{pid}}"}

@@ -112,7 +112,7 @@ def test_a_loop_that_hangs_is_seen_while_it_does(started, loop):
     """Its stack is in the answers a second later, though it never comes back: the client's threads are true ones."""
     _, answers = started(loop, "hangs", "watch(); await sleep(0.3); time.sleep(1000)")
     wait_until(lambda: any("main" in stack for stack in answers.stacks()))
-    assert answers.count("loop.stalls{cause=blocked}") == 1
+    assert answers.count("loop.stalls{cause=blocked}") >= 1  # a busy machine may have had shorter ones before
 
 
 def test_a_hub_that_hangs_is_told_to_standard_error(started):
@@ -203,7 +203,7 @@ def test_a_forked_child_that_does_not_run_the_loop_is_left_alone(started):
     before = threads()
     if os.fork() == 0:
         assert threads() <= before - 1
-        time.sleep(0.5)
+        time.sleep(2)
         os._exit(0)
     pid, status = await asyncio.to_thread(os.wait)
     assert status == 0
@@ -211,7 +211,7 @@ def test_a_forked_child_that_does_not_run_the_loop_is_left_alone(started):
     process, answers = started("asyncio", "forks", body)
     ended(process)
     # A busy machine may have held up the parent's loop, but not for as long as the child computes.
-    assert all(answer["max"] < 400 for answer in answers.answers("loop.stall_ms").values())
+    assert all(answer["max"] < 1800 for answer in answers.answers("loop.stall_ms").values())
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "gevent"])

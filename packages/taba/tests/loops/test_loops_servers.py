@@ -5,8 +5,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from engines import free_port
 from loops_server import GUNICORN
-from loops_web import EXAMPLES, HERE, free_port, serving
+from loops_web import EXAMPLES, HERE, serving
 from server_process import wait_until
 
 PROGRAM = str(HERE / "loops_server.py")

@@ -51,7 +51,7 @@ class NodeProgram:
         assert line, "".join(self.errors)
         return line.strip()
 
-    def end(self, seconds: float = 30.0) -> str:
+    def end(self, seconds: float = 60.0) -> str:
         """Wait until it has ended by itself, which must succeed; what it wrote."""
         written, _ = self._finished(seconds)
         assert self._process.returncode == 0, written + "".join(self.errors)

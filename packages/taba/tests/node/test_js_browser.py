@@ -144,7 +144,7 @@ def test_pages_share_a_few_clients(server, opened):
         page = opened()
         assert re.fullmatch(r"browser-\d{1,2}", page.evaluate("taba.id"))
         record(page, "shared", 1)
-        assert page.evaluate("taba.flush(20)")
+        assert page.evaluate("taba.flush(60)")
     assert total(server, "shared") == 3
     assert all(one["processes"] == 0 for one in server.get("/v1/ledger", client="browser-*")["ledger"].values())
 
@@ -163,7 +163,7 @@ def test_a_page_needs_a_token_where_programs_do(site, opened, tmp_path):
         page = opened(server=server.url, token=text, client="shop@{site}")
         assert page.evaluate("taba.id") == "shop@127.0.0.1"
         record(page, "asked", 5)
-        assert page.evaluate("taba.flush(20)")
+        assert page.evaluate("taba.flush(60)")
         assert recorded() == 5
         record(page, "asked", 2, LEAVE)
         wait_until(lambda: recorded() == 7)

@@ -1,7 +1,6 @@
 """The JavaScript client in Node: what it records is counted exactly once, by a real server, whatever is between."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -9,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from engines import free_port
 from node_program import MODULES, NODE, NodeProgram, run
 from server_process import ServerProcess, wait_until
 
@@ -25,13 +25,6 @@ def server(tmp_path):
     server = ServerProcess(tmp_path, gather_ms=10, port=free_port())
     yield server
     server.close()
-
-
-def free_port():
-    """A port that a server may have again after it was killed."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 @pytest.fixture

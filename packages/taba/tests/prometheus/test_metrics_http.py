@@ -125,18 +125,18 @@ def test_prometheus_scrapes_it_and_answers_right(server: ServerProcess, tmp_path
     with ThreadPoolExecutor(1) as pool, contextlib.closing(Prometheus(tmp_path / "p", server.url)) as prometheus:
         recording = pool.submit(record)
         try:
-            wait_until(lambda: (prometheus.value("count_over_time(bids_won_total[1h])") or 0) >= 12, 60)
+            wait_until(lambda: (prometheus.value("count_over_time(bids_won_total[1h])") or 0) >= 12)
         finally:
             stop.set()
-        recording.result(30)
-        wait_until(lambda: prometheus.value("bids_won_total") == sum(recorded), 60)
+        recording.result(60)
+        wait_until(lambda: prometheus.value("bids_won_total") == sum(recorded))
         assert prometheus.query('bids_won_total{exchange="fbx"}') == {
             frozenset({("__name__", "bids_won_total"), ("exchange", "fbx")}): sum(recorded)
         }
         # Twelve scrapes or more: what Prometheus adds for what lies beyond the first and the last is a tenth at most.
         grown = sum(recorded) - (prometheus.value("min_over_time(bids_won_total[1h])") or 0)
         assert (prometheus.value("rate(bids_won_total[1h])") or 0) * 3600 == pytest.approx(grown, rel=0.15)
-        wait_until(lambda: prometheus.value("request_seconds_count") == len(values), 60)
+        wait_until(lambda: prometheus.value("request_seconds_count") == len(values))
         assert prometheus.value("request_seconds_sum") == pytest.approx(sum(values) / 1000)
         for quantile in (0.5, 0.9, 0.99):
             true = sorted(values)[int(quantile * len(values))] / 1000

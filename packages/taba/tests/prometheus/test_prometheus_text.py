@@ -22,7 +22,9 @@ from taba.prometheus.text import bound_text
 NOW = 1_795_000_000.0
 FORMS = pytest.mark.parametrize("form", [OPENMETRICS, CLASSIC])
 TAG_VALUES = st.from_regex(names.VALUE_PATTERN, fullmatch=True).filter(str.isprintable)
-FAST = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 @FORMS

@@ -115,7 +115,7 @@ def counts(**tabs: int | None) -> str:
     return f'{{{HEAD},"tabs":{{{",".join(inside)}}}}}'
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:
     """Wait until it holds; fail if it does not in time."""
     end = time.monotonic() + seconds
     while not condition():

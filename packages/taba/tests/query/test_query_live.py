@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from engines import free_port
 from server_process import ServerProcess
 
 from taba.query import AsyncClient, Client, Counter, Percentile, QueryError
@@ -71,8 +72,7 @@ def test_live_answers_are_those_of_a_get(server):
 
 def test_over_a_restart_of_the_server(tmp_path):
     """It says that the server is away, is tried until it is back, and nothing that was recorded between is missing."""
-    server = ServerProcess(tmp_path, gather_ms=2)
-    port = int(server.url.rpartition(":")[2])
+    server = ServerProcess(tmp_path, gather_ms=2, port=(port := free_port()))
     try:
         record(server)
         with Client(server.url) as client, client.watch("queue.depth", window="1d", timeout=60) as answers:

@@ -112,11 +112,11 @@ class LiveReader(threading.Thread):
     def close(self):
         self._events.close()
 
-    def shows(self, check, seconds=60.0):
+    def shows(self, check, seconds=120.0):
         """Wait until what is shown passes a check."""
         wait_until(lambda: self.state is not None and check(self.state["tabs"]), seconds)
 
-    def shows_total(self, tab, total, window="1m", seconds=60.0):
+    def shows_total(self, tab, total, window="1m", seconds=120.0):
         """Wait until a counter shows a total."""
         self.shows(lambda tabs: tab in tabs and tabs[tab][window]["total"] == total, seconds)
 

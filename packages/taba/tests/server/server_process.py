@@ -88,7 +88,7 @@ class ServerProcess:
 
     def _end(self, how: signal.Signals) -> None:
         self._process.send_signal(how)
-        self._process.wait(60)
+        self._process.wait(120)
         assert self._process.stdout is not None
         self._process.stdout.close()
 
@@ -98,7 +98,7 @@ class ServerProcess:
             self.stop()
         assert "Traceback" not in self.log(), self.log()
 
-    def settle(self, seconds: float = 60.0) -> None:
+    def settle(self, seconds: float = 120.0) -> None:
         """Wait until the compactor has taken every chunk that is raw now."""
         raw = self._chunks("raw")
         wait_until(lambda: not raw & self._chunks("raw"), seconds)

@@ -19,7 +19,7 @@ from server_process import ServerProcess, wait_until
 
 from taba.server.live import stream
 
-SOON = 20.0
+SOON = 60.0
 """Seconds within which a change must show on a machine that is busy with other things; on an idle one it is 0.5."""
 
 
@@ -197,7 +197,7 @@ def test_a_watcher_that_does_not_read_delays_nobody_and_is_told_what_it_missed(s
 
 def test_a_watcher_that_reads_nothing_for_too_long_is_cut_off(tmp_path):
     """Its connection and its place are given back; who reads stays, however long."""
-    with closing(ServerProcess(tmp_path, gather_ms=10, limits={"live_stall_s": 1.0, "live_watchers": 2})) as server:
+    with closing(ServerProcess(tmp_path, gather_ms=10, limits={"live_stall_s": 4.0, "live_watchers": 2})) as server:
         wide(server, 1)
         asleep = stalled(server.url, "/v1/live?tab=wide.*&window=1h")
         with closing(LiveReader(server.url, tab="wide.*", window="1h")) as reader:
@@ -338,7 +338,7 @@ def test_a_server_that_stops_ends_its_streams_and_is_gone_soon(server, watch):
         readers[0].shows_total("wide.02999", float(value), "1h")
     begun = time.monotonic()
     server.stop()
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 45
     for reader in readers:
         wait_until(lambda: reader.ended)  # noqa: B023
         assert reader.of("error") == []

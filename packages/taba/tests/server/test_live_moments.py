@@ -59,7 +59,9 @@ def routed(world, one, head):
 
 
 @pytest.mark.parametrize("pairs", QUESTIONS, ids=str)
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(steps=STEPS)
 def test_who_merges_what_changes_holds_what_is_answered(tmp_path_factory, pairs, steps):
     """With events of all types, late ones too, compaction, and readers that lag behind by any number of moments."""

@@ -1,13 +1,11 @@
 """Limits on tabs: what is beyond one is refused with its name, counted for its client, and harms nobody else."""
 
-import time
-
 import msgspec
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from server_process import ServerProcess
+from server_process import ServerProcess, wait_until
 
 from taba.server.client_tabs import ClientTabs
 
@@ -73,10 +71,7 @@ def test_limits_hold_anew_after_a_reload(tmp_path):
         tabs = [f"t{number}" for number in range(6)]
         assert post(server, "c", *tabs)["accepted"] == 2
         server.reload(limits={"client_tabs": 5})
-        deadline = time.monotonic() + 20
-        while post(server, "c", *tabs)["accepted"] != 5:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: post(server, "c", *tabs)["accepted"] == 5)
     finally:
         server.close()
 

@@ -179,7 +179,7 @@ def test_a_server_that_cannot_start(tmp_path, settings, words):
 
 def test_connections_that_say_nothing(started):
     """Hundreds of idle and half-open connections keep nobody from being answered."""
-    server = started()
+    server = started(limits={"head_s": 60.0, "body_s": 60.0})
     host, port = server.url.removeprefix("http://").split(":")
     idle = [http.client.HTTPConnection(host, int(port), timeout=60) for _ in range(200)]
     for number, connection in enumerate(idle):
@@ -189,7 +189,7 @@ def test_connections_that_say_nothing(started):
     begun = time.monotonic()
     server.record([{"tab": "a", "value": 1}])
     assert server.totals("a") == {"a": 1.0}
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 55
     for connection in idle:
         connection.close()
 

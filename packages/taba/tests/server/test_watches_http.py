@@ -61,7 +61,7 @@ def looks(server, count):
 
 def test_it_is_told_once_that_it_fires_and_once_that_it_is_over(tmp_path, hook):
     """Through a restart while it fires: nothing is told again, and what was told is still known."""
-    watch = {"name": "w", "rule": "total(errors{route=pay}) over 2s > 5", "webhook": f"{hook.url}/w"}
+    watch = {"name": "w", "rule": "total(errors{route=pay}) over 8s > 5", "webhook": f"{hook.url}/w"}
     with watching(tmp_path, watch) as server, recording(server, many=MANY) as client:
         fires = await_state(server, "firing")
         assert fires["value"] > 5
@@ -90,7 +90,7 @@ def test_it_is_told_once_that_it_fires_and_once_that_it_is_over(tmp_path, hook):
     assert [body["event"] for body in told] == ["firing", "ok", "firing"]
     assert len({body["id"] for body in told}) == 3
     assert told[0]["watch"] == "w"
-    assert told[0]["rule"] == "total(errors{route=pay}) over 2s > 5"
+    assert told[0]["rule"] == "total(errors{route=pay}) over 8s > 5"
     assert told[0]["changes"][0]["instance"] == "errors{route=pay}"
     assert "w fires: errors{route=pay} is " in told[0]["text"]
 
@@ -327,7 +327,7 @@ def test_rules_can_be_changed_while_it_runs(tmp_path):
 
 def test_a_client_that_falls_silent_is_told_of(tmp_path, hook):
     """The one that is silent, and not the others; that it is back is told too. One that ended is not missed."""
-    watch = {"name": "w", "rule": "absent(client web-*) for 2s", "webhook": f"{hook.url}/w"}
+    watch = {"name": "w", "rule": "absent(client web-*) for 6s", "webhook": f"{hook.url}/w"}
     with (
         watching(tmp_path, watch) as server,
         recording(server, client="web-1"),

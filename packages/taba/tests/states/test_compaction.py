@@ -280,7 +280,8 @@ def test_two_compactors_at_once_neither_lose_nor_double(world):
         rng = random.Random(5)
         end = time.monotonic() + 2
         totals = Counter()
-        while time.monotonic() < end:
+        # On a busy machine one may be first for long; it ends where one has failed.
+        while time.monotonic() < end or not ((jobs["one"] and jobs["other"]) or errors):
             world.now += rng.choice([1, 5, 20])
             events = random_events(rng, 20, max(world.now - 300, BASE), world.now, "c")
             world.post(events)

@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import functools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -22,9 +23,15 @@ openssl req -newkey rsa:2048 -nodes -subj /CN=engine -keyout server.key -out ser
 printf 'subjectAltName=%s' "$NAMES" > ext
 openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out server.crt
 """
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 NODE_TIMEOUT = 1000
 """Milliseconds after which a Cluster takes a node for dead, so that failovers in tests are quick."""
+CALM_TIMEOUT = 15_000
+"""The same where nobody is to follow: on a busy machine a node may be held up for a second, and what its replica has
+not got yet would be lost."""
+PORTS = range(10_000, 20_000)
+"""The system gives none of these by itself, nor of those of the Cluster bus, which are 10,000 higher: an engine that is
+started again finds its port, which no connection of another process took meanwhile."""
 
 
 def program(kind: str) -> str:
@@ -40,21 +47,14 @@ def program(kind: str) -> str:
 
 def free_port(taken: Sequence[int] = ()) -> int:
     """A port that is free, and whose Cluster bus (10,000 higher) is too."""
+    chance = random.SystemRandom()  # hypothesis seeds the other one, in two processes alike
     while True:
-        with socket.socket() as asked:
-            asked.bind(("127.0.0.1", 0))
-            port = asked.getsockname()[1]
-        with socket.socket() as bus, contextlib.suppress(OSError):
-            if port < 50_000 and port not in taken:
-                bus.bind(("127.0.0.1", port + 10_000))
+        port = chance.choice(PORTS)
+        with socket.socket() as one, socket.socket() as bus, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            bus.bind(("127.0.0.1", port + 10_000))
+            if port not in taken:
                 return port
-        if port >= 50_000:  # the system gives high ports: look below
-            port = 20_000 + port % 20_000
-            with socket.socket() as one, socket.socket() as bus, contextlib.suppress(OSError):
-                one.bind(("127.0.0.1", port))
-                bus.bind(("127.0.0.1", port + 10_000))
-                if port not in taken:
-                    return port
 
 
 def certificates(folder: Path, names: str) -> Path:
@@ -326,8 +326,12 @@ def await_that(condition: Callable[[], object], what: str, seconds: float = STAR
 def shared(kind: str) -> EngineServer | EngineCluster:
     """An engine that all tests of this run share, each with a prefix of its own: redis, valkey, cluster."""
     folder = tempfile.mkdtemp(prefix=f"taba-{kind}-")
+    engine: EngineServer | EngineCluster
     fast = {"appendfsync": "everysec"}
-    engine = EngineCluster(Path(folder), **fast) if kind == "cluster" else EngineServer(Path(folder), kind, **fast)
+    if kind == "cluster":
+        engine = EngineCluster(Path(folder), cluster_node_timeout=CALM_TIMEOUT, **fast)
+    else:
+        engine = EngineServer(Path(folder), kind, **fast)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(engine.close)
     return engine

@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from engines import EngineCluster, await_that, cli, identity, migrate
+from engines import CALM_TIMEOUT, NODE_TIMEOUT, EngineCluster, await_that, cli, identity, migrate
 from store_cases import SHARDS, frame_entry, held, ids_of, part
 
 from taba.store import StoreError
@@ -24,8 +24,14 @@ def kind():
 
 
 @pytest.fixture
-def cluster(tmp_path, kind):
-    made = EngineCluster(tmp_path / "cluster", kind, appendfsync="everysec")
+def node_timeout():
+    """Long, unless a test is about a master that is followed: what a replica has not got yet would be lost."""
+    return CALM_TIMEOUT
+
+
+@pytest.fixture
+def cluster(tmp_path, kind, node_timeout):
+    made = EngineCluster(tmp_path / "cluster", kind, appendfsync="everysec", cluster_node_timeout=node_timeout)
     yield made
     made.close()
 
@@ -80,6 +86,7 @@ def test_slots_that_moved_are_found(cluster, opened):
     assert counts(store) == [2] * SHARDS
 
 
+@pytest.mark.parametrize("node_timeout", [NODE_TIMEOUT])
 def test_a_master_that_hangs_is_left_for_the_one_that_follows_it(cluster, opened):
     """A master is frozen for longer than the node timeout: writes reach its replica without a hand, before it wakes;
     and when it wakes nothing is lost, nor written to it."""
@@ -89,9 +96,7 @@ def test_a_master_that_hangs_is_left_for_the_one_that_follows_it(cluster, opened
     others = [shard for shard in range(SHARDS) if master_of(cluster, shard) is not hanging]
     hanging.signal(signal.SIGSTOP)
     try:
-        begun = time.monotonic()
         await_that(lambda: _answered(lambda: counts(store)) is not None, "it is left")
-        assert time.monotonic() - begun < 45
         assert counts(store) == [1] * SHARDS
         ids_of(store.append([part(others[0], [b"y"])]))
     finally:

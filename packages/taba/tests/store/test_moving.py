@@ -298,6 +298,19 @@ def chunks_at(kind, folder) -> int:
         return 0
 
 
+SLOWLY = """
+import time
+from taba.store.redis_house import RedisHouse
+from taba.store.sqlite_house import SqliteHouse
+for kind in (RedisHouse, SqliteHouse):
+    def put_chunks(self, chunks, put=kind.put_chunks):
+        put(self, chunks)
+        time.sleep(0.3)
+    kind.put_chunks = put_chunks
+"""
+"""So that it is still at work when it is killed, however late we see how far it is."""
+
+
 @pytest.mark.parametrize(("kind", "other"), [("sqlite", "redis"), ("redis", "sqlite")])
 def test_killed_and_run_again(kind, other, tmp_path):
     """Killed with -9 in the midst of it, the same command goes on, and in the end all is there once."""
@@ -305,14 +318,15 @@ def test_killed_and_run_again(kind, other, tmp_path):
         fill(one, 5000)
         wanted = content(one)
     words = ["copy", place(kind, tmp_path / "a"), place(other, tmp_path / "b"), "--json"]
-    command = [sys.executable, "-c", "from taba.cli import main; main()", *words]
+    run = "from taba.cli import main; main()"
+    command = [sys.executable, "-c", run, *words]
     environment = os.environ | {"HOME": str(tmp_path)}
     for enough in (1, 800, 1600):
-        process = subprocess.Popen(command, env=environment)
+        process = subprocess.Popen([sys.executable, "-c", SLOWLY + run, *words], env=environment)
         engines.await_that(lambda enough=enough: chunks_at(other, tmp_path / "b") >= enough, "chunks are written")
         process.kill()
         assert process.wait(60) == -signal.SIGKILL
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["already_there"] >= 1600

@@ -122,7 +122,10 @@ def test_one_that_runs_is_read_all_the_same(tmp_path, name):
 def _runs(pid):
     status = Path(f"/proc/{pid}/stat")
     for _ in range(1500):
-        if not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z":
+        try:
+            if status.read_text().rpartition(")")[2].split()[0] == "Z":
+                return False
+        except (FileNotFoundError, ProcessLookupError):  # the latter while it is read
             return False
         time.sleep(0.02)
     return True
@@ -158,8 +161,8 @@ def test_it_is_started_again_until_it_can(tmp_path, caplog):
                     pauses.append(seconds)
                     time.sleep(seconds)
                 time.sleep(0.02)
-            assert 0.4 < pauses[0] <= 0.5
-            assert 0.9 < pauses[1] <= 1
+            assert pauses[0] <= 0.5
+            assert pauses[1] <= 1
             for file, content in zip(files, kept, strict=True):
                 file.write_bytes(content)
             _look_until(own, lambda: held(store) == [b"1"])
@@ -168,6 +171,7 @@ def test_it_is_started_again_until_it_can(tmp_path, caplog):
     told = [record.getMessage() for record in caplog.records if "starts again" in record.getMessage()]
     assert "was ended by SIGKILL; it starts again in 0 s" in told[0]
     assert re.search(r"ended with code 1 \(.*append only file.*\): see .*; it starts again in 0.5 s", told[1])
+    assert told[2].endswith("; it starts again in 1 s")
 
 
 def test_a_full_disk_is_told_and_it_is_back_with_room(tmp_path, caplog):
@@ -191,7 +195,7 @@ def test_a_full_disk_is_told_and_it_is_back_with_room(tmp_path, caplog):
 
 
 def _look_until(own, condition):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while True:
         own.look()
         with contextlib.suppress(StoreError):

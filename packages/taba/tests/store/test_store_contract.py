@@ -327,7 +327,7 @@ def test_many_threads_at_once(store):
         work = [threads.submit(appends, store, number, acknowledged) for number in range(4)]
         work += [threads.submit(merges, store) for _ in range(2)]
         for done in work:
-            done.result(60)
+            done.result(120)
     found = [piece + b";" for shard in range(SHARDS) for piece in b"".join(held(store, shard)).split(b";")[:-1]]
     assert len(found) == 100
     assert set(found) == acknowledged
