@@ -63,7 +63,7 @@ def test_an_event_arrives_within_half_a_second(sink, client):
         client.counter("a").record(1)
         sink.wait(lambda number=number: sink.totals() == {"a": number})
         took.append(time.monotonic() - started)
-    assert sorted(took)[1] < 0.5, took
+    assert sorted(took)[2] < 0.5, took
 
 
 def test_each_type_arrives_under_its_name(sink, client):

@@ -21,7 +21,7 @@ from taba.states.query import Selection, Window
 def test_an_event_is_in_the_answer_within_a_second(tmp_path):
     """At the defaults, through HTTP, over and over: from sending to seeing it takes less than a second.
 
-    A machine that is busy may hold up some of them, and not all.
+    A machine that is busy may hold up some of them, and not most.
     """
     server = ServerProcess(tmp_path)
     server.record([{"tab": "warm", "value": 1}])
@@ -33,7 +33,7 @@ def test_an_event_is_in_the_answer_within_a_second(tmp_path):
         while server.totals("fresh", "1m", "count").get("fresh") != number:
             assert time.monotonic() < begun + 60
         took.append(time.monotonic() - begun)
-    assert sorted(took)[2] < 1.0, took
+    assert sorted(took)[3] < 1.0, took
     server.close()
 
 

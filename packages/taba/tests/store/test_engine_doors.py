@@ -97,6 +97,14 @@ def test_an_engine_that_ends_the_connection_in_the_place_of_words(tmp_path):
     assert "cannot be reached" in with_one
 
 
+def test_a_port_that_says_nothing_where_tls_begins(tmp_path):
+    """It may hang, or wait for words without TLS: it is not said to be the one or the other."""
+    tls = certificates(tmp_path / "tls", "DNS:localhost")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        told = refusal(f"rediss://localhost:{silent.getsockname()[1]}?{files(tls)}")
+    assert "hangs, or does not speak TLS on that port" in told
+
+
 def test_a_cluster_of_names_with_tls_and_a_user(tmp_path):
     """Nodes that are told by their hostnames are spoken to by these, also after a master was killed, and where a slot
     is on its way; a node that has no name yet is reached by its number."""

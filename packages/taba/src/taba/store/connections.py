@@ -20,7 +20,14 @@ from valkey.retry import Retry
 from valkey.sentinel import Sentinel, SentinelManagedConnection
 
 from taba.store.address import Address
-from taba.store.trouble import CertificateError, HandshakeError, SentinelError, UncertifiedError, UntrustedError
+from taba.store.trouble import (
+    CertificateError,
+    HandshakeError,
+    SentinelError,
+    SilentHandshakeError,
+    UncertifiedError,
+    UntrustedError,
+)
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 2.0
@@ -46,7 +53,9 @@ class _Encrypted:
             raise UntrustedError(f"{self.host}: {error.verify_message}") from error
         except OSError as error:
             plain.close()
-            if isinstance(error, TimeoutError) or "WRONG_VERSION_NUMBER" in str(error):
+            if isinstance(error, TimeoutError):
+                raise SilentHandshakeError(str(error)) from error
+            if "WRONG_VERSION_NUMBER" in str(error):
                 raise HandshakeError(str(error)) from error
             raise
 

@@ -34,6 +34,10 @@ class HandshakeError(exceptions.ConnectionError):
     """A server does not answer as one that speaks TLS."""
 
 
+class SilentHandshakeError(HandshakeError):
+    """A server does not answer at all where TLS begins, or not in time."""
+
+
 class UncertifiedError(exceptions.ConnectionError):
     """A server with TLS ends a connection before its first answer, and we have shown it no certificate."""
 
@@ -88,6 +92,11 @@ _ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] =
     (UnwritableError, "cannot write to its disk, and takes no writes until it can ({}): make room there"),
     (CertificateError, "cannot be spoken to with TLS ({})"),
     (UntrustedError, f"has a certificate that is not to be trusted ({{}}): {_TRUST}"),
+    (
+        SilentHandshakeError,
+        "hangs, or does not speak TLS on that port ({}): see whether it runs; else write redis for rediss, or the port "
+        "that does",
+    ),
     (HandshakeError, "does not speak TLS on that port ({}): write redis for rediss, or the port that does"),
     (
         UncertifiedError,
