@@ -196,4 +196,6 @@ def test_what_is_used_wrongly_is_told(taba, tmp_path):
     (tmp_path / "x.taba").write_text("something else")
     assert "is no backup of Taba's" in taba("restore", tmp_path / "x.taba", tmp_path / "b").err
     assert "cannot be reached" in taba("copy", tmp_path / "a", "redis://127.0.0.1:1").err
+    assert "write valkey:FOLDER with its data folder" in taba("copy", tmp_path / "a", "valkey").err
+    assert "write its data folder" in taba("copy", "sqlite", tmp_path / "b").err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "x.taba"]

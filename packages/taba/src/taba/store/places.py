@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 House: TypeAlias = Union["SqliteHouse", "RedisHouse"]
 _OWN = VALKEY + ":"
+_KINDS = {SQLITE: "its data folder", VALKEY: f"{_OWN}FOLDER with its data folder"}
+"""What the setting `store` may be and a place not; and what to write for it."""
 
 
 def name_of(settings: Settings) -> str:
@@ -45,6 +47,8 @@ def opened(place: str, shards: int = 0, *, alone: bool = False) -> Iterator[Hous
 
     `alone` demands that nobody else has a folder open; an engine does not tell.
     """
+    if place in _KINDS:
+        raise StoreError(f"{place} is a kind of store and no place: write {_KINDS[place]}, or ./{place} for a folder")
     if "://" in place:
         with _engine(place, shards) as house:
             yield house
