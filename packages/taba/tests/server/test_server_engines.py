@@ -98,8 +98,12 @@ def test_an_engine_that_goes_away(engine, started):
     told_away(server, 2, "cannot be reached")
     assert server.request("GET", "/v1/aggregates?tab=a").status == 503
     assert server.request("GET", "/v1/status").status == 503
+    wait_until(lambda: "compaction failed" in server.log())
+    time.sleep(1)  # in which each shard's turn comes
     redis.start()
     recovers(server, 2, 2)
+    told = [line.partition("compaction failed")[2] for line in server.log().splitlines() if "compaction failed" in line]
+    assert len(told) == len(set(told))
     assert server.log().count("events cannot be stored") == 1
     assert server.log().count("events are stored again") == 1
 

@@ -158,7 +158,7 @@ class Service:
             except _Stopping:
                 return
             except UNFORESEEN as error:
-                if str(error) != failed.get(shard):
+                if str(error) not in failed.values():  # one engine that is away fails all of its shards
                     trace = None if isinstance(error, StoreError | ChunkError) else error
                     log.warning("compaction failed and will be tried again: %s", error, exc_info=trace)
                 failed[shard] = str(error)
