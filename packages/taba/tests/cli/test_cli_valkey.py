@@ -55,23 +55,16 @@ class Sender(threading.Thread):
         return False
 
 
-@pytest.mark.parametrize("command", [["up", "--no-host-metrics", "--no-agent"], ["server", "--workers", 2]])
-def test_a_killed_valkey_is_back_and_nothing_is_lost(tmp_path, command):
-    """Under load: kill -9, also in the moment in which it reads its data; and whoever stops the server stops it too."""
-    serving = start(tmp_path, *command, "--store", "valkey", "--data", "data", "--gather-ms", 5)
+@contextlib.contextmanager
+def under_load(folder, *command):
+    """A server with a Valkey of its own, while events come; in the end what was answered is there, each event once."""
+    serving = start(folder, *command, "--store", "valkey", "--data", "data", "--gather-ms", 5)
     ended = threading.Event()
     senders = [Sender(serving.url, f"s{number}", ended) for number in range(SENDERS)]
     try:
         for sender in senders:
             sender.start()
-        for number in range(KILLS):
-            before = sum(sender.answered for sender in senders)
-            until(lambda before=before: sum(sender.answered for sender in senders) > before + 20)
-            os.kill(killed := valkey_of(serving), signal.SIGKILL)
-            until(lambda killed=killed: valkey_of(serving) not in (None, killed))
-            assert "was ended by SIGKILL; it starts again in" in serving.await_told("the Valkey server in data/valkey")
-            if number == 0:
-                os.kill(valkey_of(serving), signal.SIGKILL)
+        yield serving, senders
         ended.set()
         for sender in senders:
             sender.join(PATIENCE)
@@ -83,3 +76,34 @@ def test_a_killed_valkey_is_back_and_nothing_is_lost(tmp_path, command):
     finally:
         ended.set()
         serving.close()
+
+
+def more_are_answered(senders):
+    """Wait until more events are answered than are now."""
+    before = sum(sender.answered for sender in senders)
+    until(lambda: sum(sender.answered for sender in senders) > before + 20)
+
+
+@pytest.mark.parametrize("command", [["up", "--no-host-metrics", "--no-agent"], ["server", "--workers", 2]])
+def test_a_killed_valkey_is_back_and_nothing_is_lost(tmp_path, command):
+    """Under load: kill -9, also in the moment in which it reads its data; and whoever stops the server stops it too."""
+    with under_load(tmp_path, *command) as (serving, senders):
+        for number in range(KILLS):
+            more_are_answered(senders)
+            os.kill(killed := valkey_of(serving), signal.SIGKILL)
+            until(lambda killed=killed: valkey_of(serving) not in (None, killed))
+            assert "was ended by SIGKILL; it starts again in" in serving.await_told("the Valkey server in data/valkey")
+            if number == 0:
+                os.kill(valkey_of(serving), signal.SIGKILL)
+
+
+def test_a_valkey_that_hangs_goes_on_and_nothing_is_lost(tmp_path):
+    """Under load: while it is frozen all are refused, to come again; it is not taken for dead, and goes on with what it
+    has."""
+    with under_load(tmp_path, "up", "--no-host-metrics", "--no-agent") as (serving, senders):
+        more_are_answered(senders)
+        os.kill(frozen := valkey_of(serving), signal.SIGSTOP)
+        until(lambda: all(sender.refused for sender in senders))
+        os.kill(frozen, signal.SIGCONT)
+        more_are_answered(senders)
+        assert valkey_of(serving) == frozen
