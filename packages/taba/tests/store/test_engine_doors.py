@@ -5,6 +5,8 @@ import signal
 import socket
 import ssl
 import struct
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -140,6 +142,23 @@ def on_its_way(cluster):
     other = next(master for master in cluster.masters() if master is not one)
     other.client.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", identity(one))
     one.client.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", identity(other))
+
+
+@pytest.mark.parametrize("kind", ["redis", "valkey"])
+def test_the_rights_that_a_server_needs_do_for_moving_a_store(engine, kind, tmp_path):
+    """In and out, checked and backed up: nobody has to give the user more for that."""
+    servers = [engine(name, kind=kind) for name in ("one", "two")]
+    for server in servers:
+        server.client.execute_command("ACL", "SETUSER", "taba", "on", ">p/w", *RIGHTS)
+    one, two = (f"redis://taba:p%2Fw@127.0.0.1:{server.port}" for server in servers)
+    with contextlib.closing(RedisStore(parse(one), SHARDS)) as store:
+        ids_of(store.append([part(0, [])]))
+    ways = (("copy", one, two), ("check", two), ("copy", two, tmp_path / "a"))
+    ways += (("backup", one, tmp_path / "b.taba"), ("restore", tmp_path / "b.taba", f"{two}?prefix=taba:again"))
+    for words in ways:
+        command = [sys.executable, "-c", "from taba.cli import main; main()", *map(str, words)]
+        ended = subprocess.run(command, env={"HOME": str(tmp_path)}, capture_output=True, text=True, timeout=120)
+        assert ended.returncode == 0, (words, ended.stderr)
 
 
 SENTINELS = (

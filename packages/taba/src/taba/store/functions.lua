@@ -21,6 +21,7 @@
 --   taba1_drop      KEYS accounts heard                      ARGV (source before)*     how many were dropped
 --   taba1_lacking   KEYS receipts                            ARGV command*             those, and of the functions' own, that
 --                                                            the user may not call on the key
+--   taba1_both      KEYS hash hash                           [field, value, …] of each, as they are at one moment
 --
 -- Lists travel as MessagePack. A row of receipts is
 --
@@ -353,6 +354,10 @@ local function lacking(keys, args)
   return found
 end
 
+local function both(keys)
+  return { redis.call("HGETALL", keys[1]), redis.call("HGETALL", keys[2]) }
+end
+
 -- What makes room is done also where there is none.
 local function register(name, callback, ...)
   redis.register_function({ function_name = name, callback = callback, flags = { ... } })
@@ -364,3 +369,4 @@ register("taba1_count", count)
 register("taba1_forget", forget, "allow-oom")
 register("taba1_drop", drop, "allow-oom")
 register("taba1_lacking", lacking, "no-writes")
+register("taba1_both", both, "no-writes")

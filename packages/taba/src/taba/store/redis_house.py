@@ -22,7 +22,7 @@ from taba.store.marks import Mark, Marks, ShardMarks
 from taba.store.moving import Books, Key, Look, batches, unfinished
 from taba.store.protocol import Append, ChunkInfo, NewChunk, StoreError, TabEntry
 from taba.store.redis import RedisStore
-from taba.store.redis_accounts import NOTHING, TOKEN, row_of
+from taba.store.redis_accounts import NOTHING, TOKEN, call, row_of
 
 MOST = 1000
 """Fields, tabs or ids that are written in one command."""
@@ -33,7 +33,6 @@ BOOKS = ("receipts", "types", "tabs", "accounts", "heard", "requests")
 Rows = Iterable[tuple[bytes, bytes]]
 """A hash's fields and their values."""
 
-_AT_ONCE = "return {redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}"
 _pack = msgspec.msgpack.Encoder().encode
 _read_info = msgspec.msgpack.Decoder(tuple[str, int, str, str, int, int, int, int, int, float]).decode
 _read_account = msgspec.msgpack.Decoder(Account).decode
@@ -71,8 +70,7 @@ class RedisHouse(RedisStore):
     def _at_once(self, shard: int, one: str, other: str) -> tuple[Rows, Rows]:
         """Two hashes of a shard as they are at one moment."""
         key = self._tags[shard]
-        command = Command(key, ("EVAL_RO", _AT_ONCE, 2, key + one, key + other))
-        ((first, second),) = self.engine.run([command], PATIENCE)
+        ((first, second),) = self.engine.run([call("taba1_both", [key + one, key + other])], PATIENCE)
         return _pairs(first), _pairs(second)
 
     def read(self, infos: Iterable[ChunkInfo]) -> Iterator[NewChunk]:
