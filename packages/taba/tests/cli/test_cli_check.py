@@ -17,10 +17,14 @@ import pytest
 from houses import house, place
 from server_process import FRAME, ServerProcess, frame_bytes
 
+from taba.server.service import Service
+from taba.server.submissions import JSON, read
+from taba.settings import Settings
 from taba.states.shards import shard_of
 from taba.store.moving import listing
 from taba.store.places import House
 from taba.store.protocol import NewChunk, TabEntry
+from taba.store.redis_house import RedisHouse
 
 KINDS = {"f.counter": "counter", "f.top": "top"}
 TYPES = ("counter", "percentile", "gauge", "uniques", "top", "buffer")
@@ -309,3 +313,40 @@ def test_a_store_that_is_in_use(kind, taba, tmp_path):
         thread.join()
     assert keeper.check()[1]["clients_compared"] == 2
     server.close()
+
+
+def test_what_is_being_written_is_waited_for(taba, tmp_path):
+    """On an engine a request's events are there before its account; one without a number is not taken for a fault."""
+    address = place("redis", tmp_path / "store")
+    keeper = Keeper("redis", tmp_path / "store", taba)
+    with contextlib.closing(Service(Settings(data=tmp_path, store=address))) as service:
+
+        def record():
+            body = msgspec.json.encode({"client": "c", "events": [{"tab": "a", "type": "counter", "value": 1}]})
+            service.intake.fold(read(JSON, body, {}, None, service.clock()))
+
+        record()
+        add, reached, seen = service.store._accounts.add, threading.Event(), threading.Event()
+
+        def late(*arguments):
+            reached.set()
+            assert seen.wait(60)
+            add(*arguments)
+
+        service.store._accounts.add = late
+        thread = threading.Thread(target=record)
+        thread.start()
+        assert reached.wait(60)
+        accounts, looks = RedisHouse.accounts, itertools.count()
+
+        def looked(house, *arguments):
+            if next(looks):
+                seen.set()  # once it has found more than the accounts say
+                thread.join()
+            return accounts(house, *arguments)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(RedisHouse, "accounts", looked)
+            code, report = keeper.check()
+        assert (code, report["findings"], report["clients_compared"]) == (0, [], 0), report
+        assert keeper.check()[1]["clients_compared"] == 1

@@ -11,11 +11,13 @@ The ledger can be compared as far as the tiers reach: over the fleet where all a
 tier keeps, and client by client for those that began within what the clients' tiers keep. What a server records itself
 is in the States and in no account, so of the fleet no more is known than that the States count at least what the
 accounts say. A client whose account changes meanwhile is not compared, and neither are those of which the store had
-heard nothing when they began to count.
+heard nothing when they began to count. On an engine an account is written after the events, and a request without a
+number cannot be told from none: so where there is more than the accounts say, these are waited for.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +43,8 @@ from taba.store.sqlite_house import SqliteHouse
 EVENTS = "taba.client.events"
 ATTEMPTS = 100
 """How often a part that changes while it is read is looked at again."""
+LATE_SECONDS = 5.0
+"""How much later than its events an account may be written."""
 KEPT = 10_000
 """Findings that are kept; of others only the number."""
 
@@ -220,18 +224,35 @@ class _Check:
         by_client: Counter[str] = Counter()
         for events in counted:
             by_client.update(events.clients)
-        present, skipped = _by_client(after), 0
-        for client, accounts in _by_client(before).items():
-            if accounts != present.get(client) or not all(map(self._is_comparable, accounts)):
-                skipped += 1
-                continue
+        present = _by_client(after)
+        there = _by_client(before)
+        same = {
+            client: accounts
+            for client, accounts in there.items()
+            if accounts == present.get(client) and all(map(self._is_comparable, accounts))
+        }
+        says = {client: sum(account.folded for account in accounts) for client, accounts in same.items()}
+        more = {client: same[client] for client in same if exact and by_client[client] > says[client]}
+        recording = self._changing(more)
+        for client in (client for client in same if client not in recording):
             report.clients_compared += 1
-            says, counts = sum(account.folded for account in accounts), by_client[client]
-            if counts < says or (counts > says and exact):
-                told = f"its accounts say {says:,} events were folded, and the States count {counts:,}"
+            counts = by_client[client]
+            if counts < says[client] or (counts > says[client] and exact):
+                told = f"its accounts say {says[client]:,} events were folded, and the States count {counts:,}"
                 report.add("ledger", client, told)
-        if skipped:
+        if skipped := len(there) - len(same) + len(recording):
             report.notes.append(f"{skipped} clients could not be compared: they began too long ago, or record now")
+
+    def _changing(self, clients: Mapping[str, Sequence[Account]]) -> set[str]:
+        """Those of the clients whose accounts change soon: there was more of them already than these say."""
+        left = {} if self._house.whole else dict(clients)
+        deadline = time.monotonic() + LATE_SECONDS
+        changed: set[str] = set()
+        while left.keys() - changed and time.monotonic() < deadline:
+            time.sleep(LATE_SECONDS / 20)
+            now = _by_client(self._house.accounts())
+            changed |= {client for client in left if now.get(client) != left[client]}
+        return changed
 
     def _is_comparable(self, account: Account) -> bool:
         """Whether all that the account counts is in States that are kept by client."""
