@@ -21,6 +21,8 @@ KEPT = 60
 """Seconds that are looked back at; the fleet's first tier has them all."""
 LATELY, QUICK = 7.0, 2.0
 """Who was heard so many seconds ago is still waited for, in an answer that comes within so many."""
+HELD = 5.0
+"""For so many seconds, at most, a server says what it has worked out of completeness before, while its store fails."""
 
 
 def unbalanced(answer: Mapping[str, Any]) -> list[str]:
@@ -103,6 +105,7 @@ class CompleteWatch(threading.Thread):
         self._world = world
         self._pause = pause
         self._said: dict[int, tuple[int, str]] = {}
+        self._asked = self._heard_since = time.monotonic()
         self._last = time.monotonic()
         self._stopped = threading.Event()
 
@@ -122,7 +125,11 @@ class CompleteWatch(threading.Thread):
             return
         if (known, status) != (200, 200):
             return
-        waited = self._all_heard(ledger["ledger"], now) and time.monotonic() < begun + QUICK
+        if not self._all_heard(ledger["ledger"], now) or begun > self._asked + QUICK:
+            self._heard_since = begun
+        self._asked = begun
+        # What the answer says may have been worked out before we asked who was heard.
+        waited = begun > self._heard_since + HELD and time.monotonic() < begun + QUICK
         self.answers += 1
         self.longest, self._last = max(self.longest, time.monotonic() - self._last), time.monotonic()
         told = f"{server.name} at {now}, complete to {answer['complete_to']:.2f} of {answer['clients']}"
@@ -131,9 +138,9 @@ class CompleteWatch(threading.Thread):
             count = found.get(second, 0)
             before = self._said.get(second, (count, ""))
             if count != before[0]:
-                self._note(f"second {second}: {before[1]} said {before[0]}, and {told} says {count}")
+                self._note(f"second {second}: {before[1]} called {before[0]} all, and {told} says {count}")
             if (waited and second + 1 <= answer["complete_to"]) or before[1]:
-                self._said[second] = (count, told)
+                self._said[second] = (count, before[1] or told)
 
     def _all_heard(self, rows: Mapping[str, Any], now: float) -> bool:
         """Whether everybody who records the steady tab was heard lately enough for an answer to wait for them all.
