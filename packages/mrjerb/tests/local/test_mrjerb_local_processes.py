@@ -127,6 +127,74 @@ def test_a_group_is_killed_whole():
     kill_group(process.pid)
 
 
+TWO = """
+import os, sys, threading, time
+from mrjerb.engines.local.processes import Janitor
+
+pipe, both = os.pipe, threading.Barrier(2)
+
+def slowly():
+    made = pipe()
+    try:
+        both.wait(1)  # were there two pipes before the first fork, each janitor would hold the other's
+    except threading.BrokenBarrierError:
+        pass
+    return made
+
+def run(folder):
+    janitors.append(Janitor([folder]))
+
+os.pipe, janitors = slowly, []
+threads = [threading.Thread(target=run, args=(folder,)) for folder in sys.argv[2:]]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+child = os.fork()
+if child == 0:  # whatever else is forked, as a worker's own children are
+    time.sleep(1000)
+print(child, *(janitor.pid for janitor in janitors), flush=True)
+if sys.argv[1] == "close":
+    for janitor in janitors:
+        janitor.close()
+    print("closed", flush=True)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize("ending", ["close", "kill"])
+def test_janitors_of_runs_beside_each_other(tmp_path, ending):
+    """Runs in threads of one process: each janitor ends with its own run or with the launcher, not with one another or
+    with whatever else that process has forked."""
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    command = [sys.executable, "-c", TWO, ending, *map(str, folders)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        child, *janitors = [int(word) for word in process.stdout.readline().split()]
+        try:
+            if ending == "kill":
+                process.kill()
+            until(lambda: not any(map(lives, janitors)), "the janitors' end")
+            assert lives(child)
+            assert [folder.exists() for folder in folders] == [ending == "close"] * 2
+        finally:
+            for pid in (process.pid, child, *filter(lives, janitors)):
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_a_janitor_keeps_nothing_open(tmp_path):
+    """A port or a pipe of the launcher's is free when the launcher lets go of it, though the janitor lives on."""
+    ours, theirs = os.pipe()
+    janitor = Janitor([str(tmp_path)])
+    try:
+        os.close(theirs)
+        assert os.read(ours, 1) == b""
+    finally:
+        os.close(ours)
+        janitor.close()
+
+
 def test_a_janitor_that_is_gone(tmp_path):
     """Whoever kills it does not end the run."""
     janitor = Janitor([str(tmp_path)])

@@ -142,7 +142,6 @@ class Pool:
         ours.close()
         for member in self.members:
             member.pipe.close()
-        self.janitor.forked()
         die_with_parent(self.process)
         worker_process.main(self.plan, theirs, number, self.folder, self.memory, self.partitions)
 

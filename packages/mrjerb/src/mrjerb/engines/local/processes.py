@@ -4,6 +4,9 @@ A worker is killed by the kernel when its launcher dies. The janitor is a small 
 pipe which only the launcher holds open: it hears which workers there are, and at the pipe's end it kills their process
 groups, with whatever they had started, runs the commands that it was given for this, such as one that ends a job on a
 cluster, and removes the run's temporary folders. So a launcher that was killed with -9 leaves no process and no file.
+
+A fork copies what is open, and a process may have several runs in threads. So whatever is forked from a launcher lets
+go of all its janitors' pipes: else two janitors, each holding the other's, would wait for one another for ever.
 """
 
 import contextlib
@@ -13,6 +16,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -23,6 +27,19 @@ COMMAND_SECONDS: Final = 120.0
 """Seconds that a command may take which the launcher has left."""
 PATIENCE: Final = 10.0
 """Seconds that the janitor waits for killed workers to be gone before it removes their files."""
+_forking = threading.RLock()
+_held = set[int]()
+"""This process's ends of its janitors' pipes. Changed with `_forking` held, so that no fork comes in between."""
+
+
+def _let_go() -> None:
+    """In a forked child: it is not the launcher, whatever it was forked for."""
+    while _held:
+        os.close(_held.pop())
+    _forking.release()
+
+
+os.register_at_fork(before=_forking.acquire, after_in_parent=_forking.release, after_in_child=_let_go)
 
 
 def die_with_parent(parent: int) -> None:
@@ -49,12 +66,13 @@ class Janitor:
 
     def __init__(self, folders: Sequence[str]) -> None:
         self._folders = [folder for folder in folders if "://" not in folder]
-        reading, self._pipe = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.close(self._pipe)
-            _watch(reading, self._folders)
-        os.close(reading)
+        with _forking:
+            reading, self._pipe = os.pipe()
+            _held.add(self._pipe)
+            self.pid = os.fork()
+            if self.pid == 0:
+                _watch(reading, self._folders)
+            os.close(reading)
 
     def started(self, pid: int) -> None:
         """A process has been started that leads a group."""
@@ -68,14 +86,12 @@ class Janitor:
         """A command to be run where the launcher dies; None, or another of that name, takes it back."""
         self._say(WILL + json.dumps([name, command]).encode() + b"\n")
 
-    def forked(self) -> None:
-        """In a forked child: let go of the pipe, whose end must mean that the launcher is gone."""
-        os.close(self._pipe)
-
     def close(self) -> None:
         """The launcher has cleaned up itself; the janitor ends."""
         self._say(b"done\n")
-        os.close(self._pipe)
+        with _forking:
+            _held.discard(self._pipe)
+            os.close(self._pipe)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
 
@@ -87,6 +103,8 @@ class Janitor:
 def _watch(reading: int, folders: list[str]) -> None:
     """The janitor's life."""
     try:
+        os.closerange(3, reading)  # what the launcher has open, such as a port, is not kept open here
+        os.closerange(reading + 1, os.sysconf("SC_OPEN_MAX"))
         os.setsid()  # signals to the launcher's terminal and group pass it by
         for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
