@@ -111,23 +111,28 @@ def _fields(names: tuple[str, ...]) -> type:
     )
 
 
+def _list_of(kind: type) -> Any:
+    """The type of a list of them; a class that was made while running is none to a type checker."""
+    return list[kind]
+
+
 @lru_cache(maxsize=256)
 def _heads(names: tuple[str, ...]) -> Any:
     head = msgspec.defstruct(
         "Head", [("version", int), ("serializer", int), ("batch", int), ("columns", _fields(names))],
         array_like=True, gc=False,
     )  # fmt: skip
-    return msgspec.msgpack.Decoder(list[head]).decode
+    return msgspec.msgpack.Decoder(_list_of(head)).decode
 
 
 @lru_cache(maxsize=256)
 def _packed(names: tuple[str, ...]) -> Any:
-    return msgspec.msgpack.Decoder(list[_fields(names)]).decode
+    return msgspec.msgpack.Decoder(_list_of(_fields(names))).decode
 
 
 @lru_cache(maxsize=256)
 def _json(names: tuple[str, ...]) -> Any:
-    return msgspec.json.Decoder(list[_fields(names)]).decode
+    return msgspec.json.Decoder(_list_of(_fields(names))).decode
 
 
 _any_heads: Final = msgspec.msgpack.Decoder(list[Head]).decode
