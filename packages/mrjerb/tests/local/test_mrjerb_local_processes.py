@@ -183,6 +183,35 @@ def test_janitors_of_runs_beside_each_other(tmp_path, ending):
                 os.kill(pid, signal.SIGKILL)
 
 
+BESIDE = """
+import os, sys, threading
+from mrjerb.engines.local.processes import Janitor
+import concurrent.futures.thread, logging  # their locks are taken at a fork, before the janitors' is
+
+def forks():
+    for _ in range(100):
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+
+def janitors():
+    for _ in range(30):
+        Janitor([]).close()
+
+threads = [threading.Thread(target=one) for one in (forks, forks, janitors)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_janitors_beside_forks():
+    """A janitor that is made while another thread forks keeps neither waiting for a lock that the other has."""
+    subprocess.run([sys.executable, "-c", BESIDE], check=True, timeout=100)
+
+
 def test_a_janitor_keeps_nothing_open(tmp_path):
     """A port or a pipe of the launcher's is free when the launcher lets go of it, though the janitor lives on."""
     ours, theirs = os.pipe()

@@ -27,7 +27,9 @@ COMMAND_SECONDS: Final = 120.0
 """Seconds that a command may take which the launcher has left."""
 PATIENCE: Final = 10.0
 """Seconds that the janitor waits for killed workers to be gone before it removes their files."""
-_forking = threading.RLock()
+_forking = threading.Lock()
+"""Held while a process is forked. Nobody may fork while holding it: other locks are taken before a fork, in an order
+that the order of imports decides."""
 _held = set[int]()
 """This process's ends of its janitors' pipes. Changed with `_forking` held, so that no fork comes in between."""
 
@@ -69,10 +71,10 @@ class Janitor:
         with _forking:
             reading, self._pipe = os.pipe()
             _held.add(self._pipe)
-            self.pid = os.fork()
-            if self.pid == 0:
-                _watch(reading, self._folders)
-            os.close(reading)
+        self.pid = os.fork()
+        if self.pid == 0:
+            _watch(reading, self._folders)
+        os.close(reading)
 
     def started(self, pid: int) -> None:
         """A process has been started that leads a group."""
