@@ -27,8 +27,8 @@ from taba.locks.gate import Gate
 from taba.server.allowed import HOLDER, events_in, within
 from taba.server.batch import Batch, assemble
 from taba.server.client_tabs import ClientTabs
-from taba.server.completeness import LIVE_SECONDS
 from taba.server.freshness import Freshness
+from taba.server.listening import Listening
 from taba.server.rules import Rules
 from taba.server.submissions import Submission
 from taba.server.submissions import own as submission_of_notes
@@ -129,18 +129,12 @@ class Intake:
         self._notes: deque[tuple[str, str, float]] = deque()
         self.failure: str | None = None
         """Why the last batch could not be stored; None while all is well."""
-        self._failed = (0.0, 0.0)
-        """When storing last began to fail, and when it went on."""
+        self.listening = Listening(clock())
 
     @property
     def waiting(self) -> int:
         """Bytes of requests that wait to be folded, or are being folded."""
         return self._weight
-
-    def listening(self, now: float) -> float:
-        """The last time at which any client could be heard: now, but for a store that fails or did so until lately."""
-        begun, over = self._failed
-        return begun if self.failure is not None or now < over + LIVE_SECONDS else now
 
     def note(self, tab: str, kind: str, value: float) -> None:
         """Record an event of the server's own, with the next batch; beyond NOTES of them they are left out."""
@@ -226,11 +220,12 @@ class Intake:
     def _fold_safely(self, submissions: Sequence[Submission]) -> Sequence[Outcome | Exception]:
         """Fold a batch; where that fails for no fault of the store's, each submission alone, so only its own fails."""
         begun = time.perf_counter()
+        self.listening.begins(self._clock())
         try:
             outcomes = self.fold(submissions)
         except StoreError as error:
+            self.listening.refused(self._clock())
             if self.failure is None:
-                self._failed = (self._clock(), 0.0)
                 log.error("events cannot be stored: %s", error)  # noqa: TRY400 (the text says it all)
             self.failure = str(error)
             self.note(FAILED, "counter", 1)
@@ -242,8 +237,8 @@ class Intake:
                 kind = OverloadedError if isinstance(error, MemoryError) else UnfoldableError
                 return [kind(f"this could not be folded: {error}")]
             return [outcome for submission in submissions for outcome in self._fold_safely([submission])]
+        self.listening.stored(self._clock())
         if self.failure is not None:
-            self._failed = (self._failed[0], self._clock())
             log.info("events are stored again")
         self.failure = None
         self.note(FOLD_MS, "percentile", (time.perf_counter() - begun) * 1000)

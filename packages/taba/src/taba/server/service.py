@@ -204,10 +204,11 @@ class Service:
             return found
         try:
             accounts = self.store.accounts(now - KNOWN_SECONDS)
+            self.intake.listening.heard_before(account.heard for account in accounts)
             # What another server has folded by now may be in tabs that are not known here yet.
             self.freshness.catch_up()
             oldest, late = now - self.tiers.reach(FLEET), self._came_late(now)
-            found = completeness(accounts, now, oldest, self.intake.listening(now), late)
+            found = completeness(accounts, now, oldest, self.intake.listening.last(now), late)
             self._complete = (now + COMPLETE_SECONDS, found)
         except (StoreError, ChunkError) as error:
             log.debug("what is complete cannot be read: %s", error)

@@ -116,7 +116,7 @@ class Evaluation:
         service.freshness.look()
         completeness = service.completeness()
         now = service.clock()
-        if service.intake.listening(now) < now:
+        if not service.intake.listening.hears(now):
             self._deaf = now
         end = math.floor(min(max(completeness.complete_to, now - LIVE_SECONDS), now))
         return Moment(now, end, min(self._deaf, now), completeness)
