@@ -223,8 +223,9 @@ class Workers:
         readable, _, _ = select.select([self._woken[0], *ears], [], [], seconds)
         for place in self._places:
             if place.ear in readable:
+                served = place.serves
                 place.hear()
-                if place.serves and place.again.begun < self._reloaded:
+                if place.serves and not served and place.again.begun < self._reloaded:  # it was starting at the hangup
                     os.kill(place.pid, signal.SIGHUP)
 
     def _reap(self) -> None:
