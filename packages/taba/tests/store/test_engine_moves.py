@@ -11,8 +11,9 @@ from store_cases import SHARDS, frame_entry, held, ids_of, part
 from taba.store import StoreError
 from taba.store.address import parse
 from taba.store.engine import Safety
-from taba.store.masters import slot_of
+from taba.store.masters import masters_of, slot_of
 from taba.store.redis import RedisStore, tag_of
+from taba.store.trouble import UncoveredError
 
 EVERYWHERE = [part(shard, [b"x"]) for shard in range(SHARDS)]
 
@@ -221,3 +222,18 @@ def move(one, other, slots):
         "--cluster", "reshard", f"127.0.0.1:{one.port}", "--cluster-from", names[0], "--cluster-to", names[1],
         "--cluster-slots", str(slots), "--cluster-yes",
     )  # fmt: skip
+
+
+def test_a_node_that_is_no_longer_one_keeps_who_waits_for_it(cluster):
+    """What learns that a node has gone ends no connection from which another thread just reads its answer."""
+    masters = masters_of(parse(cluster.url))
+    masters.moved(UncoveredError())
+    one = cluster.masters()[0]
+    client, answers = masters.at("127.0.0.1", one.port), []
+    waits = threading.Thread(target=lambda: answers.append(client.execute_command("WAIT", 5, 1000)))
+    waits.start()
+    await_that(lambda: b"cmd=wait" in one.client.execute_command("CLIENT", "LIST"), "it waits")
+    masters._forget({("127.0.0.1", one.port)})
+    waits.join(20)
+    assert answers == [1], "one replica"
+    masters.close()

@@ -140,7 +140,10 @@ class _Cluster:
         self._forget(before - _nodes(best))
 
     def close(self) -> None:
-        self._forget(set(self._clients))
+        with self._changing:
+            gone, self._clients = self._clients, {}
+        for one in gone.values():
+            one.close()
 
     def _asked(self, host: str, port: int) -> list[_Range]:
         """Where the slots are, as a node knows it."""
@@ -148,11 +151,11 @@ class _Cluster:
             return _ranges(asked.execute_command("CLUSTER", "SLOTS"), host)
 
     def _forget(self, nodes: set[Node]) -> None:
-        """End the connections to nodes that are no longer there."""
+        """End the connections to nodes that are gone, but for those from which threads are just reading."""
         with self._changing:
             gone = [self._clients.pop(node) for node in nodes if node in self._clients]
         for one in gone:
-            one.close()
+            one.connection_pool.disconnect(inuse_connections=False)
 
 
 def _ranges(rows: Any, asked: str) -> list[_Range]:
