@@ -42,6 +42,7 @@ from taba.server.locked import Locked, credentials
 from taba.server.openapi import document
 from taba.server.parameters import ParameterError
 from taba.server.service import Service
+from taba.server.stopping import RETRY_AFTER, Stopping
 from taba.server.submissions import BadRequest, TooLarge
 from taba.server.watches import routes as watches
 from taba.server.watches.watching import Watching
@@ -49,7 +50,6 @@ from taba.states.chunks import ChunkError
 from taba.store import StoreError
 
 EVENTS = "/v1/events"
-RETRY_AFTER = "1"
 
 STATUS: dict[type[Exception], int] = {
     TooLarge: 413,
@@ -112,7 +112,12 @@ def make_app(service: Service) -> Starlette:
     routes += elsewhere.routes(service)
     routes += original.routes(service, answering)
     errors = dict.fromkeys(STATUS, partial(_refused, service)) | {HTTPException: _http_error, Exception: _failed}
-    doors = [Middleware(Called, service), Middleware(CrossOrigin, service), Middleware(Locked, service)]
+    doors = [
+        Middleware(Stopping),
+        Middleware(Called, service),
+        Middleware(CrossOrigin, service),
+        Middleware(Locked, service),
+    ]
     return Starlette(routes=routes, middleware=doors, lifespan=lifespan, exception_handlers=errors)  # type: ignore[arg-type]
 
 
