@@ -129,8 +129,11 @@ def test_after_an_outage_the_newest_go_first_and_nothing_is_missing(
         assert order.index(40) < order.index(20)
 
 
-def test_a_server_that_stands_still_for_a_moment_makes_no_backlog(tmp_path: Path) -> None:
+def test_a_server_that_stands_still_for_a_moment_makes_no_backlog(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What came meanwhile goes at once when it goes on, with the live lanes, and not at the backlog's pace."""
+    monkeypatch.setattr(spool, "FRESH_SECONDS", 60.0)
     with sinks(1) as [sink], _agent(tmp_path, [sink], lanes=2) as agent:
         sink.gate.clear()
         for sequence in range(1, 16):

@@ -57,13 +57,13 @@ class LedgerWatch(threading.Thread):
                 self._ask(server)
                 self._stopped.wait(self._pause)
 
-    def _ask(self, server: Part) -> None:
+    def _ask(self, server: Part, *, again: bool = False) -> None:
         try:
             status, answer = server.get("/v1/ledger", timeout=5)
         except (OSError, http.client.HTTPException):
             return  # killed, frozen or starting
-        if status == 503 and "://" in server.command[-1]:
-            return  # its engine is away
+        if status == 503 and ("://" in server.command[-1] or "the server stopped" in str(answer)):
+            return  # its engine is away, or it ends
         if status != 200:
             self._note(f"{server.name} answers {status}: {answer}")
             return
@@ -74,7 +74,9 @@ class LedgerWatch(threading.Thread):
         for client, row in answer["ledger"].items():
             for name in ("recorded", "folded"):
                 before = self._greatest.get((client, name), 0)
-                if row[name] < before:
+                if row[name] < before and not again:  # a master that hung may answer once before it learns of another
+                    self._ask(server, again=True)
+                elif row[name] < before:
                     self._note(f"{server.name}: {client}'s {name} fell from {before} to {row[name]}")
                 self._greatest[client, name] = max(before, row[name])
 
@@ -148,7 +150,7 @@ class CompleteWatch(threading.Thread):
         Whoever was not heard for ten seconds is not waited for, nor who was never heard. Numbers of clients do not
         tell: for as long, one that was killed counts in the place of one that lives and is not heard.
         """
-        steady = [client.name for client in self._world.clients if client.options.by_second]
+        steady = [client.name for client in list(self._world.clients) if client.options.by_second]
         return all(name in rows and rows[name]["heard"] > now - LATELY for name in steady)
 
     def _note(self, text: str) -> None:

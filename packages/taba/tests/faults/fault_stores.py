@@ -18,13 +18,15 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import valkey
 from engines import (
+    CALM_TIMEOUT,
+    NODE_TIMEOUT,
     EngineCluster,
     EngineServer,
     await_that,
@@ -129,14 +131,16 @@ class Cluster(Sqlite):
     def move(self, chance: random.Random) -> None:
         """Some slots of a master go to another one."""
         one, other = chance.sample(self.cluster.masters(), 2)
-        cli(
-            "--cluster", "reshard", _host(one), "--cluster-from", identity(one), "--cluster-to", identity(other),
-            "--cluster-slots", str(chance.randrange(100, 2500)), "--cluster-yes",
-        )  # fmt: skip
+        with self._calm():
+            cli(
+                "--cluster", "reshard", _host(one), "--cluster-from", identity(one), "--cluster-to", identity(other),
+                "--cluster-slots", str(chance.randrange(100, 2500)), "--cluster-yes",
+            )  # fmt: skip
 
     def balance(self, chance: random.Random) -> None:
         """Every master gets as many slots as another, a new one too."""
-        cli("--cluster", "rebalance", _host(self._master(chance)), "--cluster-use-empty-masters")
+        with self._calm():
+            cli("--cluster", "rebalance", _host(self._master(chance)), "--cluster-use-empty-masters")
 
     def grow(self, chance: random.Random) -> None:
         """A master joins with a replica and gets its part of the slots; once only."""
@@ -164,6 +168,17 @@ class Cluster(Sqlite):
     def close(self) -> None:
         self.cluster.close()
 
+    @contextlib.contextmanager
+    def _calm(self) -> Iterator[None]:
+        """No node is taken for dead meanwhile that only a busy machine holds up: that would end the moving of slots."""
+        self._set_node_timeout(CALM_TIMEOUT)
+        yield
+        self._set_node_timeout(NODE_TIMEOUT)
+
+    def _set_node_timeout(self, milliseconds: int) -> None:
+        for server in self.cluster.servers:
+            server.client.config_set("cluster-node-timeout", milliseconds)
+
     def _master(self, chance: random.Random) -> EngineServer:
         return chance.choice(self.cluster.masters())
 
@@ -179,14 +194,16 @@ class Valkey(Cluster):
         most = slots_of(many)
         if len(most) - len(slots_of(few)) > 100:
             wanted = set(most[: (len(most) - len(slots_of(few))) // 2])
-            for first, last in runs(wanted):
-                migrate(many, few, first, last)
+            with self._calm():
+                for first, last in runs(wanted):
+                    migrate(many, few, first, last)
 
     def move(self, chance: random.Random) -> None:
         one, other = chance.sample(self.cluster.masters(), 2)
         mine = slots_of(one)[: chance.randrange(100, 2500)]
-        for first, last in runs(mine):
-            migrate(one, other, first, last)
+        with self._calm():
+            for first, last in runs(mine):
+                migrate(one, other, first, last)
 
 
 class Sentinel(Sqlite):
