@@ -53,6 +53,20 @@ def test_a_run_that_is_gone_has_died(tmp_path):
     assert [run.status for run in history.runs()] == [DIED, DIED, DIED, RUNNING]
 
 
+def test_a_run_that_ends_while_it_is_looked_at(tmp_path, monkeypatch):
+    """A run whose process was there when its file was read, and has ended well since, has not died."""
+    history = History(tmp_path)
+    run = Run(run="1", name="Count", began=time.time(), process=this_process())
+    history.keep(run)
+
+    def ends(process):
+        history.keep(Run(run="1", name="Count", status=SUCCEEDED, process=this_process()))
+        return False
+
+    monkeypatch.setattr(Process, "lives", property(ends))
+    assert history.run("1").status == SUCCEEDED
+
+
 def test_what_is_broken_is_passed_over(tmp_path):
     """A run whose file can't be read hides no other."""
     history = History(tmp_path)

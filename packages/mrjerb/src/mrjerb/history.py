@@ -201,8 +201,9 @@ def _default() -> Path:
     return (Path(state) if state else Path.home() / ".local" / "state") / "mrjerb" / "runs"
 
 
-def _read(folder: Path) -> Run | None:
-    """The run of a folder; None where none can be read."""
+def _read(folder: Path, *, again: bool = False) -> Run | None:
+    """The run of a folder; None where none can be read. Where its process is gone, it is read `again`: it may have
+    ended well since."""
     try:
         run = msgspec.json.decode((folder / "run.json").read_bytes(), type=Run)
     except (OSError, msgspec.MsgspecError):
@@ -210,6 +211,8 @@ def _read(folder: Path) -> Run | None:
     if run.status == RUNNING and run.process is not None:
         if run.process.lives:
             run.seconds = time.time() - run.began
+        elif not again:
+            return _read(folder, again=True)
         else:
             run.status = DIED
             run.error = Failure(
