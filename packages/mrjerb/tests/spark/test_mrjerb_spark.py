@@ -5,6 +5,7 @@ import random
 import threading
 
 import pytest
+from pyspark import SparkContext
 from spark_plans import Heard, assert_same, inline, job_named, on_spark, plan_of
 from spark_processes import until
 
@@ -217,10 +218,18 @@ def test_an_input_that_is_gone(tmp_path):
 
 
 def test_progress_is_heard(text, tmp_path, spark, monkeypatch):
-    """Stages by their names, with their tasks; all of them are done at the end."""
+    """Stages by their names, with their tasks; all of them are done at the end. Nothing of it is asked in the main
+    thread, where a signal may come: Spark's client would tell of that with a traceback."""
     plan = plan_of(job_named("Words"), text, tmp_path / "out", split_size=9000)
     heard = Heard()
     tracker, tidy = spark.statusTracker(), driver._Run._tidy
+    asked, status = set(), SparkContext.statusTracker
+
+    def watched(context):
+        asked.add(threading.current_thread())
+        return status(context)
+
+    monkeypatch.setattr(SparkContext, "statusTracker", watched)
 
     def completed():
         jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(plan.run)]
@@ -235,6 +244,8 @@ def test_progress_is_heard(text, tmp_path, spark, monkeypatch):
     Spark().run(plan, heard, Outcome())
     assert heard.stages == [("map", len(plan.splits)), ("reduce 1", 3)]
     assert heard.done[-1] == (0, 3)
+    assert asked
+    assert threading.main_thread() not in asked
 
 
 def test_settings_that_are_fixed(tmp_path, spark):

@@ -30,6 +30,8 @@ from mrjerb.plan import MEGABYTE, Outcome, Plan, Split
 
 REDUCED: Final = 256 * MEGABYTE  # bytes of input for each partition, at most
 STANDARD_INPUT: Final = "-"
+ANSWERED: Final = 1.0  # seconds that Spark is given to say how far it is, while it runs
+LAST: Final = 20.0  # and when all is done
 
 _sent: set[tuple[str, str]] = set()
 """Application and name of packages that executors have been sent."""
@@ -66,6 +68,7 @@ class _Run:
         self.partitions = plan.settings.reducers or self._partitions()
         self.memory = megabytes(self.context.getConf().get("spark.python.worker.memory", "512m"))
         self.stage = -1
+        self._look: Background[list[Any]] | None = None
 
     def _partitions(self) -> int:
         """As many as tasks can run at once; more where each would get too much."""
@@ -87,7 +90,8 @@ class _Run:
         reports = [report for result in results for report in result]
         self._gather(reports)
         self._tidy({part.name for part in self.outcome.parts})
-        self._progress_if_it_answers()
+        self._look = None
+        self._progress_if_it_answers(LAST)
 
     def _ship(self) -> Shipped:
         """Send the job, its files, and this package to wherever tasks will run."""
@@ -133,17 +137,24 @@ class _Run:
             memory=self.memory,
         )
 
-    def _progress_if_it_answers(self) -> None:
+    def _progress_if_it_answers(self, seconds: float = ANSWERED) -> None:
+        """Asked in a thread of its own: a signal that comes while Spark is asked would be told with a traceback."""
+        if self._look is None or not self._look.is_alive():
+            self._look = Background(self._stages)
         with suppress(Exception):  # of a JVM that is gone, the run itself says why
-            self._progress()
+            if self._look.finished(seconds):
+                self._progress(self._look.wait())
 
-    def _progress(self) -> None:
-        """Tell how far Spark is. What it says of itself may lag behind."""
+    def _stages(self) -> list[Any]:
+        """What Spark says of the stages that it has begun, in their order. It may lag behind."""
         tracker = self.context.statusTracker()
         jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(self.plan.run)]
         stages = sorted(stage for job in jobs if job is not None for stage in job.stageIds)
-        for number, stage in enumerate(stages[: len(self.plan.stages)]):
-            found = tracker.getStageInfo(stage)
+        return [tracker.getStageInfo(stage) for stage in stages[: len(self.plan.stages)]]
+
+    def _progress(self, stages: Sequence[Any]) -> None:
+        """Tell how far Spark is."""
+        for number, found in enumerate(stages):
             if found is None or number < self.stage or not found.numTasks:
                 continue
             size = self.plan.bytes if number == 0 else 0

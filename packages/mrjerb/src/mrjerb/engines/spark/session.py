@@ -165,7 +165,7 @@ class _Own:
 
         with open(self.log, "wb") as log:  # noqa: PTH123
             try:
-                gateway = launch_gateway(conf, popen_kwargs={"stdout": log, "stderr": log})
+                gateway = launch_gateway(conf, popen_kwargs={"stdout": log, "stderr": log, "process_group": 0})
             except Exception as error:
                 said = Path(self.log).read_text(errors="replace")[-TAIL:].strip()
                 raise EngineError(f"Spark's JVM does not start: {said or error}. Its log: {self.log}") from error
