@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from mrjerb import signals
 from mrjerb.engines.hadoop.command import Command, last_lines
 from mrjerb.engines.hadoop.reports import Failure, found_failure
 from mrjerb.engines.hadoop.said import Said
@@ -36,16 +37,8 @@ class Client:
         Whatever is raised in the meantime, such as Ctrl-C, ends the job, too.
         """
         will = None
-        process = subprocess.Popen(  # noqa: S603 - the user's own command, without a shell
-            [self._command.path, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=self._folder,
-            env=self._command.environment(),
-            start_new_session=True,
-        )
-        self._janitor.started(process.pid)
+        with signals.held():  # what asks us to end must find it known to the janitor
+            process = self._start(arguments)
         try:
             assert process.stdout is not None
             for line in process.stdout:
@@ -56,12 +49,27 @@ class Client:
                     self._janitor.will("job", will)
             code = process.wait()
         except BaseException:
-            self._end(process, said)
+            with signals.held():  # a second Ctrl-C must not leave it running
+                self._end(process, said)
             raise
         self._janitor.will("job", None)
         kill_group(process.pid)  # a task of the local runner's that has outlived it
+        self._janitor.ended(process.pid)
         if code:
             raise self._failure(said, code)
+
+    def _start(self, arguments: Sequence[str]) -> "subprocess.Popen[bytes]":
+        process = subprocess.Popen(  # noqa: S603 - the user's own command, without a shell
+            [self._command.path, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=self._folder,
+            env=self._command.environment(),
+            start_new_session=True,
+        )
+        self._janitor.started(process.pid)
+        return process
 
     def _end(self, process: "subprocess.Popen[bytes]", said: Said) -> None:
         """End a job that is not over: on the cluster first, then here."""
@@ -74,6 +82,7 @@ class Client:
         with suppress(subprocess.TimeoutExpired):
             process.wait(PATIENCE)
         kill_group(process.pid)
+        self._janitor.ended(process.pid)
         process.wait()
 
     def _kill(self, said: Said) -> list[str] | None:
