@@ -1,11 +1,15 @@
 """Work that is shared out while it runs, runs beside each other in one process, and what is kept when that is asked."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
+from launched import mrjerb as mrjerb_command
 from launched import until
 from worlds import processes_in, world
 
@@ -100,6 +104,71 @@ def test_runs_in_threads_beside_each_other(world):
     assert found == [expected] * 3
     assert list((world.folder / "tmp").iterdir()) == []
     assert processes_in(world.folder) == []
+
+
+class Rows(mrjerb.Job):
+    """Writes rows."""
+
+    def map(self, line):
+        yield None, {"a": line}
+
+
+IMPORTING = """
+import sys, threading, time
+from importlib.machinery import SourceFileLoader
+import mrjerb
+from test_mrjerb_local_sharing import Rows
+
+begun, execute = threading.Event(), SourceFileLoader.exec_module
+
+def slowly(loader, module):
+    if module.__name__ == "mrjerb.outputs.rows" and threading.current_thread() is not threading.main_thread():
+        begun.set()
+        time.sleep(3)
+    execute(loader, module)
+
+SourceFileLoader.exec_module = slowly
+threading.Thread(target=__import__, args=("mrjerb.outputs.rows",), daemon=True).start()
+begun.wait()
+mrjerb.run(Rows(), "in.txt", output="rows", output_format="csv", workers=2, tmp="tmp", memory="200MB")
+"""
+
+
+def test_a_run_while_another_thread_imports(world):
+    """A worker that needs a module which another thread is just importing gets it, and does not wait for ever."""
+    world.lines(1, 2)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", IMPORTING], cwd=world.folder, env=environment, check=True, timeout=60)
+    assert (world.folder / "rows" / "part-00000.csv").read_text() == "a\n1\n2\n"
+
+
+ENDING = """
+import os, time
+from mrjerb import Job
+
+class Ends(Job):
+    def setup(self):
+        if os.fork() == 0:  # holds what the worker speaks through, as long as it lives
+            time.sleep(100)
+
+    def map(self, line):
+        yield line, 1
+
+    def reduce(self, key, values):
+        yield key, sum(values)
+
+    def teardown(self):
+        os._exit(3)
+"""
+
+
+def test_a_worker_that_ends_in_its_teardown(world):
+    """It is told, though a process that the job has started still holds the pipe of the worker."""
+    world.job(ENDING)
+    world.lines(1)
+    done = mrjerb_command(*world.arguments("--workers", "1"), code=1)
+    assert "ended by itself with status 3 in the job's teardown" in done.stderr
+    world.as_before()
 
 
 @pytest.mark.parametrize(("cleanup", "kept"), [("always", False), ("success", True), ("never", True)])

@@ -6,11 +6,12 @@ table     pairs gathered by key → runs  sorted, on disk → merge, merging  on
 memory    how much there is for each                                  inline    all of it in one process, for --debug
 """
 
+import importlib
 import os
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,12 +22,25 @@ from mrjerb.engines.local.processes import Janitor
 from mrjerb.engines.local.runs import Segment
 from mrjerb.engines.local.tasks import Task
 from mrjerb.errors import EngineError, UnsupportedError, UsageError
+from mrjerb.inputs.formats import CSV, EVENTLOG, PARQUET, TSV
 from mrjerb.memory import share
 from mrjerb.plan import MEMORY, Outcome, Plan, Settings
 from mrjerb.streams import open_standard_streams
 
 SMALL = 8 << 20
 """Bytes of input up to which one partition is enough."""
+READING = {
+    CSV: ("mrjerb.inputs.rows",),
+    TSV: ("mrjerb.inputs.rows",),
+    PARQUET: ("mrjerb.inputs.tables", "pyarrow.parquet"),
+    EVENTLOG: ("mrjerb.inputs.scans", "eventlog"),
+}
+WRITING = {
+    "csv": ("mrjerb.outputs.rows",),
+    "tsv": ("mrjerb.outputs.rows",),
+    "parquet": ("mrjerb.outputs.tables", "pyarrow.parquet"),
+}
+"""The modules that are imported where a format is met."""
 
 
 class Local:
@@ -104,12 +118,26 @@ def _made_folder(where: str | None) -> str:
         raise EngineError(f"{place}: no folder for temporary files can be made: {error.strerror}; give --tmp") from None
 
 
+def _import_for(plan: Plan) -> None:
+    """Import what workers will. One that is forked while another thread of this process imports the same would wait for
+    that thread for ever, since it has none."""
+    for one in {split.format for split in plan.splits}:
+        _import(READING.get(one, ()))
+    _import(WRITING.get(plan.output_format, ()))
+
+
+def _import(modules: Iterable[str]) -> None:
+    for module in modules:
+        importlib.import_module(module)
+
+
 def _run(plan: Plan, listener: Listener, folder: str, janitor: Janitor, outcome: Outcome) -> None:
     settings = plan.settings
     workers = settings.workers or processors()
     partitions = settings.reducers or (workers if plan.bytes > SMALL else 1)
     memory = share(settings.memory or MEMORY, workers)
     tasks = [Task(at, 0, (at, split.start), split) for at, split in enumerate(plan.splits)]
+    _import_for(plan)
     with Pool(
         plan, listener, janitor, outcome, workers=workers, memory=memory, partitions=partitions, folder=folder
     ) as pool:

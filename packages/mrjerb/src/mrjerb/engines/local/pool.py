@@ -182,6 +182,9 @@ class Pool:
         """A worker's last word: what its teardown had to say."""
         try:
             while True:
+                while not member.pipe.poll(POLL):
+                    if member.process.exitcode is not None and not member.pipe.poll():
+                        raise EOFError  # though another process may hold the pipe's other end
                 message = member.pipe.recv()
                 if isinstance(message, Failed):
                     self.fail(member, message)
