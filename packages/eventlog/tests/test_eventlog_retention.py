@@ -134,7 +134,7 @@ def test_days_go_whole(log: eventlog.Log, clock: Clock) -> None:
     log.write([Bought(user="u1", time=DAY + timedelta(days=1))])
     log.engine.flush()
     one = next((folder / "store").glob("*.sst"))
-    left = folder / "store" / "900000.sst"  # as RocksDB leaves one, where it compacts a day that is dropped
+    left = folder / "store" / "900000.sst"  # as RocksDB leaves one of a dropped day; goes with its next job
     shutil.copyfile(one, left)
     clock.now = DAY + timedelta(days=92)
     dry = log.expire(dry_run=True)
@@ -144,8 +144,8 @@ def test_days_go_whole(log: eventlog.Log, clock: Clock) -> None:
     assert dry.notes == done.notes == 3
     assert dry.days_dropped == done.days_dropped == ["2026-02-16", "2026-02-18"]
     assert done.days_rewritten == ["2026-02-17"]
-    assert sum(b"u199" in key for key in stored_keys(folder)) == 2, "the last day's, head and body"
-    assert not left.exists()
+    assert_soon(left.exists, False)
+    assert_soon(lambda: sum(b"u199" in key for key in stored_keys(folder)), 2)  # the last day's, head and body
     assert log.engine.stats()["days"] == 2
     assert len(list(log.scan())) == 201
     assert log.expire().types == {}
@@ -167,7 +167,7 @@ def test_expiry_beside_a_scan(log: eventlog.Log, clock: Clock) -> None:
     clock.now = DAY + timedelta(days=93)
     log.write([Shown(user="u199", time=DAY)])
     assert log.expire().types == {"Shown": 1}
-    assert not any(b"u199" in key for key in stored_keys(folder))
+    assert_soon(lambda: any(b"u199" in key for key in stored_keys(folder)), False)
 
 
 def test_the_log_remembers_times_to_live(tmp_path: Path, clock: Clock) -> None:

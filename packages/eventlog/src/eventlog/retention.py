@@ -107,8 +107,6 @@ def expire(log: "Log", now: Micros, dry_run: bool, progress: Progress) -> Expire
             told.days_dropped.append(name)
         else:
             told.days_rewritten.append(name)
-    if not dry_run and (told.days_dropped or told.days_rewritten):
-        log.engine.tidy()
     progress("", len(spans), len(spans))
     return told
 

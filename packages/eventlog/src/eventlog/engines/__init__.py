@@ -140,10 +140,6 @@ class Engine(Protocol):
         """Writes the files of a span anew without what was removed."""
         ...
 
-    def tidy(self) -> None:
-        """Deletes what `drop` and `compact` have left in files, as far as no read under way needs it."""
-        ...
-
     def get_meta(self, name: str) -> bytes | None:
         """A small value that is kept beside the cells."""
         ...

@@ -297,9 +297,6 @@ class HBase:
     def compact(self, since: Micros, until: Micros) -> None:
         self._call(lambda connection: connection.compact_table(self._table, major=True))
 
-    def tidy(self) -> None:
-        """HBase's own cleaners do it."""
-
     def regions(self) -> list[tuple[str, Row, Row]]:
         """The regions of the table: what HBase calls them, the first row, and the first of the next (empty: none)."""
         found = self._call(lambda connection: connection.table(self._table).regions())

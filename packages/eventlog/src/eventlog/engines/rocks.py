@@ -240,12 +240,6 @@ class Rocks:
         for day in self.days(Want(since=since, until=until)):
             self.compact_day(day)
 
-    def tidy(self) -> None:
-        """A day that is dropped while RocksDB compacts it leaves what that has written, until the store is opened."""
-        with self.gate.alone():
-            if not self.snapshots():
-                self.reopen()
-
     def day(self, name: str) -> tuple[Rdict, ColumnFamily]:
         """A day to read, and to name in a batch."""
         return self._family(name), self._db.get_column_family_handle(name)
