@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Event as Signal
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -13,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eventlog
-from eventlog import Event, SchemaError, note
-from eventlog.times import Micros, micros, period
+from eventlog import Event, SchemaError, keys, note
+from eventlog.engines import Counts, Want
+from eventlog.times import END, Micros, micros, period
 
 TTL = {"Shown": timedelta(days=90), "Clicked": timedelta(days=730), "Refunded": timedelta(days=10)}
 
@@ -168,6 +171,53 @@ def test_expiry_beside_a_scan(log: eventlog.Log, clock: Clock) -> None:
     log.write([Shown(user="u199", time=DAY)])
     assert log.expire().types == {"Shown": 1}
     assert_soon(lambda: any(b"u199" in key for key in stored_keys(folder)), False)
+
+
+def test_an_import_beside_expiry_loses_nothing(log: eventlog.Log, clock: Clock, tmp_path: Path, monkeypatch) -> None:
+    """What an import brings into a day that is just being dropped comes after the drop, and is there."""
+    log.write([Shown(user="u1", time=DAY)])
+    clock.now = DAY + timedelta(days=92)
+    path = tmp_path / "bought"
+    path.write_text('{"type": "Bought", "user": "u1", "time": "2026-02-16T10:00:00Z"}\n')
+    there = Signal()  # the import waits at the gate, or has laid the day
+    importing = Thread(target=lambda: log.import_day("2026-02-16", [path], workers=0))
+    drop, lay, enter = log.engine.drop, log.engine.lay, log.gate.enter  # type: ignore[attr-defined]
+
+    def laid(*arguments: Any) -> None:
+        lay(*arguments)
+        there.set()
+
+    def entered() -> None:
+        there.set()
+        enter()
+
+    def dropped(*arguments: Any) -> None:
+        importing.start()
+        assert there.wait(60)
+        drop(*arguments)
+
+    monkeypatch.setattr(log.engine, "drop", dropped)
+    monkeypatch.setattr(log.engine, "lay", laid)
+    monkeypatch.setattr(log.gate, "enter", entered)
+    assert log.expire().days_dropped == ["2026-02-16"]
+    importing.join(60)
+    assert [type(one.event).__name__ for one in log.scan()] == ["Bought"]
+
+
+def test_an_engine_without_days_drops_nothing_whole(log: eventlog.Log, clock: Clock, monkeypatch) -> None:
+    """Where the log is one span, others may write between a look and a drop: what is past goes cell by cell."""
+    log.write([Shown(user="u1", time=DAY), Shown(user="u2", time=DAY)])
+    clock.now = DAY + timedelta(days=92)
+
+    def refused(*_arguments: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(log.engine, "spans", lambda: [(0, END)])
+    monkeypatch.setattr(log.engine, "drop", refused)
+    dry, done = log.expire(dry_run=True), log.expire()
+    assert done.types == dry.types == {"Shown": 2}
+    assert done.days_rewritten == dry.days_rewritten == ["all"]
+    assert list(log.engine.read([keys.EVERYTHING], Want(), Counts())) == []
 
 
 def test_the_log_remembers_times_to_live(tmp_path: Path, clock: Clock) -> None:

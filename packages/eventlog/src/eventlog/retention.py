@@ -103,7 +103,7 @@ def expire(log: "Log", now: Micros, dry_run: bool, progress: Progress) -> Expire
         if not dry_run:
             found = _remove(log, past, since, until, found)
         found.into(told)
-        if not found.kept:
+        if not found.kept and _goes_whole(since, until):
             told.days_dropped.append(name)
         else:
             told.days_rewritten.append(name)
@@ -142,7 +142,7 @@ class _Tally:
 
 def _remove(log: "Log", past: Past, since: Micros, until: Micros, seen: _Tally) -> _Tally:
     """Removes a span whole where nothing in it lives, else what is past in it."""
-    if not seen.kept:
+    if not seen.kept and _goes_whole(since, until):
         with log.gate.alone():  # nothing may come between looking and dropping
             again = _Tally(log, past)
             again.add(_rows(log, since, until))
@@ -166,6 +166,11 @@ def _remove(log: "Log", past: Past, since: Micros, until: Micros, seen: _Tally) 
     _write(log, cells, places)
     log.engine.compact(since, until)
     return done
+
+
+def _goes_whole(since: Micros, until: Micros) -> bool:
+    """Whether a span may be dropped. One span for all is an engine's that other processes write to between the two."""
+    return until - since == DAY
 
 
 def _write(log: "Log", cells: Batch, places: list[tuple[bytes, Place]]) -> None:

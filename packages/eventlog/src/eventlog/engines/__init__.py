@@ -133,7 +133,7 @@ class Engine(Protocol):
         ...
 
     def drop(self, since: Micros, until: Micros) -> None:
-        """Removes every row of a span at once. Only called with what `spans` gave."""
+        """Removes every row of a span at once. Only called with a day that `spans` gave, and while nobody writes."""
         ...
 
     def compact(self, since: Micros, until: Micros) -> None:

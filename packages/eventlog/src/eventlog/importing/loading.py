@@ -239,7 +239,8 @@ class _Import:
                 self._add(part.events, part.repeated, part.present)
             self._remember_counts(day, made)
             if files := [file for part in made for file in part.files]:
-                engine.lay(day, files, self._manifest.number)
+                with self._log.gate.shared():  # expiry drops whole days
+                    engine.lay(day, files, self._manifest.number)
 
     def _merged(
         self, workers: Workers, indexes: dict[Path, Index], days: Sequence[str], files: Any, sequence: int
@@ -310,11 +311,12 @@ class _Import:
 
     def _put(self, cells: Cells) -> int:
         """Puts cells, without those of users whom another machine has erased meanwhile; gives how many these are."""
-        self._erased = erasure.load(self._engine, self._erased)
         found = [_cell(*cell) for cell in cells]
-        kept = [cell for cell in found if not self._erased.covers_row(cell.row)] if self._erased else found
-        if kept:
-            self._engine.put(kept)
+        with self._log.gate.shared():  # nobody is forgotten, and no day dropped, between look and put
+            self._erased = erasure.load(self._engine, self._erased)
+            kept = [cell for cell in found if not self._erased.covers_row(cell.row)] if self._erased else found
+            if kept:
+                self._engine.put(kept)
         gone = len(found) - len(kept)
         self._manifest.counts.erased += gone
         return gone
