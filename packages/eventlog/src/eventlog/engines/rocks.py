@@ -84,6 +84,8 @@ class Rocks:
             if self.read_only:
                 return beside(lambda: opened_beside(str(store), self._options, families))
             return Rdict(str(store), self._options, column_families=families, access_type=AccessType.read_write())
+        except EngineError:
+            raise
         except Exception as error:
             raise self._told(error, "opened") from None
 

@@ -67,21 +67,43 @@ def _open_files() -> int:
     return MOST_FILES if allowed == resource.RLIM_INFINITY else min(MOST_FILES, allowed // 2)
 
 
+class _MovedError(EngineError):
+    """What lay in a log of writes has moved into a sorted file, while a reader looked for both."""
+
+
 def beside(call: Callable[[], T]) -> T:
     """Does again what failed as the writer had just replaced a file, between its list of files and a look at it."""
     for pause in PAUSES:
         try:
             return call()
         except Exception as error:
-            if "No such file" not in str(error):
+            if not isinstance(error, _MovedError) and "No such file" not in str(error):
                 raise
             time.sleep(pause)
     return call()
 
 
 def opened_beside(store: str, made: Options, families: dict[str, Options]) -> Rdict:
-    """A store as it is now, to read, whoever writes it."""
-    return Rdict(store, made, column_families=families, access_type=AccessType.read_only(False))
+    """A store as it is now, to read, whoever writes it. Call it within `beside`.
+
+    RocksDB looks which sorted files there are, and then which logs of writes: what the writer has moved from these into
+    those in between is in neither. So each log that holds more than the files seen has to be there still.
+    """
+    before = _logs(store)
+    opened = Rdict(store, made, column_families=families, access_type=AccessType.read_only(False))
+    needed = opened.property_int_value("rocksdb.min-log-number-to-keep") or 0
+    if all(number < needed for number in before - _logs(store)):
+        return opened
+    opened.close()
+    raise _MovedError(
+        f"{Path(store).parent}: the process that writes it put its log of writes away at each of {len(PAUSES) + 1} "
+        f"tries to open it for reading; open it again in a moment"
+    )
+
+
+def _logs(store: str) -> set[int]:
+    """The numbers of the logs of writes."""
+    return {int(log.stem) for log in Path(store).glob("*.log")}
 
 
 def forced() -> CompactOptions:

@@ -1,0 +1,91 @@
+"""Reading the embedded engine while another writes it: all that was acknowledged is there, and nothing fails for it."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_places import DAY, found, shown
+from rocksdict import Rdict
+
+from eventlog import EngineError
+from eventlog.engines import rocks_store
+from eventlog.engines.rocks import Rocks
+from eventlog.times import DAY as LENGTH
+
+FIRST, SECOND = shown("u1", DAY), shown("u2", DAY + LENGTH)
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Rocks]:
+    made = Rocks(tmp_path / "log")
+    made.put([FIRST, SECOND])
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rocks_store, "PAUSES", (0.0, 0.0, 0.0))
+
+
+def flushed_meanwhile(writer: Rocks, copy: Path) -> Callable[..., Rdict]:
+    """Opens a store as one gets it whose list of files was read before a flush, and whose logs of writes after it."""
+
+    def opened(store: str, *arguments: Any, **named: Any) -> Rdict:
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(store, copy)
+        logs = [log.name for log in copy.glob("*.log")]
+        for log in logs:
+            (copy / log).unlink()
+        writer.flush()
+        end = time.monotonic() + 60
+        while any((Path(store) / log).exists() for log in logs):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        return Rdict(str(copy), *arguments, **named)
+
+    return opened
+
+
+def opens(monkeypatch: pytest.MonkeyPatch, *first: Callable[..., Rdict]) -> None:
+    """The first stores are opened in these ways, all others as ever."""
+    ways = list(first)
+
+    def opened(*arguments: Any, **named: Any) -> Rdict:
+        return (ways.pop(0) if ways else Rdict)(*arguments, **named)
+
+    monkeypatch.setattr(rocks_store, "Rdict", opened)
+
+
+def test_a_flush_while_a_reader_opens(writer: Rocks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the writer moves from its log of writes into a file, just as a reader opens, is read all the same."""
+    opens(monkeypatch, flushed_meanwhile(writer, tmp_path / "copy"))
+    reader = Rocks(writer.path, read_only=True)
+    assert found(reader) == sorted([FIRST, SECOND])
+    reader.close()
+
+
+def test_a_flush_while_an_import_looks(writer: Rocks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for a worker of an import, which would write over what it does not find."""
+    opens(monkeypatch, flushed_meanwhile(writer, tmp_path / "copy"))
+    key = FIRST.row + FIRST.place
+    assert writer.files().present("2011-02-16", [key]) == {key: FIRST.head}
+
+
+def test_flushes_at_each_try_of_a_reader(writer: Rocks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that never gets a whole picture says so, and what to do, instead of reading less than there is."""
+    flush = flushed_meanwhile(writer, tmp_path / "copy")
+
+    def busy(*arguments: Any, **named: Any) -> Rdict:
+        writer.put([FIRST])
+        return flush(*arguments, **named)
+
+    opens(monkeypatch, *[busy] * 4)
+    with pytest.raises(EngineError, match="open it again"):
+        Rocks(writer.path, read_only=True)
+    reader = Rocks(writer.path, read_only=True)
+    assert found(reader) == sorted([FIRST, SECOND])
+    reader.close()
