@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from engine_places import DAY, found, shown
 from rocksdict import Rdict
 
 from eventlog import EngineError
-from eventlog.engines import rocks_store
+from eventlog.engines import rocks, rocks_bulk, rocks_store
 from eventlog.engines.rocks import Rocks
 from eventlog.times import DAY as LENGTH
 
@@ -89,3 +90,59 @@ def test_flushes_at_each_try_of_a_reader(writer: Rocks, tmp_path: Path, monkeypa
     reader = Rocks(writer.path, read_only=True)
     assert found(reader) == sorted([FIRST, SECOND])
     reader.close()
+
+
+def act_before_opening(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any], reader: ModuleType = rocks) -> None:
+    """Does something once, between a reader's look at which days there are and its opening of the store."""
+    left = [act]
+    opened = reader.opened_beside
+
+    def acted(*arguments: Any, **named: Any) -> Any:
+        while left:
+            left.pop()()
+        return opened(*arguments, **named)
+
+    monkeypatch.setattr(reader, "opened_beside", acted)
+
+
+def test_a_day_made_while_a_reader_opens(writer: Rocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader knows the days that it was opened with, and reads on; a new day is there for the next reader."""
+    third = shown("u3", DAY + 2 * LENGTH)
+    act_before_opening(monkeypatch, lambda: writer.put([third]))
+    for expected in ([FIRST, SECOND], [FIRST, SECOND, third]):
+        reader = Rocks(writer.path, read_only=True)
+        assert found(reader) == sorted(expected)
+        assert len(reader.day_sizes(0, DAY + 9 * LENGTH)) == len(expected)
+        reader.close()
+
+
+def test_a_day_dropped_while_a_reader_opens(writer: Rocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that was about to open a day which is gone looks again."""
+    act_before_opening(monkeypatch, lambda: writer.drop(DAY, DAY + LENGTH))
+    reader = Rocks(writer.path, read_only=True)
+    assert found(reader) == [SECOND]
+    reader.close()
+
+
+def test_a_day_dropped_while_an_import_looks(writer: Rocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for a worker of an import, for which nothing is there then."""
+    act_before_opening(monkeypatch, lambda: writer.drop(DAY, DAY + LENGTH), rocks_bulk)
+    assert writer.files().present("2011-02-16", [FIRST.row + FIRST.place]) == {}
+
+
+def test_a_list_of_files_replaced_while_a_reader_looks(writer: Rocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that finds the list of files replaced, as it looks which days there are, looks again."""
+    errors = [Exception("IO error: No such file or directory: while open a file: MANIFEST-000005")]
+
+    class Lists:
+        @staticmethod
+        def list_cf(*arguments: Any) -> list[str]:
+            while errors:
+                raise errors.pop()
+            return Rdict.list_cf(*arguments)
+
+    monkeypatch.setattr(rocks, "Rdict", Lists)
+    reader = Rocks(writer.path, read_only=True)
+    assert found(reader) == sorted([FIRST, SECOND])
+    reader.close()
+    assert not errors

@@ -70,30 +70,31 @@ class Rocks:
         self._options = options()
         self._durable = WriteOptions()
         self._durable.sync = True
-        self._db = self._open()
+        self._db, self._days = self._open()
         self._handles: dict[str, Rdict] = {}
-        self._days = sorted(name for name in self._families() if name not in (META, "default"))
 
-    def _open(self) -> Rdict:
+    def _open(self) -> tuple[Rdict, list[str]]:
+        """The store, and the days that it was opened with."""
         store = self.path / "store"
         if self.read_only and not store.exists():
             raise EngineError(f"{self.path} holds no event log; the first write makes one, or check the path")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            families = dict.fromkeys([META, *self._families()], self._options)
-            if self.read_only:
-                return beside(lambda: opened_beside(str(store), self._options, families))
-            return Rdict(str(store), self._options, column_families=families, access_type=AccessType.read_write())
+            return beside(self._opened) if self.read_only else self._opened()
         except EngineError:
             raise
         except Exception as error:
             raise self._told(error, "opened") from None
 
-    def _families(self) -> list[str]:
-        store = self.path / "store"
-        if not (store / "CURRENT").exists():
-            return []
-        return self._try("opened", lambda: Rdict.list_cf(str(store), self._options))
+    def _opened(self) -> tuple[Rdict, list[str]]:
+        store = str(self.path / "store")
+        there = Rdict.list_cf(store, self._options) if (self.path / "store" / "CURRENT").exists() else []
+        families = dict.fromkeys([META, *there], self._options)
+        if self.read_only:
+            opened = opened_beside(store, self._options, families)
+        else:
+            opened = Rdict(store, self._options, column_families=families, access_type=AccessType.read_write())
+        return opened, sorted(families.keys() - {META, "default"})
 
     def _told(self, error: Exception, what: str) -> EngineError:
         return told(self.path, error, what)
@@ -270,7 +271,7 @@ class Rocks:
         with self.gate.alone(), self._lock:
             self._handles.clear()
             self._try("closed", self._db.close)
-            self._db = self._open()
+            self._db, self._days = self._open()
 
     def files(self) -> "SortedFiles":
         from eventlog.engines.rocks_bulk import SortedFiles

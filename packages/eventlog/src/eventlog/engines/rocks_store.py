@@ -30,6 +30,7 @@ ZSTD_LEVEL: Final = 1  # sorted files are written a sixth faster than with its d
 CACHE_BYTES: Final = 256 * 2**20
 MOST_FILES: Final = 8192
 PAUSES: Final = (0.01, 0.03, 0.1, 0.3, 1.0)  # seconds, before a reader looks again
+GONE: Final = ("No such file", "Column family not found")  # what the writer has just replaced or dropped
 # Errors of closing after which nothing is amiss: it is closed, or lacks room to tidy up what its log of writes holds.
 UNHARMED: Final = ("already closed", "No space left")
 
@@ -72,12 +73,12 @@ class _MovedError(EngineError):
 
 
 def beside(call: Callable[[], T]) -> T:
-    """Does again what failed as the writer had just replaced a file, between its list of files and a look at it."""
+    """Does again what failed as the writer had just replaced a file, or dropped a day, between a list and a look."""
     for pause in PAUSES:
         try:
             return call()
         except Exception as error:
-            if not isinstance(error, _MovedError) and "No such file" not in str(error):
+            if not isinstance(error, _MovedError) and not any(text in str(error) for text in GONE):
                 raise
             time.sleep(pause)
     return call()
