@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from types import ModuleType
 from typing import Any
 
@@ -12,8 +13,9 @@ from engine_places import DAY, found, shown
 from rocksdict import Rdict
 
 from eventlog import EngineError
-from eventlog.engines import rocks, rocks_bulk, rocks_store
+from eventlog.engines import Counts, Want, rocks, rocks_bulk, rocks_store
 from eventlog.engines.rocks import Rocks
+from eventlog.keys import EVERYTHING
 from eventlog.times import DAY as LENGTH
 
 FIRST, SECOND = shown("u1", DAY), shown("u2", DAY + LENGTH)
@@ -146,3 +148,61 @@ def test_a_list_of_files_replaced_while_a_reader_looks(writer: Rocks, monkeypatc
     assert found(reader) == sorted([FIRST, SECOND])
     reader.close()
     assert not errors
+
+
+LATEST = DAY + 9 * LENGTH
+
+
+def drop_second(writer: Rocks) -> None:
+    writer.drop(DAY + LENGTH, DAY + 2 * LENGTH)
+
+
+def test_a_day_dropped_before_a_scan_comes_to_it(writer: Rocks) -> None:
+    """A scan of the same process that is under way leaves a day out that has gone, and goes on."""
+    third = shown("u3", DAY + 2 * LENGTH)
+    writer.put([third])
+    cells = writer.read([EVERYTHING], Want(), Counts())
+    blocks = writer.blocks([EVERYTHING], Want(), Counts())
+    assert next(cells) == [FIRST]
+    assert next(blocks).heads == [FIRST.head]
+    drop_second(writer)
+    assert list(cells) == [[third]]
+    assert [block.heads for block in blocks] == [[third.head]]
+
+
+def test_a_day_dropped_before_a_row_is_read(writer: Rocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row whose day goes, after it was seen that there is one, is not there."""
+    moment = writer._moment
+
+    def late(day: str) -> Any:
+        drop_second(writer)
+        return moment(day)
+
+    monkeypatch.setattr(writer, "_moment", late)
+    assert writer.get(SECOND.row) == []
+
+
+def test_a_day_dropped_before_its_size_is_asked_for(writer: Rocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes are those of one moment: what drops a day waits for them."""
+    days, begun = writer.days, Thread(target=drop_second, args=(writer,))
+
+    def late(want: Want) -> list[str]:
+        found = days(want)
+        begun.start()
+        begun.join(0.5)  # it ends only where nothing holds it back
+        return found
+
+    monkeypatch.setattr(writer, "days", late)
+    assert [day for day, _ in writer.day_sizes(0, LATEST)] == ["2011-02-16", "2011-02-17"]
+    begun.join(60)
+    monkeypatch.undo()
+    assert [day for day, _ in writer.day_sizes(0, LATEST)] == ["2011-02-16"]
+
+
+def test_a_drop_changes_no_list_that_is_gone_over(writer: Rocks) -> None:
+    """Who goes over the days beside a drop sees each that is left: the list is another one then."""
+    writer.put([shown("u3", DAY + 2 * LENGTH)])
+    seen = iter(writer._days)
+    assert next(seen) == "2011-02-16"
+    writer.drop(DAY, DAY + LENGTH)
+    assert list(seen) == ["2011-02-17", "2011-02-18"]

@@ -133,6 +133,7 @@ class Rocks:
         first, last = day_of(want.since), day_of(want.until - 1) if want.until > want.since else ""
         return [day for day in self._days if first <= day <= last]
 
+    @through_gate
     def day_sizes(self, since: int, until: int) -> list[tuple[str, int]]:
         """The days that hold rows within these times, each with about how many keys it holds."""
         days = self.days(Want(since=since, until=until))
@@ -169,15 +170,17 @@ class Rocks:
         self._try("written", lambda: self._db.write(batch, self._durable))
 
     def get(self, row: Row) -> Batch:
-        day = day_of(keys.row_time(row))
-        if day not in self._days:
+        moment = self._moment(day_of(keys.row_time(row)))
+        if moment is None:
             return []
-        found = self._read_range(self._moment(day), Range(row, keys.after(row)), Want(), Counts())
+        found = self._read_range(moment, Range(row, keys.after(row)), Want(), Counts())
         return [cell for batch in found for cell in batch]
 
     def read(self, ranges: Sequence[Range], want: Want, counts: Counts) -> Iterator[Batch]:
         for day in self.days(want):
             moment = self._moment(day)  # heads and bodies of one moment, whatever is written meanwhile
+            if moment is None:
+                continue
             for one in ranges:
                 yield from self._read_range(moment, one, want, counts)
 
@@ -194,6 +197,8 @@ class Rocks:
         """The same rows as `read` gives, for tables: heads in blocks, bodies when they are asked for."""
         for day in self.days(want):
             moment = self._moment(day)
+            if moment is None:
+                continue
             for one in ranges:
                 bound = HEADS + one.stop if one.stop else keys.after(HEADS)
                 found = whole_rows(pairs(moment, HEADS + one.start, bound, counts))
@@ -207,8 +212,9 @@ class Rocks:
         return made
 
     @through_gate
-    def _moment(self, day: str) -> Snapshot:
-        return self._family(day).snapshot()
+    def _moment(self, day: str) -> Snapshot | None:
+        """What a day holds now; None where there is none, or none any more."""
+        return self._family(day).snapshot() if day in self._days else None
 
     def _heads(self, moment: Snapshot, one: Range, counts: Counts) -> Iterator[tuple[bytes, bytes]]:
         """The heads of a range."""
@@ -236,7 +242,7 @@ class Rocks:
             for day in [day for day in self._days if since <= day_range(day)[0] and day_range(day)[1] <= until]:
                 self._handles.pop(day, None)
                 self._try("dropped", lambda day=day: self._db.drop_column_family(day))
-                self._days.remove(day)
+                self._days = [one for one in self._days if one != day]  # others may be going over the list
 
     @through_gate
     def compact(self, since: Micros, until: Micros) -> None:
