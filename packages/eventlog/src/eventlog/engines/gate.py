@@ -55,9 +55,10 @@ class Gate:
             while self._owner not in (None, me):
                 self._changed.wait()
             self._owner = me
-            while any(thread != me for thread in self._inside):
-                self._changed.wait()
         try:
+            with self._changed:  # Ctrl-C in here opens the gate again, too
+                while any(thread != me for thread in self._inside):
+                    self._changed.wait()
             yield
         finally:
             with self._changed:
