@@ -4,7 +4,9 @@ import gzip
 import pickle
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,6 +18,7 @@ from rocksdict import DBCompressionType, Options
 import eventlog
 from eventlog import EngineError, EventError, keys
 from eventlog.engines import rocks, rocks_erase
+from eventlog.engines.sst import read_back
 from eventlog.erasure import Erased
 from eventlog.times import micros
 
@@ -290,6 +293,27 @@ def test_a_running_scan_is_told_of(log: eventlog.Log, monkeypatch: pytest.Monkey
     assert receipt.resumed
     assert told(log, "u1") == 0
     assert log.engine.list_meta("forgetting/") == {}
+
+
+def test_files_that_are_none_of_the_store(folder: Path, log: eventlog.Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a compaction that broke off has left, half written, is not waited for; it is gone when the bytes are."""
+    fill(log, ["walter-17", "other"])
+    log.engine.flush()
+    file = next((folder / "store").glob("*.sst"))
+    broken = {folder / "store" / "900000.sst": b"", folder / "store" / "900001.sst": file.read_bytes()[:-100]}
+    looked = rocks_erase._days_holding
+
+    def looked_beside(*arguments: Any) -> list[str]:
+        for path, data in broken.items():
+            path.write_bytes(data)
+        with monkeypatch.context() as impatient:
+            impatient.setattr(rocks_erase, "read_back", partial(read_back, patience=0))
+            return looked(*arguments)
+
+    monkeypatch.setattr(rocks_erase, "_days_holding", looked_beside)
+    log.forget("walter-17")
+    assert not any(path.exists() for path in broken)
+    assert holding(folder, b"walter-17", row_of("walter-17")) == []
 
 
 def test_bad_users_erase_nobody(log: eventlog.Log) -> None:

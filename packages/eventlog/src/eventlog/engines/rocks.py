@@ -268,6 +268,10 @@ class Rocks:
         for name in [META, *self._days]:
             self._try("written", self._family(name).flush)
 
+    def live_files(self) -> set[Path]:
+        """The sorted files that hold what is stored now."""
+        return {self.path / "store" / file["name"].lstrip("/") for file in self._db.live_files()}
+
     def snapshots(self) -> int:
         """How many reads of this process are under way."""
         return self._db.property_int_value("rocksdb.num-snapshots") or 0

@@ -8,7 +8,7 @@ A deleted key stays in RocksDB's files in five places, and each is dealt with he
     LOG             tells of keys in hex when ranges are compacted: the old ones are deleted
     snapshots       a scan that still runs keeps what it may still read: erasure waits for it, and else refuses
 
-Files are found and proved by `engines.sst`, not through RocksDB, which hides what it holds under a deletion.
+Files are read and proved by `engines.sst`, not through RocksDB, which hides what it holds under a deletion.
 """
 
 import contextlib
@@ -154,16 +154,19 @@ def readers(store: Path) -> list[int]:
 
 
 def _days_holding(engine: "Rocks", wanted: Sequence[Range], only: Only | None) -> list[str]:
-    """The days of which a file holds such a row, be it as a deletion or below one."""
-    found = set[str]()
-    for file in (engine.path / "store").glob("*.sst"):
-        opened = read_back(file)
-        if opened is None:
-            continue
-        for key in _held(opened, wanted, only):
-            row = _row(key)
-            found.add(opened.family or (day_of(keys.row_time(row)) if row else ""))
-            break
+    """The days of which a file holds such a row, be it as a deletion or below one.
+
+    Files that are none of the store's are left out: those that are being written, whose rows lie in the store's until
+    then, and those that a broken compaction has left, half written, which go when the store is opened.
+    """
+    found, seen = set[str](), set[Path]()
+    while fresh := engine.live_files() - seen:
+        seen |= fresh  # what is written anew meanwhile has another name
+        for opened in filter(None, map(read_back, fresh)):
+            for key in _held(opened, wanted, only):
+                row = _row(key)
+                found.add(opened.family or (day_of(keys.row_time(row)) if row else ""))
+                break
     return sorted(found & {*engine.days(Want())})
 
 
