@@ -107,7 +107,10 @@ def test_folders_that_are_no_log(tmp_path: Path):
 
 
 def test_a_full_disk(tmp_path: Path):
-    """A write that finds no room says so; what was written before is whole, and writing goes on when there is room."""
+    """A write that finds no room says so; what was written before is whole. With room, the log opened anew is written.
+
+    Until it is opened anew all writes are refused, as RocksDB does, which the error says.
+    """
     if os.geteuid() != 0:
         pytest.skip("LOUD: mounting a small disk needs root; `make test` in a container runs this")
     small = tmp_path / "small"
@@ -122,7 +125,9 @@ def test_a_full_disk(tmp_path: Path):
                     written += 1
             assert written > 3
             assert {entry.user for entry in log.scan()} == {f"u{number}" for number in range(written)}
-        subprocess.run(["mount", "-o", "remount,size=100m", str(small)], check=True)
+            subprocess.run(["mount", "-o", "remount,size=100m", str(small)], check=True)
+            with pytest.raises(EngineError, match=r"free some space, and open the log again"):
+                log.write([event(1000)])
         with eventlog.open(str(small / "log"), [Shown]) as log:
             log.write([event(1000)])
             assert {entry.user for entry in log.scan()} == {*(f"u{number}" for number in range(written)), "u1000"}

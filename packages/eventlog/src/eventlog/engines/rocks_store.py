@@ -125,5 +125,9 @@ def told(folder: Path, error: Exception, what: str) -> EngineError:
             f"(reading beside it works)"
         )
     if "No space left" in text:
-        return EngineError(f"{folder}: the disk is full; nothing of this write is kept: free some space, and repeat")
+        # RocksDB refuses all writes from then on, until the store is opened anew, also where there is room again.
+        return EngineError(
+            f"{folder}: the disk is full; nothing of this write is kept: free some space, and open the log again "
+            f"(in a command: run it again)"
+        )
     return EngineError(f"{folder} could not be {what}: {text}")
