@@ -68,8 +68,12 @@ def look(named: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]], mark
                 if (wrong := lacking(connection, name, families)) is not None:
                     return wrong
             closed = [name for name in tables if not connection.is_table_enabled(name)]
-            if closed and not (mark[0] not in closed and connection.table(mark[0]).row(mark[1])):
-                return f"the table {closed[0]} is disabled: enable '{closed[0]}' in HBase's shell, and repeat"
+            if not closed or (mark[0] not in closed and connection.table(mark[0]).row(mark[1])):
+                return None
+            # Whoever closed it for a moment may have opened it, and taken the mark away, between the two looks.
+            for name in closed:
+                if not connection.is_table_enabled(name):
+                    return f"the table {name} is disabled: enable '{name}' in HBase's shell, and repeat"
     return None
 
 
