@@ -199,6 +199,30 @@ def test_eventlog_import_leaves_what_is_there(log: Log, tmp_path: Path) -> None:
     assert amounts == {"before": 1, "after": 3}
 
 
+def test_eventlog_import_beside_writes(log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written while an import merges is not gone over, also where something is written at each try."""
+    at = int(MIDNIGHT.timestamp()) * 1000
+    merged, tries, writers = loading._Import._merged, [], list[Thread]()
+
+    def merged_beside(*arguments: Any) -> Any:
+        found = merged(*arguments)
+        tries.append(1)
+        name = "same" if len(tries) == loading.TRIES else f"other{len(tries)}"
+        event = Sale(user="u", time=at, id=name, amount=1)
+        writers.append(Thread(target=log.write, args=([event],)))
+        writers[-1].start()
+        writers[-1].join(1)  # which is at its end, or has to wait for the import
+        return found
+
+    monkeypatch.setattr(loading._Import, "_merged", merged_beside)
+    path = write_lines(tmp_path / "a", [Sale(user="u", time=at, id=name, amount=2) for name in ("same", "mine")])
+    log.import_day(DAY, [path], workers=0)
+    for writer in writers:
+        writer.join(60)
+    amounts = {row.root.event.id: row.root.event.amount for row in log.scan().rows() if row.root}
+    assert amounts == {"other1": 1, "other2": 1, "same": 1, "mine": 2}
+
+
 def test_eventlog_import_refused(log: Log, tmp_path: Path) -> None:
     """Too many bad lines, and nothing is written; the side file says which and why; a larger allowance goes on."""
     good = [Impression(user="u", time=MIDNIGHT + timedelta(seconds=n), advertiser_id="a") for n in range(8)]

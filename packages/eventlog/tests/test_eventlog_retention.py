@@ -181,24 +181,24 @@ def test_an_import_beside_expiry_loses_nothing(log: eventlog.Log, clock: Clock, 
     path.write_text('{"type": "Bought", "user": "u1", "time": "2026-02-16T10:00:00Z"}\n')
     there = Signal()  # the import waits at the gate, or has laid the day
     importing = Thread(target=lambda: log.import_day("2026-02-16", [path], workers=0))
-    drop, lay, enter = log.engine.drop, log.engine.lay, log.gate.enter  # type: ignore[attr-defined]
+    drop, lay, alone = log.engine.drop, log.engine.lay, log.gate.alone  # type: ignore[attr-defined]
 
     def laid(*arguments: Any) -> None:
         lay(*arguments)
         there.set()
 
-    def entered() -> None:
+    def waits() -> Any:
         there.set()
-        enter()
+        return alone()
 
     def dropped(*arguments: Any) -> None:
+        monkeypatch.setattr(log.gate, "alone", waits)
         importing.start()
         assert there.wait(60)
         drop(*arguments)
 
     monkeypatch.setattr(log.engine, "drop", dropped)
     monkeypatch.setattr(log.engine, "lay", laid)
-    monkeypatch.setattr(log.gate, "enter", entered)
     assert log.expire().days_dropped == ["2026-02-16"]
     importing.join(60)
     assert [type(one.event).__name__ for one in log.scan()] == ["Bought"]

@@ -227,20 +227,26 @@ class _Import:
     def _load_files(self, workers: Workers, indexes: dict[Path, Index], engine: Bulk) -> None:
         days = [day for day in self._manifest.days if not engine.laid(day, self._manifest.number)]
         self._recall(indexes, days)
-        parts: list[tuple[str, Merged]] = []
-        for _ in range(TRIES):
+        for _ in range(TRIES - 1):
             before = engine.sequence()
             parts = self._merged(workers, indexes, days, engine.files(), before)
-            if engine.sequence() == before:
-                break  # else something was written meanwhile, that must not be gone over
+            with self._log.gate.alone():  # from the look on nothing is written, and no day dropped, until all are laid
+                if engine.sequence() == before:
+                    self._lay(engine, days, parts)
+                    return
+            # Something was written meanwhile, that must not be gone over.
+        with self._log.gate.alone():  # writes have to wait for once
+            self._lay(engine, days, self._merged(workers, indexes, days, engine.files(), engine.sequence()))
+
+    def _lay(self, engine: Bulk, days: Sequence[str], parts: Sequence[tuple[str, Merged]]) -> None:
+        """Puts the merged files into their days."""
         for day in days:
             made = [part for of_day, part in parts if of_day == day]
             for part in made:
                 self._add(part.events, part.repeated, part.present)
             self._remember_counts(day, made)
             if files := [file for part in made for file in part.files]:
-                with self._log.gate.shared():  # expiry drops whole days
-                    engine.lay(day, files, self._manifest.number)
+                engine.lay(day, files, self._manifest.number)
 
     def _merged(
         self, workers: Workers, indexes: dict[Path, Index], days: Sequence[str], files: Any, sequence: int
