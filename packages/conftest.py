@@ -19,3 +19,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     sparks = {item.path for item in items if SPARKS & set(getattr(item, "fixturenames", ()))}
     for item in items:
         item.add_marker(pytest.mark.xdist_group(SPARK if item.path in sparks else str(item.path)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fail where the groups count for nothing, as with a pytest that pytest-xdist does not know yet."""
+    if session.config.getoption("loadgroup", default=False) and not all("@" in item.nodeid for item in session.items):
+        raise pytest.UsageError("a file's tests would not stay in one process: take an older pytest")
