@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from threading import Thread
 from types import ModuleType
@@ -206,3 +207,22 @@ def test_a_drop_changes_no_list_that_is_gone_over(writer: Rocks) -> None:
     assert next(seen) == "2011-02-16"
     writer.drop(DAY, DAY + LENGTH)
     assert list(seen) == ["2011-02-17", "2011-02-18"]
+
+
+def test_a_reader_sees_its_moment_though_files_go(writer: Rocks) -> None:
+    """A day of many files that is written anew, and what was removed from it, stay for a reader as they were when it
+    opened the log."""
+    family, _ = writer.day(writer.days(Want())[0])
+    family.set_options({"disable_auto_compactions": "true"})
+    cells = [shown(f"v{number}", DAY) for number in range(40)]
+    for cell in cells:
+        writer.put([cell])
+        writer.flush()
+    with closing(Rocks(writer.path, read_only=True)) as reader:
+        writer.remove([(cell.row, cell.place) for cell in cells])
+        writer.compact(DAY, DAY + LENGTH)
+        end = time.monotonic() + 60
+        while len(list((writer.path / "store").glob("*.sst"))) > 10:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert found(reader) == sorted([FIRST, SECOND, *cells])

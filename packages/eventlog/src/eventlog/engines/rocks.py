@@ -67,7 +67,7 @@ class Rocks:
         self.read_only = read_only
         self.gate = Gate()  # erasing opens the store anew, alone
         self._lock = RLock()
-        self._options = options()
+        self._options = options(self.path / "store" if read_only else None)
         self._durable = WriteOptions()
         self._durable.sync = True
         self._db, self._days = self._open()

@@ -37,8 +37,8 @@ UNHARMED: Final = ("already closed", "No space left")
 T = TypeVar("T")
 
 
-def options() -> Options:
-    """How every day is kept: LZ4 above, ZSTD below, 16 KiB blocks."""
+def options(read: Path | None = None) -> Options:
+    """How every day is kept: LZ4 above, ZSTD below, 16 KiB blocks. `read` is the store of who only reads it."""
     made = Options(raw_mode=True)
     made.create_if_missing(True)
     made.create_missing_column_families(True)
@@ -49,7 +49,7 @@ def options() -> Options:
     made.set_max_background_jobs(2)
     made.set_write_buffer_size(32 * 2**20)
     made.set_db_write_buffer_size(128 * 2**20)
-    made.set_max_open_files(_open_files())
+    made.set_max_open_files(_open_files(read))
     made.set_keep_log_file_num(2)
     # RocksDB forgets what a compaction wrote whose column family is dropped meanwhile, and finds it again only by a
     # look at the whole folder, which it takes every six hours. With 0 each flush and each compaction ends with one.
@@ -62,10 +62,15 @@ def options() -> Options:
     return made
 
 
-def _open_files() -> int:
-    """Half of what the process may have open: a history reads two files a day, and opening one costs more than that."""
+def _open_files(read: Path | None) -> int:
+    """Half of what the process may have open: a history reads two files a day, and opening one costs more than that.
+
+    Who only reads opens all at once (-1), where they are no more than that: the writer removes what it has written
+    anew, and RocksDB would open the seventeenth file of a day only when it is read.
+    """
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST_FILES if allowed == resource.RLIM_INFINITY else min(MOST_FILES, allowed // 2)
+    most = MOST_FILES if allowed == resource.RLIM_INFINITY else min(MOST_FILES, allowed // 2)
+    return -1 if read is not None and sum(1 for _ in read.glob("*.sst")) <= most else most
 
 
 class _MovedError(EngineError):
