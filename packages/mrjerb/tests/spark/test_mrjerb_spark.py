@@ -3,6 +3,7 @@
 import json
 import random
 import threading
+import time
 
 import pytest
 from pyspark import SparkContext
@@ -246,6 +247,31 @@ def test_progress_is_heard(text, tmp_path, spark, monkeypatch):
     assert heard.done[-1] == (0, 3)
     assert asked
     assert threading.main_thread() not in asked
+
+
+def test_a_run_that_is_interrupted_before_it_is_submitted(text, tmp_path, spark, monkeypatch):
+    """In a context that is another's nothing of it begins any more: there is no job yet that could be cancelled."""
+    del spark
+    plan = plan_of(job_named("Words"), text, tmp_path / "out")
+    collect, ended = driver._Run._collect, []
+
+    def late(*arguments):
+        try:
+            time.sleep(2)
+            return collect(*arguments)
+        except Exception as error:
+            ended.append(error)
+            raise
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(driver._Run, "_collect", late)
+    monkeypatch.setattr(driver._Run, "_progress_if_it_answers", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Spark().run(plan, Heard(), Outcome())
+    until(lambda: ended, "its end")
+    assert "cancel" in str(ended[0]).lower()
 
 
 def test_settings_that_are_fixed(tmp_path, spark):

@@ -166,10 +166,11 @@ class _Run:
                 self.listener.progress(size * done // found.numTasks, done, {})
 
     def _cancel(self, running: Background[Any]) -> None:
-        """Nothing of the run goes on: it was interrupted, where it still does."""
+        """Nothing of the run goes on, nor begins: it was interrupted, where it still does."""
         if running.is_alive():
             with suppress(Exception):
-                Background(lambda: self.context.cancelJobGroup(self.plan.run)).finished(5)
+                spark = self.context._jsc.sc()  # pyright: ignore[reportPrivateUsage] - PySpark's own knows no future jobs
+                Background(lambda: spark.cancelJobGroupAndFutureJobs(self.plan.run)).finished(5)
             running.finished(10)
 
     def _gather(self, reports: Sequence[Report]) -> None:
