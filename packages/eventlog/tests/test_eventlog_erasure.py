@@ -31,8 +31,8 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     if request.param == "plain":
         made = rocks.options
 
-        def plain() -> Options:
-            options = made()
+        def plain(read: Path | None = None) -> Options:
+            options = made(read)
             options.set_compression_type(DBCompressionType.none())
             options.set_bottommost_compression_type(DBCompressionType.none())
             return options
