@@ -109,3 +109,19 @@ def test_what_the_batches_say_is_what_answers_wait_by(tmp_path):
         service.store.append = append
         post(3)
         assert service.completeness().complete_to == NOW - 0.25, "the second is still to come"
+
+
+def test_a_batch_that_cannot_be_folded_keeps_nobody_from_being_heard(tmp_path):
+    """It is over once it has failed, though nothing was stored; and ends no failure of the store."""
+    now = [NOW]
+    with service_at(now, tmp_path) as service:
+
+        def fails(*given, **named):
+            raise ValueError("a handler fails")
+
+        body = frame_bytes("c", 1, {"a": [1]}, start=NOW - 0.5, stop=NOW - 0.25)
+        service.intake.fold = fails
+        service.intake._fold_safely(submissions.read(FRAME, body, {}, None, NOW))
+        now[0] += 60
+        assert service.intake.listening.last(now[0]) == now[0]
+        assert service.intake.listening.hears(now[0])

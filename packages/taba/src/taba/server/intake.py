@@ -231,6 +231,7 @@ class Intake:
             self.note(FAILED, "counter", 1)
             return [error] * len(submissions)
         except UNFORESEEN as error:
+            self.listening.ends()
             log.exception("a batch of %d submissions could not be folded", len(submissions))
             if len(submissions) == 1:
                 # Repeating it would keep its sender, and what it sends next, for ever.

@@ -18,8 +18,8 @@ SLOW_SECONDS = 3.0
 
 
 class Listening:
-    """What the batches of a server say of its store. `begins` and then `stored` or `refused` are called by one thread
-    for each batch, all else by any."""
+    """What the batches of a server say of its store. `begins` and then `stored`, `refused` or `ends` are called by
+    one thread for each batch, all else by any."""
 
     def __init__(self, started: float) -> None:
         self._started = started
@@ -48,6 +48,10 @@ class Listening:
         if over is not None:
             since = now if batch is None else batch
             self._away = (begun if since < over + LIVE_SECONDS else since, None)
+
+    def ends(self) -> None:
+        """It failed for a reason of its own, which says nothing of the store."""
+        self._batch = None
 
     def heard_before(self, heard: Iterable[float]) -> None:
         """When clients were last heard, as the store tells it the first time that it is read."""
