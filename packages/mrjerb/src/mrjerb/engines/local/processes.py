@@ -106,7 +106,7 @@ def _watch(reading: int, folders: list[str]) -> None:
     """The janitor's life."""
     try:
         os.closerange(3, reading)  # what the launcher has open, such as a port, is not kept open here
-        os.closerange(reading + 1, os.sysconf("SC_OPEN_MAX"))
+        os.closerange(max(reading + 1, 3), os.sysconf("SC_OPEN_MAX"))
         os.setsid()  # signals to the launcher's terminal and group pass it by
         for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
